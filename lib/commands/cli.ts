@@ -1,0 +1,111 @@
+#!/usr/bin/env node
+import { resolve } from 'node:path'
+import { Command, CommanderError } from 'commander'
+import { AppcError } from '../errors.js'
+import { reportError, tolerateBrokenPipe } from './report.js'
+import { version } from './version.js'
+
+/** Every command loads its own code when it is called: the parts of appc that it does not need cost it nothing. */
+function program(finish: (status: number) => void): Command {
+  const appc = new Command('appc')
+    .description(
+      "Application containers that share the host's libraries: only what is missing or conflicts is private.",
+    )
+    .version(version())
+    .addHelpText('after', HELP)
+    // Errors are thrown, and told as all others are; commands inherit both.
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+
+  appc
+    .command('pack')
+    .description('make a container from programs in a root tree')
+    .argument('<entry...>', 'programs: a path in the tree, or a name to look up in its PATH')
+    .requiredOption('--name <name>', 'what the container is called')
+    .option('--root <dir>', 'the tree to take them from', absolute, '/')
+    .option('--include <path...>', 'take this path of the tree too (repeatable)', collect, [])
+    .option('--with-essential', "take packages that every system of the tree's kind has", false)
+    .option('--with-documentation', 'take manuals and documentation', false)
+    .option('--with-locales', 'take translations', false)
+    .option('--json', 'print JSON', false)
+    .action(async (entries, options) => finish(await (await import('./pack.js')).runPack(entries, options)))
+  appc
+    .command('inventory')
+    .description('take stock of the host: system, kernel, loader, libraries')
+    .option('--root <dir>', 'take stock of the tree at DIR instead', absolute, '/')
+    .option('--json', 'print JSON', false)
+    .action(async options => finish((await import('./inventory.js')).runInventory(options)))
+  appc
+    .command('plan')
+    .description('what a container would share with the host and what it would keep private, and why')
+    .argument('<name>', 'a container')
+    .option('--root <dir>', 'take the tree at DIR as the host', absolute, '/')
+    .option('--json', 'print JSON', false)
+    .action(async (name, options) => finish((await import('./plan.js')).runPlan(name, options)))
+  appc
+    .command('tree')
+    .description('which libraries a program loads, who needs them and how each is found')
+    .argument('<file...>', 'ELF files')
+    .option('--root <dir>', 'take the tree at DIR as the root', absolute, '/')
+    .option('--json', 'print one JSON object a line for each file', false)
+    .action(async (files, options) => finish((await import('./tree.js')).runTree(files, options)))
+  appc
+    .command('list')
+    .description('the containers in the store')
+    .option('--json', 'print one JSON object a line for each container', false)
+    .action(async options => finish((await import('./list.js')).runList(options)))
+  appc
+    .command('remove')
+    .description('remove containers and what only they needed; refused while programs of theirs run')
+    .argument('<name...>', 'containers')
+    .option('--json', 'print JSON', false)
+    .action(async (names, options) => finish((await import('./remove.js')).runRemove(names, options)))
+  return appc
+}
+
+const HELP = `
+A container is run by appc-run (see appc-run --help). Containers are kept in $APPC_HOME when it is set, else in
+/var/lib/appc for root and in $XDG_DATA_HOME/appc for others.
+
+Exit status: 0 done, 1 a negative answer (not runnable, missing, corrupt), 2 usage, 125 appc's own failure.
+
+Examples:
+  appc pack --root /srv/trixie --name curl13 curl     make a container of a tree's curl
+  appc plan curl13                                    see what of it this host can share
+  appc-run curl13 --version                           run it
+`
+
+/** Commander's parsers are given the previous value too, which resolve would take for a path. */
+function absolute(path: string): string {
+  return resolve(path)
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  tolerateBrokenPipe()
+  const json = args.includes('--json')
+  try {
+    await program(status => {
+      process.exitCode = status
+    }).parseAsync(args, { from: 'user' })
+  } catch (error) {
+    // Help and version were asked for and have been printed.
+    if (error instanceof CommanderError && error.exitCode === 0) return
+    process.exitCode = reportError('appc', error instanceof CommanderError ? usage(error) : error, json)
+  }
+}
+
+/** Commander's `error: unknown command 'plna'`, a newline and `(Did you mean plan?)`; no command at all has printed the help. */
+function usage({ code, message }: CommanderError): AppcError {
+  if (code === 'commander.help') return new AppcError('USAGE', 'no command was given')
+  const [said = '', suggestion] = message.split('\n')
+  const hint = suggestion
+    ? suggestion.replace(/^\(D(.*)\)$/, 'd$1')
+    : 'appc --help and appc COMMAND --help show how it is used'
+  return new AppcError('USAGE', said.replace(/^error: /, ''), { hint })
+}
+
+await main(process.argv.slice(2))

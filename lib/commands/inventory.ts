@@ -1,0 +1,30 @@
+import type { Inventory } from '../host/inventory.js'
+import { openStore } from '../launch/open-store.js'
+import { takeStockOf } from '../launch/stock.js'
+import { visible } from './report.js'
+
+/** `appc inventory`. */
+export function runInventory({ json, root }: { readonly json: boolean; readonly root: string }): number {
+  const inventory = takeStockOf(openStore(process.env), root)
+  process.stdout.write(`${json ? JSON.stringify(inventory) : asText(inventory)}\n`)
+  return 0
+}
+
+function asText({ digest, os, kernel, cpu, loader, libraries }: Inventory): string {
+  const features = Object.entries(kernel.features).map(
+    ([name, error]) => `${name} ${error === null ? 'yes' : `no (${error})`}`,
+  )
+  const lines = [
+    `host       ${digest.slice(0, 12)}`,
+    `system     ${os?.name ?? 'unknown'}`,
+    `kernel     ${kernel.release}: ${features.join(', ')}`,
+    `cpu        machine ${cpu.machine}${cpu.level > 0 ? `, x86-64-v${cpu.level}` : ''}`,
+    `loader     ${loader === null ? 'none' : `${loader.realPath} (${loader.kind} ${loader.version.join('.')})`}`,
+    `searches   ${loader?.systemDirectories.join(', ') ?? ''}`,
+    `libraries  ${libraries.length}`,
+    ...libraries.map(
+      ({ soname, path, versions }) => `  ${soname}  ${path}${versions.length > 0 ? `  ${versions.at(-1)}` : ''}`,
+    ),
+  ]
+  return visible(lines.join('\n'))
+}

@@ -1,0 +1,48 @@
+import { type Container, readContainer } from '../container/containers.js'
+import { openStore } from '../launch/open-store.js'
+import { listRefs } from '../store/refs.js'
+import { totalsOf } from './pack.js'
+import { human, reportError, visible } from './report.js'
+
+/** `appc list`: one damaged container does not hide the others; then the status is that of its error. */
+export function runList({ json }: { readonly json: boolean }): number {
+  const store = openStore(process.env)
+  let status = 0
+  const containers: Container[] = []
+  for (const name of listRefs(store)) {
+    try {
+      containers.push(readContainer(store, name))
+    } catch (error) {
+      status = reportError('appc', error, json)
+    }
+  }
+  const lines = json ? containers.map(asJson) : table(containers.map(asRow))
+  process.stdout.write(lines.map(line => `${line}\n`).join(''))
+  return status
+}
+
+function asJson({ name, digest, manifest }: Container): string {
+  const { source, entries } = manifest
+  return JSON.stringify({
+    schema: 'appc.list/1',
+    name,
+    digest,
+    source: source.os?.name ?? null,
+    entries,
+    ...totalsOf(manifest),
+  })
+}
+
+function asRow({ name, digest, manifest }: Container): readonly string[] {
+  const entries = manifest.entries.map(({ name }) => name).join(', ')
+  return [name, digest.slice(0, 12), entries, human(totalsOf(manifest).bytes), manifest.source.os?.name ?? '-']
+}
+
+/** Columns as wide as their widest cell; the last one is not padded. */
+function table(rows: readonly (readonly string[])[]): readonly string[] {
+  const cells = rows.map(row => row.map(visible))
+  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map(row => row[column]?.length ?? 0)))
+  return cells.map(row =>
+    row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  '),
+  )
+}

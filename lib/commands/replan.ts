@@ -1,0 +1,67 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util'
+import { AppcError, type ErrorCode } from '../errors.js'
+import {
+  addon,
+  argumentsAfterDashes,
+  inheritedDescriptors,
+  originalEnvironment,
+  restoreEnvironment,
+} from '../launch/addon.js'
+import { hostAt } from '../launch/machine.js'
+import { openStoreAt } from '../launch/open-store.js'
+import { prepareContainer, prepareProgram, refresh } from '../launch/prepare.js'
+import { asText } from './report.js'
+
+/**
+ * What the launcher starts when it has no plan, or one that no longer holds: plans anew and gives way to the launcher again, in
+ * the same process, so that signals, terminal and exit status stay the program's. Arguments as in docs/formats.md, "Planning
+ * anew"; they come from the launcher alone, never from a person.
+ */
+function main(): void {
+  const { values } = parseArgs({
+    options: {
+      key: { type: 'string' },
+      store: { type: 'string' },
+      kind: { type: 'string' },
+      subject: { type: 'string' },
+      entry: { type: 'string' },
+      root: { type: 'string' },
+      lib: { type: 'string', multiple: true },
+      exe: { type: 'string' },
+    },
+    allowPositionals: true,
+  })
+  const { key, store: home, kind, subject, root, exe } = values
+  if (!key || !home || !kind || !subject || !exe)
+    throw new AppcError('INTERNAL', 'the launcher gave no complete request')
+  restoreEnvironment()
+  const store = openStoreAt(home)
+  const destination = { store, key, root: root ?? null }
+  if (!refresh(destination)) {
+    const host = () => hostAt(root ?? '/', process.env)
+    if (kind === 'container') prepareContainer(destination, subject, host)
+    else prepareProgram(destination, subject, values.lib ?? [], host)
+  }
+  addon().execve(exe, argumentsAfterDashes(), originalEnvironment(), inheritedDescriptors())
+}
+
+/** What is wrong with a program itself: 126, as a shell has it. Everything else is appc's own failure, 125. */
+const NOT_EXECUTABLE: readonly ErrorCode[] = [
+  'ENTRY_INVALID',
+  'ELF_NOT',
+  'ELF_MALFORMED',
+  'ELF_FOREIGN',
+  'FILE_MISSING',
+]
+
+// Written without Node's streams, which would change the descriptor.
+try {
+  main()
+} catch (error) {
+  const { writeSync } = await import('node:fs')
+  const known =
+    error instanceof AppcError ? error : new AppcError('INTERNAL', 'this should not happen', { because: String(error) })
+  writeSync(2, asText('appc-run', known))
+  process.exitCode = NOT_EXECUTABLE.includes(known.code) ? 126 : 125
+}

@@ -1,0 +1,81 @@
+import { AppcError, type ErrorCode } from '../errors.js'
+
+/** Codes that are an answer (1) or a matter of the command line (2); everything else is appc's own failure (125). */
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  ELF_NOT: 1,
+  ELF_MALFORMED: 1,
+  ELF_FOREIGN: 1,
+  LOADER_UNKNOWN: 1,
+  CACHE_MALFORMED: 1,
+  FILE_MISSING: 1,
+  FILE_UNREADABLE: 1,
+  CONTAINER_UNKNOWN: 1,
+  CONTAINER_EXISTS: 1,
+  CONTAINER_IN_USE: 1,
+  ENTRY_UNKNOWN: 1,
+  ENTRY_INVALID: 1,
+  LIBRARY_MISSING: 1,
+  PACKAGE_DATABASE: 1,
+  MANIFEST_INVALID: 1,
+  STORE_CORRUPT: 1,
+  PLAN_IMPOSSIBLE: 1,
+  ROOT_INVALID: 2,
+  NAME_INVALID: 2,
+  USAGE: 2,
+}
+
+/** Says on stderr what went wrong and returns the exit status of it. */
+export function reportError(program: string, error: unknown, json: boolean): number {
+  const known = error instanceof AppcError ? error : unexpected(error)
+  process.stderr.write(json ? `${asJson(known)}\n` : asText(program, known))
+  return STATUS[known.code] ?? 125
+}
+
+/** `appc: MESSAGE: CAUSE`, an empty line, `hint: …`. */
+export function asText(program: string, error: AppcError): string {
+  const because = error.because === null ? '' : `: ${error.because}`
+  const hint = error.hint === null ? '' : `\nhint: ${error.hint}\n`
+  return visible(`${program}: ${error.message}${because}\n${hint}`)
+}
+
+function asJson(error: AppcError): string {
+  const { code, message, because, hint } = error
+  return JSON.stringify({ schema: 'appc.error/1', code, message, cause: because, hint })
+}
+
+function unexpected(error: unknown): AppcError {
+  const because = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return new AppcError('INTERNAL', 'this should not happen', {
+    because,
+    hint: 'please report it with this text',
+    cause: error,
+  })
+}
+
+/**
+ * Control characters as escapes, but for the newlines that appc itself prints: what a container says of itself must not steer the
+ * terminal (CVE-2023-28101 of Flatpak).
+ */
+export function visible(text: string): string {
+  return text.replace(/[^\P{Cc}\n]/gu, c => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}
+
+/** A reader that has seen enough (`| head`) is no error. */
+export function tolerateBrokenPipe(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exitCode ??= 0
+  })
+}
+
+/** Bytes for people: 512 B, 1.4 MB. */
+export function human(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let value = bytes
+  let unit = 0
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
+}

@@ -1,0 +1,50 @@
+import type { Subject } from './constraints.js'
+import type { Contents } from './home.js'
+import { hostPath, nameChain } from './host-paths.js'
+import type { Mix } from './mix.js'
+import type { Selection } from './selection.js'
+import type { Host, Placement } from './types.js'
+
+/** What configures the host's loader and its packages; a change of any may change the answer. */
+const CONFIGURATION = [
+  '/etc/ld.so.cache',
+  '/etc/ld.so.conf',
+  '/etc/ld.so.conf.d',
+  '/etc/ld.so.preload',
+  '/var/lib/dpkg/status',
+]
+
+/** Every host path, present or absent, that the decision rests on. */
+export function evidenceOf(
+  host: Host,
+  contents: Contents,
+  selection: Selection,
+  mix: Mix,
+  placement: Placement,
+  subjects: readonly Subject[],
+): readonly string[] {
+  const paths = new Set<string>()
+  const add = (path: string) => {
+    if (!placement.has(path)) paths.add(path)
+  }
+  for (const path of CONFIGURATION) for (const name of chainOrSelf(host, path)) add(name)
+  for (const { graph } of subjects) {
+    for (const object of graph.objects) {
+      if (mix.fileOf(object) === null) for (const name of chainOrSelf(host, object.path)) add(name)
+    }
+    for (const path of graph.links) add(hostPath(host.fs, path))
+    for (const edge of graph.edges) for (const path of edge.tried) add(hostPath(host.fs, path))
+  }
+  for (const file of contents.manifest.files) if (selection.goesByPath(file)) paths.add(hostPath(host.fs, file.path))
+  // What is covered counts too: when the host's own copy is replaced it may serve after all, or go by another name.
+  for (const [path, node] of placement) {
+    if (node.kind === 'file' && node.file.elf?.role === 'library')
+      for (const name of chainOrSelf(host, path)) paths.add(name)
+  }
+  return [...paths].sort()
+}
+
+function chainOrSelf(host: Host, path: string): readonly string[] {
+  const chain = nameChain(host.fs, path)
+  return chain.length > 0 ? chain : [hostPath(host.fs, path)]
+}

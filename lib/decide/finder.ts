@@ -1,0 +1,80 @@
+import type { FactsCache } from '../loader/candidate.js'
+import { base, join, parent, resolvePath } from '../loader/file-system.js'
+import { searchNames } from '../loader/names.js'
+import type { Loader } from '../loader/types.js'
+import { fileIdentity, hostDirectory, nameChain } from './host-paths.js'
+import type { Host } from './types.js'
+
+/** Where on the host libraries are found by name, by the host's own loader and by the container's in its place. */
+export class Finder {
+  /** Directories in which libraries are looked for by name, canonical, in the order of the search. */
+  readonly directories: readonly string[]
+  private readonly known = new Map<string, readonly string[]>()
+  /** By directory: the names of each file in it. */
+  private readonly files = new Map<string, Map<string, readonly string[]>>()
+
+  constructor(
+    private readonly host: Host,
+    private readonly loaders: readonly Loader[],
+    private readonly facts: FactsCache,
+  ) {
+    const searched = loaders.flatMap(loader => loader.systemDirectories)
+    this.directories = [...new Set(searched.map(path => hostDirectory(host.fs, path)))]
+  }
+
+  /**
+   * The names that must become names of a private library, so that no way leads to the host's any more: for each place where
+   * a loader would find the soname, the file at the end of the links, and the links and hard links beside it. A link elsewhere
+   * leads to one of these by name, and so to what is laid over it.
+   */
+  reachable(soname: string): readonly string[] {
+    const known = this.known.get(soname)
+    if (known) return known
+    const found = new Set<string>()
+    const paths = [
+      ...this.loaders.flatMap(loader => this.usable(loader, soname)),
+      // The interpreter is asked for by its path (PT_INTERP), and by name besides.
+      ...this.loaders.map(({ path }) => path).filter(path => base(path) === soname),
+    ]
+    for (const path of paths) {
+      const chain = nameChain(this.host.fs, path)
+      const end = chain.at(-1)
+      if (end === undefined) continue
+      for (const name of [...chain, ...this.hardLinks(end)]) if (parent(name) === parent(end)) found.add(name)
+    }
+    this.known.set(soname, [...found])
+    return [...found]
+  }
+
+  /** All names of a file in its directory. */
+  private hardLinks(path: string): readonly string[] {
+    const { fs } = this.host
+    const directory = parent(path)
+    let names = this.files.get(directory)
+    if (names === undefined) {
+      names = new Map()
+      for (const name of fs.readdir(directory) ?? []) {
+        const stat = fs.lstat(join(directory, name))
+        if (stat?.kind !== 'file') continue
+        const key = fileIdentity(stat)
+        names.set(key, [...(names.get(key) ?? []), join(directory, name)])
+      }
+      this.files.set(directory, names)
+    }
+    const stat = fs.lstat(path)
+    return (stat && names.get(fileIdentity(stat))) ?? []
+  }
+
+  /** Files of another class or machine are passed over by the loader: an i386 twin stays what it is. */
+  private usable(loader: Loader, soname: string): readonly string[] {
+    const { fs, context } = this.host
+    return searchNames(fs, loader, context, soname).filter(path => {
+      const { path: real } = resolvePath(fs, path)
+      const stat = real === null ? null : fs.lstat(real)
+      if (real === null || stat?.kind !== 'file') return false
+      const { identity } = this.facts.inspect(fs, real, stat)
+      // What is no ELF file at all is not passed over: the loader stops there.
+      return identity === null || (identity.class === loader.class && identity.machine === loader.machine)
+    })
+  }
+}

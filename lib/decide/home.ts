@@ -1,0 +1,155 @@
+import type { Manifest, PackedElf, PackedFile, PackedRegular } from '../container/types.js'
+import type { ElfSymbols } from '../elf/types.js'
+import type { Edge, Graph, LoadedObject } from '../loader/types.js'
+
+/** The container's files by path, with the questions that deciding asks of them. Links are walked inside the manifest. */
+export class Contents {
+  readonly manifest: Manifest
+  readonly byPath: ReadonlyMap<string, PackedFile>
+  /** Libraries that the loader reaches by name, by soname (or file name where there is no soname). */
+  readonly libraries: ReadonlyMap<string, PackedRegular>
+  private readonly linksTo: ReadonlyMap<string, readonly string[]>
+  private readonly entryPaths: ReadonlySet<string>
+
+  constructor(
+    manifest: Manifest,
+    /** Paths of files that lie on the host already and are not to be laid over it. */
+    readonly inPlace: ReadonlySet<string> = new Set(),
+  ) {
+    this.manifest = manifest
+    this.byPath = new Map(manifest.files.map(file => [file.path, file]))
+    const libraries = new Map<string, PackedRegular>()
+    const linksTo = new Map<string, string[]>()
+    for (const file of manifest.files) {
+      if (file.type === 'file' && file.elf?.role === 'library') libraries.set(libraryName(file.path, file.elf), file)
+      if (file.type === 'symlink') {
+        const end = this.follow(file.path)
+        if (end) linksTo.set(end.path, [...(linksTo.get(end.path) ?? []), file.path])
+      }
+    }
+    this.libraries = libraries
+    this.linksTo = linksTo
+    this.entryPaths = new Set([...manifest.entries.flatMap(entry => this.chain(entry.path)), ...inPlace])
+  }
+
+  /** An entry, a link or file on the way to one, or a program in its place. */
+  isEntry(path: string): boolean {
+    return this.entryPaths.has(path)
+  }
+
+  /** The path, every link that it leads through, and the file at the end. */
+  private chain(path: string): readonly string[] {
+    const paths = [path]
+    for (let file = this.byPath.get(path); file?.type === 'symlink' && paths.length <= 40; ) {
+      const next = absolute(file.target, file.path)
+      paths.push(next)
+      file = this.byPath.get(next)
+    }
+    return paths
+  }
+
+  /** The regular file at the end of the symlinks; null when they lead out of the container. */
+  follow(path: string): PackedRegular | null {
+    const file = this.byPath.get(path)
+    // Packing has recorded the end of each link: its text may lead through linked directories, which are not packed.
+    const end = file?.type === 'symlink' && file.end !== undefined ? this.byPath.get(file.end) : file
+    return end?.type === 'file' ? end : null
+  }
+
+  /** Every symlink of the container that ends at this file. */
+  namesOf(file: PackedRegular): readonly string[] {
+    return this.linksTo.get(file.path) ?? []
+  }
+
+  /** The dynamic ELF programs that the entries lead to; for a script, its interpreter if that was packed. */
+  programs(): readonly PackedRegular[] {
+    const paths = [...this.manifest.entries.map(entry => entry.path), ...this.inPlace]
+    return [...new Set(paths.map(path => this.follow(path)))].filter(
+      (file): file is PackedRegular => file?.elf?.dynamic === true,
+    )
+  }
+
+  /** Sonames of the libraries that a package ships. */
+  sonamesOf(name: string): readonly string[] {
+    return [...this.libraries].flatMap(([soname, file]) => (file.package === name ? [soname] : []))
+  }
+
+  symbolsOf(path: string): ElfSymbols {
+    const file = this.byPath.get(path)
+    return (file?.type === 'file' ? file.elf?.symbols : undefined) ?? { imports: [], exports: [] }
+  }
+
+  /** The ELF files of these packages that run or are loaded by others than the loader's search: programs and modules. */
+  consumers(isPrivate: (file: PackedFile) => boolean): readonly PackedRegular[] {
+    return this.manifest.files.filter(
+      (file): file is PackedRegular =>
+        file.type === 'file' &&
+        file.elf !== undefined &&
+        file.elf.dynamic &&
+        file.elf.role !== 'library' &&
+        isPrivate(file),
+    )
+  }
+}
+
+/** The name that the loader asks for: the soname, or the file's own name where it has none. */
+export function libraryName(path: string, elf: { readonly soname: string | null }): string {
+  return elf.soname ?? path.slice(path.lastIndexOf('/') + 1)
+}
+
+/**
+ * What this program or module loads at home, in the tree it was packed from. The search was done when it was packed; here its
+ * results are only put in load order (breadth first, each object once), so that symbols can be bound as they were there.
+ */
+export function homeGraph(contents: Contents, root: PackedRegular): Graph {
+  const objects: LoadedObject[] = []
+  const edges: Edge[] = []
+  const index = new Map<string, number>()
+  const load = (file: PackedRegular & { elf: PackedElf }): number => {
+    const known = index.get(file.path)
+    if (known !== undefined) return known
+    const name = libraryName(file.path, file.elf)
+    objects.push({ path: file.path, realPath: file.path, names: [name], facts: file.elf })
+    index.set(file.path, objects.length - 1)
+    return objects.length - 1
+  }
+  if (root.elf) load({ ...root, elf: root.elf })
+  for (let at = 0; at < objects.length; at++) {
+    const elf = elfAt(contents, objects[at]?.path)
+    for (const [name, path] of inNeededOrder(elf)) {
+      const file = contents.follow(path)
+      const to = file?.elf ? load({ ...file, elf: file.elf }) : -1
+      edges.push({ from: at, name, to, how: to < 0 ? 'not-found' : 'path', tried: [] })
+    }
+  }
+  // The loader is part of every scope: symbols such as __tls_get_addr are found there even where nobody names it.
+  const interpreter = root.elf?.interpreter ? contents.follow(loaderPath(contents)) : null
+  if (interpreter?.elf) load({ ...interpreter, elf: interpreter.elf })
+  return { objects, edges, loader: contents.manifest.source.loader, problems: [], links: [] }
+}
+
+/** DT_NEEDED's order is the order of loading, and so of symbol search; names whose tokens were expanded come last. */
+function inNeededOrder(elf: PackedElf | undefined): readonly (readonly [string, string])[] {
+  const rank = new Map(elf?.needed.map((name, at) => [name, at]))
+  const rankOf = (name: string) => rank.get(name) ?? rank.size
+  return Object.entries(elf?.resolved ?? {}).sort(([a], [b]) => rankOf(a) - rankOf(b))
+}
+
+function loaderPath(contents: Contents): string {
+  return contents.manifest.source.loader?.realPath ?? ''
+}
+
+function elfAt(contents: Contents, path: string | undefined): PackedElf | undefined {
+  const file = path === undefined ? undefined : contents.byPath.get(path)
+  return file?.type === 'file' ? file.elf : undefined
+}
+
+/** A symlink's target as an absolute, normalised path. '..' does not leave the root. */
+export function absolute(target: string, link: string): string {
+  const parts = target.startsWith('/') ? [] : link.split('/').slice(0, -1)
+  for (const part of target.split('/')) {
+    if (part === '..') parts.pop()
+    else if (part !== '' && part !== '.') parts.push(part)
+  }
+  return `/${parts.filter(part => part !== '').join('/')}`
+}

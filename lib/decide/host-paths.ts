@@ -1,0 +1,49 @@
+import { base, join, parent, resolvePath } from '../loader/file-system.js'
+import type { FileStat, FileSystem } from '../loader/types.js'
+
+/**
+ * Where a container's directory lies on the host: the host's symlinks decide (`/lib` of a split tree is `/usr/lib` on a merged
+ * one). What does not exist there is appended to the deepest ancestor that does.
+ */
+export function hostDirectory(fs: FileSystem, directory: string): string {
+  if (directory === '/') return '/'
+  const resolved = resolvePath(fs, directory)
+  return resolved.path ?? hostPath(fs, directory)
+}
+
+/** The same for a file or link: its directory's place, and its own name. */
+export function hostPath(fs: FileSystem, path: string): string {
+  const directory = hostDirectory(fs, parent(path))
+  const name = base(path)
+  // As in $ORIGIN/../lib.
+  if (name === '..') return parent(directory)
+  return name === '' || name === '.' ? directory : join(directory, name)
+}
+
+/**
+ * Every name by which the host reaches a file from `path`: the path, each link that it leads through, and the file at the end
+ * last. All must become names of what is laid over it, or a host name still reaches the old file. Empty when it dangles.
+ */
+export function nameChain(fs: FileSystem, path: string): readonly string[] {
+  const names: string[] = []
+  let current = hostPath(fs, path)
+  for (let hops = 0; hops <= 40; hops++) {
+    names.push(current)
+    const stat = fs.lstat(current)
+    if (stat === null) return []
+    if (stat.kind !== 'symlink') return names
+    const target = fs.readlink(current)
+    current = hostPath(fs, target.startsWith('/') ? target : `${parent(current)}/${target}`)
+  }
+  return []
+}
+
+/** Whether `path` is `directory` or lies below it. */
+export function within(path: string, directory: string): boolean {
+  return path === directory || directory === '/' || path.startsWith(`${directory}/`)
+}
+
+/** The same for all names of one file. */
+export function fileIdentity({ dev, ino }: FileStat): string {
+  return `${dev}:${ino}`
+}

@@ -1,0 +1,106 @@
+import type { PackedRegular } from '../container/types.js'
+import { readSymbols } from '../elf/symbols.js'
+import type { ElfSymbols } from '../elf/types.js'
+import type { FactsCache } from '../loader/candidate.js'
+import { base } from '../loader/file-system.js'
+import { type OverlayNode, overlayFileSystem } from '../loader/overlay-file-system.js'
+import { type ResolveContext, resolveGraph } from '../loader/resolve.js'
+import type { FileSystem, Graph, LoadedObject } from '../loader/types.js'
+import { type OpenPacked, packedFileSystem } from './container-files.js'
+import type { Contents } from './home.js'
+import type { Host, Placement } from './types.js'
+
+/** What is looked at once, however often the mix changes while the decision grows. */
+export class Looked {
+  readonly packed: FileSystem
+  /** The container's programs are started by this interpreter, and its modules loaded into such programs. */
+  readonly context: ResolveContext
+  private readonly symbols = new Map<string, ElfSymbols>()
+
+  constructor(
+    readonly host: Host,
+    readonly contents: Contents,
+    open: OpenPacked,
+    readonly facts: FactsCache,
+    interpreter: string | null,
+  ) {
+    this.packed = packedFileSystem(contents, open)
+    this.context = interpreter === null ? host.context : { ...host.context, interpreter }
+  }
+
+  /** The dynamic symbols of one of the host's own files. */
+  hostSymbols(realPath: string): ElfSymbols {
+    const known = this.symbols.get(realPath)
+    if (known) return known
+    const file = this.host.fs.open(realPath)
+    try {
+      const symbols = readSymbols(file)
+      this.symbols.set(realPath, symbols)
+      return symbols
+    } finally {
+      file.close()
+    }
+  }
+}
+
+/** The host with the private files laid over it: a file system like any other, which the loader's rules are applied to. */
+export class Mix {
+  readonly fs: FileSystem
+
+  constructor(
+    private readonly looked: Looked,
+    private readonly placement: Placement,
+  ) {
+    const nodes = new Map<string, OverlayNode>()
+    for (const [path, node] of placement) {
+      nodes.set(path, node.kind === 'file' ? { kind: 'file', from: looked.packed, path: node.file.path } : node)
+    }
+    this.fs = overlayFileSystem(looked.host.fs, nodes)
+  }
+
+  /** What the loader would load for this program or module, by its path on the host. */
+  graph(path: string): Graph {
+    return resolveGraph(this.fs, path, this.looked.context, this.looked.facts)
+  }
+
+  /** Whether the container's file is what lies at this path; it has no place where nothing may be covered. */
+  has(file: PackedRegular, path: string): boolean {
+    const node = this.placement.get(path)
+    return (node?.kind === 'file' && node.file === file) || this.looked.contents.inPlace.has(file.path)
+  }
+
+  /** The container's file behind an object; null for the host's. */
+  fileOf(object: LoadedObject): PackedRegular | null {
+    const node = this.placement.get(object.realPath)
+    if (node?.kind === 'file') return node.file
+    return this.isInPlace(object) ? this.looked.contents.follow(object.realPath) : null
+  }
+
+  isInPlace(object: LoadedObject): boolean {
+    return this.looked.contents.inPlace.has(object.realPath)
+  }
+
+  symbolsOf = (object: LoadedObject): ElfSymbols => {
+    return this.fileOf(object)?.elf?.symbols ?? this.looked.hostSymbols(object.realPath)
+  }
+}
+
+/**
+ * A module's symbols are looked up first in the program that loads it and all that came with it, then in what it brings: one
+ * scope, each object once. Judged alone, a quarter of a system's modules would seem broken.
+ */
+export function inScopeOf(program: Graph, module: Graph): { readonly graph: Graph; readonly added: readonly number[] } {
+  const objects = [...program.objects]
+  const known = new Set(objects.map(({ realPath }) => realPath))
+  const added: number[] = []
+  for (const object of module.objects) {
+    if (known.has(object.realPath)) continue
+    added.push(objects.length)
+    objects.push(object)
+  }
+  return { graph: { ...program, objects }, added }
+}
+
+export function nameOf(object: LoadedObject): string {
+  return object.facts.soname ?? base(object.realPath)
+}

@@ -1,0 +1,171 @@
+import type { PackedPackage } from '../container/types.js'
+import { type PackageDatabase, satisfiers } from '../host/dpkg.js'
+import type { Dependency, Package } from '../host/packages.js'
+import { versionSatisfies } from '../host/version.js'
+import type { Contents } from './home.js'
+import type { Selection } from './selection.js'
+import type { DecisionProblem, Rule } from './types.js'
+
+/** The entry's own packages are private whatever the host has, their libraries with them. */
+export function takeOwnPackages(contents: Contents, selection: Selection): void {
+  for (const pkg of contents.manifest.packages.filter(pkg => pkg.own)) {
+    const reason = { rule: 'policy' as const, text: `${pkg.name} ${pkg.version} is what was packed` }
+    selection.takePackage(pkg.name, reason)
+    takeLibraries(contents, selection, pkg.name, reason)
+  }
+}
+
+/**
+ * What is not a library goes by package, all or none, and packages pull each other: one is private when it holds a private
+ * library; when a private package depends on it and the host's is absent or of a version that does not do; and when the host's
+ * own version of it depends on a version of a private package that is no longer what runs. True when anything was added.
+ */
+export function demandPackages(
+  contents: Contents,
+  host: PackageDatabase | null,
+  selection: Selection,
+  finds: (soname: string) => boolean,
+): boolean {
+  const before = selection.packages.size + selection.sonames.size
+  for (const [soname, file] of contents.libraries) {
+    if (file.package === null || !selection.sonames.has(soname)) continue
+    selection.takePackage(file.package, { rule: 'lockstep', text: `its ${soname} is private` })
+  }
+  if (host !== null) {
+    for (const pkg of contents.manifest.packages) {
+      if (selection.packages.has(pkg.name)) demandDependencies(contents, host, selection, finds, pkg)
+      else demandByHostsVersion(contents, host, selection, pkg)
+    }
+  }
+  return selection.packages.size + selection.sonames.size > before
+}
+
+/** Dependencies of private packages that neither the host nor the container can meet: worth knowing, not fatal by themselves. */
+export function unmetDependencies(
+  contents: Contents,
+  host: PackageDatabase | null,
+  selection: Selection,
+): readonly DecisionProblem[] {
+  if (host === null) return []
+  return contents.manifest.packages
+    .filter(pkg => selection.packages.has(pkg.name))
+    .flatMap(pkg =>
+      pkg.depends
+        .filter(group => !metByHost(group, pkg, host) && candidates(contents, group).length === 0)
+        .map(group => ({
+          kind: 'note' as const,
+          text: `${pkg.name} depends on ${group.map(spell).join(' | ')}, which was not packed and which this host does not have`,
+        })),
+    )
+}
+
+function demandDependencies(
+  contents: Contents,
+  host: PackageDatabase,
+  selection: Selection,
+  finds: (soname: string) => boolean,
+  pkg: PackedPackage,
+): void {
+  for (const group of pkg.depends) {
+    if (metByHost(group, pkg, host)) continue
+    const provider = candidates(contents, group)[0]
+    if (provider === undefined) continue
+    const exact = group.some(({ relation }) => relation === '=')
+    if (!exact && standsFor(contents, provider, finds)) continue
+    const rule: Rule = exact ? 'lockstep' : 'presence'
+    const reason = {
+      rule,
+      text: `${pkg.name} (private) depends on ${group.map(spell).join(' | ')}; ${hostHas(group, host)}`,
+    }
+    selection.takePackage(provider.name, reason)
+    // An exact dependency is a promise about the code itself: the host's library of another version may resolve every symbol
+    // and still refuse to work (sqlite3 compares source ids when it starts).
+    if (exact) takeLibraries(contents, selection, provider.name, reason)
+  }
+}
+
+/**
+ * Who depends on a package of libraries wants its sonames, and those are judged by what is really asked of them: where the host
+ * has every one, under whatever package name and version (Debian 13 renamed hundreds to `…t64`), nothing more is owed.
+ */
+function standsFor(contents: Contents, provider: PackedPackage, finds: (soname: string) => boolean): boolean {
+  const sonames = contents.sonamesOf(provider.name)
+  return sonames.length > 0 && sonames.every(finds)
+}
+
+/** The host's version of a package leans on what is private now (libc-bin on exactly its libc6, a tool on its library). */
+function demandByHostsVersion(
+  contents: Contents,
+  host: PackageDatabase,
+  selection: Selection,
+  pkg: PackedPackage,
+): void {
+  for (const installed of host.named.get(pkg.name) ?? []) {
+    for (const group of installed.depends) {
+      const broken = group.map(wanted => brokenBy(contents, selection, wanted)).find(provider => provider !== null)
+      if (!broken || group.some(wanted => keepsServing(contents, selection, host, installed, wanted))) continue
+      const reason = {
+        rule: 'lockstep' as const,
+        text: `the host's ${installed.name} ${installed.version} depends on ${group.map(spell).join(' | ')}, and ${broken.name} is the container's ${broken.version}`,
+      }
+      selection.takePackage(pkg.name, reason)
+      if (group.some(({ relation }) => relation === '=')) takeLibraries(contents, selection, pkg.name, reason)
+    }
+  }
+}
+
+/** The private package that stands where `wanted` was, at a version that does not serve; null when it serves or is the host's. */
+function brokenBy(contents: Contents, selection: Selection, wanted: Dependency): PackedPackage | null {
+  const provider = contents.manifest.packages.find(pkg => pkg.name === wanted.name && selection.packages.has(pkg.name))
+  if (provider === undefined || versionSatisfies(provider.version, wanted.relation, wanted.version)) return null
+  return provider
+}
+
+function keepsServing(
+  contents: Contents,
+  selection: Selection,
+  host: PackageDatabase,
+  asker: Package,
+  wanted: Dependency,
+): boolean {
+  return (
+    brokenBy(contents, selection, wanted) === null &&
+    satisfiers(wanted, asker, host).some(pkg => !selection.packages.has(pkg.name))
+  )
+}
+
+function takeLibraries(
+  contents: Contents,
+  selection: Selection,
+  name: string,
+  reason: { rule: Rule; text: string },
+): void {
+  for (const soname of contents.sonamesOf(name)) selection.takeLibrary(soname, reason)
+}
+
+function metByHost(group: readonly Dependency[], asker: Package, host: PackageDatabase): boolean {
+  return group.some(wanted => satisfiers(wanted, asker, host).length > 0)
+}
+
+/** Packed packages that meet one of the alternatives, in the order of the alternatives. */
+function candidates(contents: Contents, group: readonly Dependency[]): readonly PackedPackage[] {
+  return group.flatMap(wanted =>
+    contents.manifest.packages.filter(pkg =>
+      [{ name: pkg.name, version: pkg.version as string | null }, ...pkg.provides].some(
+        ({ name, version }) =>
+          name === wanted.name &&
+          (wanted.relation === null ||
+            (version !== null && versionSatisfies(version, wanted.relation, wanted.version))),
+      ),
+    ),
+  )
+}
+
+function hostHas(group: readonly Dependency[], host: PackageDatabase): string {
+  const there = group.flatMap(({ name }) => host.named.get(name) ?? []).map(pkg => `${pkg.name} ${pkg.version}`)
+  return there.length > 0 ? `the host has ${there.join(', ')}` : 'the host has none'
+}
+
+function spell({ name, relation, version }: Dependency): string {
+  return relation === null ? name : `${name} (${relation} ${version})`
+}

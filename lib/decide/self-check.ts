@@ -1,0 +1,64 @@
+import { join, parent } from '../loader/file-system.js'
+import type { Subject } from './constraints.js'
+import type { Contents } from './home.js'
+import { fileIdentity, nameChain } from './host-paths.js'
+import { type Mix, nameOf } from './mix.js'
+import type { Places } from './placement.js'
+import type { Selection } from './selection.js'
+import type { DecisionProblem, Host } from './types.js'
+
+/**
+ * The last word before a plan is made: resolved once more over the planned overlay, every soname must come out as it was
+ * decided, and no name of the host may still reach a file that was replaced.
+ */
+export function selfCheck(
+  host: Host,
+  contents: Contents,
+  selection: Selection,
+  mix: Mix,
+  places: Places,
+  subjects: readonly Subject[],
+): readonly DecisionProblem[] {
+  return [...wrongCopies(contents, selection, mix, subjects), ...reachableStill(host, mix, places)]
+}
+
+function wrongCopies(
+  contents: Contents,
+  selection: Selection,
+  mix: Mix,
+  subjects: readonly Subject[],
+): readonly DecisionProblem[] {
+  return subjects.flatMap(({ graph, file }) =>
+    graph.objects.flatMap(object => {
+      const name = nameOf(object)
+      if (!contents.libraries.has(name) || selection.sonames.has(name) === (mix.fileOf(object) !== null)) return []
+      const wanted = selection.sonames.has(name) ? "the container's" : "the host's"
+      return [clash(`${file.path} would load ${object.path}, though ${wanted} ${name} was decided on`)]
+    }),
+  )
+}
+
+/** Looks through the directories of the replaced files, where a forgotten alias (a hard link, a development link) would lie. */
+function reachableStill(host: Host, mix: Mix, places: Places): readonly DecisionProblem[] {
+  const replaced = new Map<string, string>()
+  for (const paths of places.libraries.values()) {
+    for (const path of paths) {
+      const stat = host.fs.lstat(path)
+      if (stat?.kind === 'file') replaced.set(fileIdentity(stat), path)
+    }
+  }
+  const directories = new Set([...replaced.values()].map(parent))
+  return [...directories].flatMap(directory =>
+    (mix.fs.readdir(directory) ?? []).flatMap(name => {
+      const path = join(directory, name)
+      const end = nameChain(mix.fs, path).at(-1)
+      const stat = end === undefined ? null : mix.fs.lstat(end)
+      const old = stat?.kind === 'file' ? replaced.get(fileIdentity(stat)) : undefined
+      return old === undefined ? [] : [clash(`${path} would still reach the host's ${old}, which is replaced`)]
+    }),
+  )
+}
+
+function clash(text: string): DecisionProblem {
+  return { kind: 'clash', text }
+}

@@ -1,0 +1,67 @@
+import type { PackedRegular } from '../container/types.js'
+import type { PackageDatabase } from '../host/dpkg.js'
+import type { FileSystem, SearchContext } from '../loader/types.js'
+
+/** A host as deciding sees it. Nothing of it is run; another root, or one made up in a test, serves as well as this machine's. */
+export interface Host {
+  readonly fs: FileSystem
+  /** null where the root has no package database. */
+  readonly packages: PackageDatabase | null
+  readonly context: SearchContext
+}
+
+export type Rule = 'presence' | 'versions' | 'symbols' | 'lockstep' | 'neighbours' | 'policy'
+
+/** Why, with the rule that decided and a sentence that a packager understands. */
+export interface Reason {
+  readonly rule: Rule
+  readonly text: string
+}
+
+/** What was chosen for one soname. */
+export interface LibraryChoice {
+  readonly soname: string
+  readonly choice: 'shared' | 'private'
+  /** Where the loader finds it on the host: the host's file, or where the private one will lie. */
+  readonly path: string
+  readonly bytes: number
+  /** The container's file; null for a host library that the container does not hold. */
+  readonly file: PackedRegular | null
+  readonly reasons: readonly Reason[]
+}
+
+/** What was chosen for the files of a package that are not libraries. */
+export interface PackageChoice {
+  readonly name: string
+  readonly choice: 'shared' | 'private'
+  readonly reasons: readonly Reason[]
+}
+
+export interface DecisionProblem {
+  /** `missing` and `clash` make the container unable to run; `note` is worth knowing. */
+  readonly kind: 'missing' | 'clash' | 'note'
+  readonly text: string
+}
+
+export interface Decision {
+  readonly runnable: boolean
+  /** Sorted by soname. */
+  readonly libraries: readonly LibraryChoice[]
+  readonly packages: readonly PackageChoice[]
+  readonly problems: readonly DecisionProblem[]
+  readonly placement: Placement
+  /**
+   * Canonical host paths that the decision rests on, sorted: files used and files replaced, links walked, and names that were
+   * looked for and were not there. While each is as it was, present or absent, the decision holds.
+   */
+  readonly evidence: readonly string[]
+}
+
+/** What is laid over the host: canonical host path → what will be there. */
+export type Placement = ReadonlyMap<string, PlacedNode>
+
+export type PlacedNode =
+  | { readonly kind: 'file'; readonly file: PackedRegular }
+  | { readonly kind: 'symlink'; readonly target: string }
+  | { readonly kind: 'directory'; readonly mode: number }
+  | { readonly kind: 'whiteout' }

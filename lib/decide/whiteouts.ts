@@ -1,0 +1,102 @@
+import type { PackageDatabase } from '../host/dpkg.js'
+import type { Package } from '../host/packages.js'
+import { join, parent } from '../loader/file-system.js'
+import type { Contents } from './home.js'
+import { nameChain, within } from './host-paths.js'
+import type { Places } from './placement.js'
+import type { Selection } from './selection.js'
+import type { Host, PlacedNode } from './types.js'
+
+/** Where names of a replaced package are hidden: code and its data. Documentation harms nobody, configuration is the site's. */
+const COVERED = ['/usr', '/bin', '/sbin', '/lib', '/lib64', '/lib32', '/libx32', '/opt']
+const LEFT = [
+  '/usr/share/doc',
+  '/usr/share/man',
+  '/usr/share/info',
+  '/usr/share/lintian',
+  '/usr/share/locale',
+  '/usr/include',
+  '/usr/src',
+]
+
+/**
+ * Names that the host's version of a privately taken package ships and the container's does not: hidden by whiteouts, so that
+ * half of one version never mixes with half of another. What lies unowned in a directory that only such a package ships
+ * (gconv-modules.cache, __pycache__) was generated from it and goes with it. Libraries that the loader finds by name are not
+ * hidden: each was decided for itself.
+ */
+export function hidden(
+  host: Host,
+  contents: Contents,
+  selection: Selection,
+  places: Places,
+): ReadonlyMap<string, PlacedNode> {
+  const nodes = new Map<string, PlacedNode>()
+  const database = host.packages
+  if (database === null) return nodes
+  const replaced = replacedPackages(database, contents, selection, places)
+  const hide = (path: string) => {
+    if (!places.nodes.has(path) && coverable(path)) nodes.set(path, { kind: 'whiteout' })
+  }
+  for (const pkg of replaced) {
+    for (const path of database.filesOf(pkg)) {
+      const stat = host.fs.lstat(path)
+      if (stat === null || !coverable(path)) continue
+      if (stat.kind !== 'directory') {
+        if (!inSearchDirectory(places, path) && !leadsToPlaced(host, places, path) && solely(database, path, replaced))
+          hide(path)
+      } else if (solely(database, path, replaced) && !inSearchDirectory(places, join(path, 'x'))) {
+        for (const name of host.fs.readdir(path) ?? []) {
+          if (database.ownersOf(join(path, name)).length === 0) hide(join(path, name))
+        }
+      }
+    }
+  }
+  return withoutParentless(nodes, places)
+}
+
+/** The host's packages that private ones stand for: those of the same name, and the owners of the files that are covered. */
+function replacedPackages(
+  database: PackageDatabase,
+  contents: Contents,
+  selection: Selection,
+  places: Places,
+): ReadonlySet<Package> {
+  const native = (pkg: Package) => pkg.architecture === 'all' || pkg.architecture === database.architecture
+  const named = [...selection.packages].flatMap(name => database.named.get(name) ?? [])
+  const covered = [...places.libraries].flatMap(([soname, paths]) =>
+    contents.libraries.has(soname) ? paths.flatMap(path => database.ownersOf(path)) : [],
+  )
+  return new Set([...named, ...covered].filter(native))
+}
+
+function solely(database: PackageDatabase, path: string, replaced: ReadonlySet<Package>): boolean {
+  const owners = database.ownersOf(path)
+  return owners.length > 0 && owners.every(owner => replaced.has(owner))
+}
+
+function inSearchDirectory(places: Places, path: string): boolean {
+  return places.searched.has(parent(path))
+}
+
+function coverable(path: string): boolean {
+  return COVERED.some(directory => within(path, directory)) && !LEFT.some(directory => within(path, directory))
+}
+
+/** The host's link to what is covered leads to the private file by its name (/lib64/ld-linux-x86-64.so.2), and must stay. */
+function leadsToPlaced(host: Host, places: Places, path: string): boolean {
+  const end = nameChain(host.fs, path).at(-1)
+  return end !== undefined && end !== path && places.nodes.has(end)
+}
+
+/** A name below one that is replaced as a whole needs no whiteout of its own. */
+function withoutParentless(nodes: Map<string, PlacedNode>, places: Places): ReadonlyMap<string, PlacedNode> {
+  const replacedAbove = (path: string): boolean => {
+    for (let up = parent(path); up !== '/'; up = parent(up)) {
+      const node = nodes.get(up) ?? places.nodes.get(up)
+      if (node !== undefined && node.kind !== 'directory') return true
+    }
+    return false
+  }
+  return new Map([...nodes].filter(([path]) => !replacedAbove(path)))
+}

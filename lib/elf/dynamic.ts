@@ -1,0 +1,131 @@
+import { Fields, type Header, PT_DYNAMIC, PT_LOAD } from './header.js'
+import { malformed, type Window } from './window.js'
+
+export const DT = {
+  NEEDED: 1,
+  PLTRELSZ: 2,
+  HASH: 4,
+  STRTAB: 5,
+  SYMTAB: 6,
+  RELA: 7,
+  RELASZ: 8,
+  STRSZ: 10,
+  SYMENT: 11,
+  SONAME: 14,
+  RPATH: 15,
+  REL: 17,
+  RELSZ: 18,
+  PLTREL: 20,
+  JMPREL: 23,
+  RUNPATH: 29,
+  FLAGS: 30,
+  GNU_HASH: 0x6ffffef5,
+  DEPAUDIT: 0x6ffffefb,
+  AUDIT: 0x6ffffefc,
+  VERSYM: 0x6ffffff0,
+  FLAGS_1: 0x6ffffffb,
+  VERDEF: 0x6ffffffc,
+  VERDEFNUM: 0x6ffffffd,
+  VERNEED: 0x6ffffffe,
+  VERNEEDNUM: 0x6fffffff,
+  AUXILIARY: 0x7ffffffd,
+  FILTER: 0x7fffffff,
+} as const
+
+/** More entries than this are an attack: linkers write some thirty, and one for each library. */
+const MAX_ENTRIES = 16_384
+
+/** A dynamic section, and the way from its virtual addresses to the file's bytes. */
+export class Dynamic {
+  readonly #values = new Map<number, number[]>()
+  readonly little: boolean
+  readonly wide: boolean
+
+  private constructor(
+    readonly window: Window,
+    readonly header: Header,
+    entries: Iterable<readonly [tag: number, value: number]>,
+  ) {
+    this.little = header.data === 'little'
+    this.wide = header.class === 64
+    for (const [tag, value] of entries) {
+      const values = this.#values.get(tag)
+      if (values === undefined) this.#values.set(tag, [value])
+      else values.push(value)
+    }
+  }
+
+  /** null for a static file, which has no PT_DYNAMIC. */
+  static read(window: Window, header: Header): Dynamic | null {
+    // glibc takes the last PT_DYNAMIC (elf/dl-load.c, _dl_map_object_from_fd); no linker writes two.
+    const segment = header.segments.findLast(({ type }) => type === PT_DYNAMIC)
+    return segment === undefined ? null : new Dynamic(window, header, readEntries(window, header, segment))
+  }
+
+  /** The value of a tag that stands once; the loader lets the last one win. */
+  value(tag: number): number | null {
+    return this.#values.get(tag)?.at(-1) ?? null
+  }
+
+  /** The values of a tag that may stand many times, in order. */
+  values(tag: number): readonly number[] {
+    return this.#values.get(tag) ?? []
+  }
+
+  /** The file offset of a virtual address, and how many bytes follow it in its segment. */
+  locate(address: number, what: string): { readonly offset: number; readonly available: number } {
+    for (const segment of this.header.segments) {
+      if (segment.type !== PT_LOAD) continue
+      const into = address - segment.address
+      if (into >= 0 && into < segment.fileSize) {
+        const offset = segment.offset + into
+        return { offset, available: Math.min(segment.fileSize - into, Math.max(0, this.window.size - offset)) }
+      }
+    }
+    throw malformed(`${what} at address 0x${address.toString(16)} is in no loaded segment`, 0)
+  }
+
+  /** `length` bytes at a virtual address. */
+  fields(address: number, length: number, what: string): Fields {
+    const { offset, available } = this.locate(address, what)
+    if (length > available) throw malformed(`${what} runs past its segment`, offset)
+    return new Fields(this.window.bytes(offset, length, what), this.little, this.wide)
+  }
+
+  /** Where the string table lies in the file, `end` exclusive. */
+  strings(): { readonly start: number; readonly end: number } {
+    const address = this.value(DT.STRTAB)
+    const size = this.value(DT.STRSZ)
+    if (address === null || size === null) throw malformed('dynamic section without a string table', 0)
+    const { offset, available } = this.locate(address, 'string table')
+    if (size > available) throw malformed('string table runs past its segment', offset)
+    return { start: offset, end: offset + size }
+  }
+
+  string(index: number, what: string): string {
+    const { start, end } = this.strings()
+    return this.window.string(start + index, end, what)
+  }
+}
+
+function* readEntries(
+  window: Window,
+  header: Header,
+  segment: { offset: number; fileSize: number },
+): Generator<[number, number]> {
+  const wide = header.class === 64
+  const size = wide ? 16 : 8
+  const count = Math.floor(segment.fileSize / size)
+  const step = 64
+  for (let index = 0; index < count; index += step) {
+    if (index >= MAX_ENTRIES) throw malformed('dynamic section without an end', segment.offset)
+    const some = Math.min(step, count - index)
+    const bytes = window.bytes(segment.offset + index * size, some * size, 'dynamic section')
+    const fields = new Fields(bytes, header.data === 'little', wide)
+    for (let at = 0; at < some * size; at += size) {
+      const tag = fields.word(at)
+      if (tag === 0) return
+      yield [tag, fields.word(at + size / 2)]
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import { DT, Dynamic } from './dynamic.js'
+import { type Header, openElf, PT_GNU_STACK, PT_INTERP, PT_TLS } from './header.js'
+import { readNotes } from './notes.js'
+import type { ElfFacts, OpenFile } from './types.js'
+import { readDefinitions, readNeeds } from './versions.js'
+import type { Window } from './window.js'
+
+const PF_X = 1
+
+/**
+ * The facts of an ELF file of either class and byte order. Throws ELF_NOT where it is none, ELF_MALFORMED (with the
+ * offset in the message) where its headers contradict themselves or run past its end. Does not close the file.
+ */
+export function readElf(file: OpenFile): ElfFacts {
+  const { window, header } = openElf(file)
+  const stack = header.segments.find(({ type }) => type === PT_GNU_STACK)
+  return {
+    class: header.class,
+    data: header.data,
+    machine: header.machine,
+    osabi: header.osabi,
+    type: header.type === 2 ? 'exec' : header.type === 3 ? 'dyn' : 'other',
+    interpreter: readInterpreter(window, header),
+    ...dynamicFacts(Dynamic.read(window, header)),
+    ...readNotes(window, header),
+    executableStack: stack === undefined || (stack.flags & PF_X) !== 0,
+    tls: header.segments.some(({ type }) => type === PT_TLS),
+  }
+}
+
+function readInterpreter(window: Window, header: Header): string | null {
+  const segment = header.segments.find(({ type }) => type === PT_INTERP)
+  if (segment === undefined) return null
+  return window.string(segment.offset, segment.offset + segment.fileSize, 'interpreter')
+}
+
+function dynamicFacts(dynamic: Dynamic | null) {
+  const strings = (tag: number, what: string) => dynamic?.values(tag).map(at => dynamic.string(at, what)) ?? []
+  const string = (tag: number, what: string) => strings(tag, what).at(-1) ?? null
+  return {
+    dynamic: dynamic !== null,
+    soname: string(DT.SONAME, 'soname'),
+    needed: strings(DT.NEEDED, 'needed name'),
+    rpath: string(DT.RPATH, 'rpath'),
+    runpath: string(DT.RUNPATH, 'runpath'),
+    auxiliaries: strings(DT.AUXILIARY, 'auxiliary name'),
+    filters: strings(DT.FILTER, 'filter name'),
+    audits: [...strings(DT.AUDIT, 'audit name'), ...strings(DT.DEPAUDIT, 'audit name')],
+    flags: dynamic?.value(DT.FLAGS) ?? 0,
+    flags1: dynamic?.value(DT.FLAGS_1) ?? 0,
+    verdefs:
+      dynamic === null
+        ? []
+        : readDefinitions(dynamic)
+            .filter(d => !d.base)
+            .map(({ name, weak }) => ({ name, weak })),
+    verneeds: dynamic === null ? [] : readNeeds(dynamic).map(({ file, version, weak }) => ({ file, version, weak })),
+  }
+}

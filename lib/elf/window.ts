@@ -1,0 +1,86 @@
+import { AppcError } from '../errors.js'
+import type { OpenFile } from './types.js'
+
+const PAGE = 4096
+
+/**
+ * An ELF file's bytes by offset, for small reads: every range is checked against the file's size before anything is
+ * allocated, and pages are kept, since headers, dynamic section and strings lie close together.
+ * Positioned reads of a few pages cost a third of mapping the file or of reading it whole.
+ */
+export class Window {
+  readonly #file: OpenFile
+  readonly #pages = new Map<number, Buffer>()
+  /** Bytes of strings handed out. Entries may share a string, but in no honest file do they repeat more than it holds. */
+  #stringBytes = 0
+
+  constructor(file: OpenFile) {
+    this.#file = file
+  }
+
+  get size(): number {
+    return this.#file.size
+  }
+
+  /** The bytes [offset, offset + length); ELF_MALFORMED where that is not all inside the file. `what` names them. */
+  bytes(offset: number, length: number, what: string): Buffer {
+    this.#check(offset, length, what)
+    const first = Math.floor(offset / PAGE)
+    if (length <= PAGE && Math.floor((offset + length - 1) / PAGE) === first) {
+      const start = offset - first * PAGE
+      const page = this.#page(first)
+      if (page.length < start + length) throw malformed(`${what} ends early`, offset)
+      return page.subarray(start, start + length)
+    }
+    const buffer = Buffer.allocUnsafe(length)
+    if (this.#file.read(buffer, offset) < length) throw malformed(`${what} ends early`, offset)
+    return buffer
+  }
+
+  /** The NUL-terminated string at `offset`, which must end before `end` (a file offset). */
+  string(offset: number, end: number, what: string): string {
+    if (offset >= end) throw malformed(`${what} lies outside its table`, offset)
+    this.#check(offset, end - offset, what)
+    const parts: Buffer[] = []
+    for (let at = offset; at < end; ) {
+      const index = Math.floor(at / PAGE)
+      const page = this.#page(index)
+      const start = at - index * PAGE
+      const stop = Math.min(page.length, end - index * PAGE)
+      if (stop <= start) break
+      const nul = page.indexOf(0, start)
+      if (nul !== -1 && nul < stop) {
+        parts.push(page.subarray(start, nul))
+        this.#stringBytes += index * PAGE + nul - offset
+        if (this.#stringBytes > this.#file.size) throw malformed('strings repeat without end', offset)
+        return parts.length === 1 ? (parts[0] as Buffer).toString() : Buffer.concat(parts).toString()
+      }
+      parts.push(page.subarray(start, stop))
+      at = (index + 1) * PAGE
+      // No name that the loader could open is longer than PATH_MAX.
+      if (at - offset > 4 * PAGE) break
+    }
+    throw malformed(`${what} has no end`, offset)
+  }
+
+  #check(offset: number, length: number, what: string): void {
+    if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length < 0) {
+      throw malformed(`${what} has an impossible place or size`, offset)
+    }
+    if (offset + length > this.#file.size) throw malformed(`${what} runs past the end of the file`, offset)
+  }
+
+  #page(index: number): Buffer {
+    let page = this.#pages.get(index)
+    if (page === undefined) {
+      const buffer = Buffer.allocUnsafe(Math.min(PAGE, this.#file.size - index * PAGE))
+      page = buffer.subarray(0, this.#file.read(buffer, index * PAGE))
+      this.#pages.set(index, page)
+    }
+    return page
+  }
+}
+
+export function malformed(what: string, offset: number): AppcError {
+  return new AppcError('ELF_MALFORMED', `malformed ELF file: ${what} (at offset 0x${Math.max(0, offset).toString(16)})`)
+}

@@ -1,0 +1,49 @@
+/**
+ * The one error of appc. `code` is stable and is what programs test; `message` says what failed, `because` why,
+ * `hint` what to do about it. Nothing else in the project is told apart by its text.
+ */
+export class AppcError extends Error {
+  readonly code: ErrorCode
+  /** Why it failed: one clause, without a full stop; null when the message says it all. */
+  readonly because: string | null
+  /** What the reader can do; null when there is nothing. */
+  readonly hint: string | null
+
+  constructor(code: ErrorCode, message: string, details: { because?: string; hint?: string; cause?: unknown } = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = 'AppcError'
+    this.code = code
+    this.because = details.because ?? null
+    this.hint = details.hint ?? null
+  }
+}
+
+/** Every code there is, each with the kind of trouble it stands for. Codes are never renamed or reused. */
+export type ErrorCode =
+  | 'ELF_NOT' // not an ELF file at all
+  | 'ELF_MALFORMED' // an ELF file whose bytes contradict themselves or run past its end
+  | 'ELF_FOREIGN' // a sound ELF file, of another machine or class than asked for
+  | 'LOADER_UNKNOWN' // the interpreter is neither glibc's nor musl's, or its strings cannot be read
+  | 'CACHE_MALFORMED' // a damaged ld.so.cache where one was asked for explicitly
+  | 'FILE_MISSING' // a file or directory that was named does not exist
+  | 'FILE_UNREADABLE' // it exists, and reading it failed
+  | 'ROOT_INVALID' // --root does not name a directory that can serve as a host
+  | 'NAME_INVALID' // a container or entry name with characters that names may not have
+  | 'CONTAINER_UNKNOWN' // no container of that name in the store
+  | 'CONTAINER_EXISTS' // the name is taken
+  | 'CONTAINER_IN_USE' // programs run with the container's files
+  | 'ENTRY_UNKNOWN' // the container has no such entry
+  | 'ENTRY_INVALID' // what was named as an entry is no program
+  | 'LIBRARY_MISSING' // a needed library that nothing supplies
+  | 'PACKAGE_DATABASE' // the dpkg database of a root is damaged
+  | 'MANIFEST_INVALID' // a manifest that does not satisfy its schema
+  | 'STORE_CORRUPT' // stored bytes do not have the digest that they are named by
+  | 'STORE_UNWRITABLE' // the store cannot be written
+  | 'PLAN_INVALID' // a plan file that is damaged or of another version
+  | 'PLAN_IMPOSSIBLE' // no consistent mix of host and container was found
+  | 'PLAN_UNSTABLE' // the host kept changing while it was planned for
+  | 'KERNEL_REFUSED' // the kernel refused a namespace or a mount
+  | 'LAUNCH_FAILED' // the launcher could not start the program
+  | 'ADDON_MISSING' // the native addon is not built or does not load
+  | 'USAGE' // a command line that says nothing sensible
+  | 'INTERNAL' // a bug in appc

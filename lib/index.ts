@@ -1,0 +1,118 @@
+/**
+ * The public API of appc: what the commands do, for programs. Every function throws AppcError, whose `code` is stable.
+ *
+ *     import { pack, plan, run } from 'appc'
+ *     pack({ root: '/srv/trixie', name: 'curl13', entries: ['curl'] })
+ *     const { decision } = plan('curl13')
+ *     run('curl13', ['--version'], { stdio: 'inherit' })
+ */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Container, listContainers, removeContainer } from './container/containers.js'
+import { packContainer } from './container/pack.js'
+import type { Inventory } from './host/inventory.js'
+import { hostAt, searchContext } from './launch/machine.js'
+import { openStore, openStoreAt } from './launch/open-store.js'
+import { type Decided, decideContainer } from './launch/prepare.js'
+import { takeStockOf } from './launch/stock.js'
+import { resolveGraph } from './loader/resolve.js'
+import { rootFileSystem } from './loader/root-file-system.js'
+import type { Graph } from './loader/types.js'
+import type { Freed } from './store/collect.js'
+import type { Store } from './store/store.js'
+
+export type { Container } from './container/containers.js'
+export type { Entry, Manifest, PackedElf, PackedFile, PackedPackage } from './container/types.js'
+export type { Decision, DecisionProblem, LibraryChoice, PackageChoice, Reason, Rule } from './decide/types.js'
+export type { ElfFacts, ElfSymbols } from './elf/types.js'
+export { AppcError, type ErrorCode } from './errors.js'
+export type { Inventory, InventoryLibrary } from './host/inventory.js'
+export type { Decided } from './launch/prepare.js'
+export type { Edge, Graph, How, LoadedObject, Loader, Problem } from './loader/types.js'
+export type { Freed } from './store/collect.js'
+
+/** Where containers are kept; absent: $APPC_HOME, else the caller's own place, as for the commands. */
+export interface InStore {
+  readonly store?: string
+}
+
+/** The tree that serves as the host; absent: this machine. */
+export interface OnHost {
+  readonly root?: string
+}
+
+export interface PackOptions extends InStore {
+  readonly name: string
+  /** Paths in the tree, or names to look up in its PATH. */
+  readonly entries: readonly string[]
+  /** The tree to pack from; absent: this machine. */
+  readonly root?: string
+  readonly include?: readonly string[]
+  readonly withEssential?: boolean
+  readonly withDocumentation?: boolean
+  readonly withLocales?: boolean
+}
+
+/** Makes a container from programs in a root tree. The same content under the same name again is no error. */
+export function pack(options: PackOptions): Container {
+  const { name, entries, root = '/', include = [] } = options
+  const { withEssential = false, withDocumentation = false, withLocales = false } = options
+  const request = { name, entries, root: resolve(root), include, withEssential, withDocumentation, withLocales }
+  return packContainer(request, storeOf(options))
+}
+
+/** Takes stock of a host. */
+export function inventory(options: InStore & OnHost = {}): Inventory {
+  return takeStockOf(storeOf(options), rootOf(options))
+}
+
+/** What a container would share with a host and what it would keep private, and why. Nothing is mounted or run. */
+export function plan(name: string, options: InStore & OnHost = {}): Decided {
+  return decideContainer(storeOf(options), name, hostAt(rootOf(options), process.env))
+}
+
+/** What the loader would load for an ELF file, an absolute path in the root, and how each library is found. */
+export function tree(file: string, options: OnHost = {}): Graph {
+  return resolveGraph(rootFileSystem(rootOf(options)), resolve('/', file), searchContext(process.env))
+}
+
+/** The containers in the store, sorted by name. */
+export function list(options: InStore = {}): readonly Container[] {
+  return listContainers(storeOf(options))
+}
+
+/** Removes a container and what only it needed. */
+export function remove(name: string, options: InStore = {}): Freed {
+  return removeContainer(storeOf(options), name)
+}
+
+export interface RunOptions extends InStore, OnHost, Omit<SpawnOptions, 'shell'> {
+  /** Directories of candidates, for a program that is given by its path. */
+  readonly libraries?: readonly string[]
+}
+
+/**
+ * Starts `NAME`, `NAME/ENTRY` or, by a path that begins with `/`, `./` or `../`, a plain program. The child is the program itself
+ * (appc-run becomes it): its streams, signals and exit status are the program's. Status 125 is appc's own failure, told on stderr.
+ */
+export function run(subject: string, args: readonly string[] = [], options: RunOptions = {}): ChildProcess {
+  const { store, root, libraries = [], ...spawning } = options
+  const chosen = [
+    ...(root === undefined ? [] : [`--root=${root}`]),
+    ...libraries.map(directory => `--lib=${directory}`),
+  ]
+  const env = { ...(spawning.env ?? process.env), ...(store === undefined ? {} : { APPC_HOME: resolve(store) }) }
+  return spawn(launcherPath, [...chosen, '--', subject, ...args], { ...spawning, env })
+}
+
+/** The launcher of this installation, to be started directly where Node is not wanted. */
+export const launcherPath: string = fileURLToPath(new URL('../../build/Release/appc-run', import.meta.url))
+
+function storeOf({ store }: InStore): Store {
+  return store === undefined ? openStore(process.env) : openStoreAt(resolve(store))
+}
+
+function rootOf({ root = '/' }: OnHost): string {
+  return resolve(root)
+}

@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { AppcError } from '../errors.js'
+
+/**
+ * The system calls that Node lacks (native/addon). A wrong type is a TypeError. What the kernel refuses is an Error
+ * with `code` (`EACCES`), `errno`, `step`, and where there are such `path` and `hint`.
+ */
+export interface Addon {
+  /**
+   * Replaces this process. The program finds default signal dispositions, an empty signal mask, and of the descriptors only
+   * those to be kept, 0 to 2 among them; standard streams block. Comes back only by throwing.
+   */
+  execve(path: string, argv: readonly Bytes[], env: readonly Bytes[], keep: readonly number[]): never
+  /** flock(2). False when `wait` is false and somebody holds the lock. Released when the descriptor is closed. */
+  flock(fd: number, mode: 'shared' | 'exclusive', wait: boolean): boolean
+  /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
+  syncfs(fd: number): void
+  /** mknod(2) of the character device 0/0: what overlayfs takes for "nothing here". */
+  makeWhiteout(path: string): void
+  /**
+   * The host's mount points that can be seen from here, without appc's own: those that a plan's overlays have to
+   * carry.
+   */
+  mountPoints(): string[]
+  /** What the kernel allows this process, found by trying in a child: null, or the error's name (`EPERM`). */
+  probe(): { userNamespace: string | null; overlay: string | null }
+  /** The x86-64 level 1..4 as glibc's loader finds it; 0 on other processors. */
+  cpuLevel(): number
+}
+
+/** Text, or bytes where they need not be UTF-8, as arguments and variables need not. */
+export type Bytes = string | Uint8Array
+
+const path = fileURLToPath(new URL('../../../build/Release/appc.node', import.meta.url))
+let loaded: Addon | null = null
+
+/** The addon; loaded at the first call. ADDON_MISSING, with what to do about it. */
+export function addon(): Addon {
+  loaded ??= load()
+  return loaded
+}
+
+function load(): Addon {
+  try {
+    return createRequire(import.meta.url)(path) as Addon
+  } catch (cause) {
+    throw new AppcError('ADDON_MISSING', `the native part of appc does not load on linux-${process.arch}`, {
+      because: cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause),
+      hint: [
+        'one of these helps:',
+        '  - it was never built, as with npm install --ignore-scripts: npm rebuild appc --foreground-scripts',
+        '  - the compiler is missing: apt-get install g++ make python3, or your distribution’s like, then as above',
+        `  - it was built for another system or Node.js (this is ${process.version}): npm rebuild appc`,
+      ].join('\n'),
+      cause,
+    })
+  }
+}
+
+/** The arguments after `--` as this process got them: process.argv has lost bytes that are not UTF-8. */
+export function argumentsAfterDashes(): Uint8Array[] {
+  const all = splitAtNul(readFileSync('/proc/self/cmdline'))
+  const dashes = all.findIndex(argument => argument.length === 2 && argument.toString() === '--')
+  return dashes < 0 ? [] : all.slice(dashes + 1)
+}
+
+/** Before the names of variables that the launcher keeps from Node (native/launcher/cold.cpp). */
+const CALLER_PREFIX = 'APPC_CALLER_'
+
+/** The environment that the launcher was started with, `NAME=VALUE` each, byte for byte. */
+export function originalEnvironment(): Uint8Array[] {
+  return splitAtNul(readFileSync('/proc/self/environ')).map(variable =>
+    variable.indexOf(CALLER_PREFIX) === 0 ? variable.subarray(CALLER_PREFIX.length) : variable,
+  )
+}
+
+/** Gives process.env the launcher's environment: planning asks there for the loader's variables. */
+export function restoreEnvironment(): void {
+  const hidden = Object.entries(process.env).filter(([name]) => name.startsWith(CALLER_PREFIX))
+  // All first: without the prefix, one may have the name that another has with it.
+  for (const [name] of hidden) delete process.env[name]
+  for (const [name, value] of hidden) process.env[name.slice(CALLER_PREFIX.length)] = value
+}
+
+/** The descriptors that the launcher's caller gave to the program: the third part of APPC_REPLANNED (docs/formats.md). */
+export function inheritedDescriptors(): number[] {
+  const list = process.env.APPC_REPLANNED?.split(':')[2] ?? ''
+  return list
+    .split(',')
+    .filter(text => /^\d+$/.test(text))
+    .map(Number)
+}
+
+/** Each part ends with a NUL. */
+function splitAtNul(bytes: Buffer): Buffer[] {
+  const parts: Buffer[] = []
+  for (let start = 0; start < bytes.length; ) {
+    const end = bytes.indexOf(0, start)
+    parts.push(bytes.subarray(start, end))
+    start = end + 1
+  }
+  return parts
+}

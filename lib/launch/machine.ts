@@ -1,0 +1,50 @@
+import { release } from 'node:os'
+import type { Host } from '../decide/types.js'
+import { readPackageDatabase } from '../host/dpkg.js'
+import type { Kernel } from '../host/inventory.js'
+import { rootFileSystem } from '../loader/root-file-system.js'
+import type { SearchContext } from '../loader/types.js'
+import { LOADER_VARIABLES } from '../plan/types.js'
+import { hasCode } from '../store/writing.js'
+import { addon } from './addon.js'
+
+/** The kernel, as far as containers need something of it: asked by trying, since versions tell nothing of what is configured. */
+export function kernel(): Kernel {
+  return { release: release(), features: { ...addon().probe() } }
+}
+
+/** The tree at `root` as a host, as seen by a process of this environment. */
+export function hostAt(root: string, environment: NodeJS.ProcessEnv): Host {
+  const fs = rootFileSystem(root)
+  return { fs, packages: readPackageDatabase(fs), context: searchContext(environment) }
+}
+
+/** What decides the loader's search for a program that is started from here with this environment. */
+export function searchContext(environment: NodeJS.ProcessEnv): SearchContext {
+  return {
+    cpuLevel: addon().cpuLevel(),
+    libraryPath: split(environment.LD_LIBRARY_PATH, /[:;]/),
+    preload: split(environment.LD_PRELOAD, /[: ]/).filter(name => name !== ''),
+    ...workingDirectory(),
+  }
+}
+
+/** A process may sit in a directory that was removed; then relative names lead nowhere. */
+function workingDirectory(): Pick<SearchContext, 'workingDirectory'> {
+  try {
+    return { workingDirectory: process.cwd() }
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return {}
+    throw error
+  }
+}
+
+/** The loader's variables that are set, and not to nothing. */
+export function loaderEnvironment(environment: NodeJS.ProcessEnv): Readonly<Record<string, string>> {
+  const set = LOADER_VARIABLES.flatMap(name => (environment[name] ? [[name, environment[name]] as const] : []))
+  return Object.fromEntries(set)
+}
+
+function split(value: string | undefined, separator: RegExp): readonly string[] {
+  return value ? value.split(separator) : []
+}

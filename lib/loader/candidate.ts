@@ -1,0 +1,172 @@
+import { type Identity, readIdentity } from '../elf/header.js'
+import { readElf } from '../elf/reader.js'
+import type { ElfFacts, OpenFile } from '../elf/types.js'
+import { Window } from '../elf/window.js'
+import { AppcError, type ErrorCode } from '../errors.js'
+import { errorCode, listing, resolveDirectory, resolvePath } from './file-system.js'
+import { remember } from './remember.js'
+import type { FileStat, FileSystem, Loader } from './types.js'
+import { atLeast } from './version.js'
+
+/** What a regular file is: its ELF facts, or why it has none. */
+export interface Inspection {
+  readonly identity: Identity | null
+  readonly facts: ElfFacts | null
+  /** Why `facts` is null: ELF_NOT or ELF_MALFORMED, and in words. */
+  readonly code: ErrorCode | null
+  readonly because: string
+}
+
+/** Facts by file (device, inode, size and times), so that thousands of programs share what they have in common. */
+export class FactsCache {
+  readonly #known = new Map<string, Inspection>()
+
+  /** Throws the system's error where the file cannot be opened or read. */
+  inspect(fs: FileSystem, path: string, stat: FileStat): Inspection {
+    const key = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
+    return remember(this.#known, key, () => {
+      const file = fs.open(path)
+      try {
+        return inspectFile(file)
+      } finally {
+        file.close()
+      }
+    })
+  }
+}
+
+function inspectFile(file: OpenFile): Inspection {
+  try {
+    return { identity: readIdentity(new Window(file)), facts: readElf(file), code: null, because: '' }
+  } catch (error) {
+    if (!(error instanceof AppcError)) throw error
+    return { identity: identityOf(file), facts: null, code: error.code, because: error.message }
+  }
+}
+
+function identityOf(file: OpenFile): Identity | null {
+  try {
+    return readIdentity(new Window(file))
+  } catch (error) {
+    if (!(error instanceof AppcError)) throw error
+    return null
+  }
+}
+
+/** What the loader makes of one path. */
+export type Probe =
+  | { readonly kind: 'found'; readonly file: FoundFile }
+  /** Not there, or passed over; `errno` is what the loader's open failed with. */
+  | { readonly kind: 'absent'; readonly errno: string }
+  /** There, and the end of the program. */
+  | { readonly kind: 'fatal'; readonly because: string }
+
+export interface FoundFile {
+  /** As opened. */
+  readonly path: string
+  readonly realPath: string
+  readonly facts: ElfFacts
+  /** Device and inode: the same for the same file, whatever its name. */
+  readonly id: string
+}
+
+/** Paths as one root's loader would open them, each looked at once; and the names on which the answers rest. */
+export class Candidates {
+  readonly #probes = new Map<string, { probe: Probe; watched: readonly string[] }>()
+  readonly #directories = new Map<string, { path: string | null; watched: readonly string[] }>()
+
+  constructor(
+    readonly fs: FileSystem,
+    readonly facts: FactsCache,
+    readonly loader: Loader,
+  ) {}
+
+  /** Looks at a path; symlinks walked and absent names are added to `watched`. */
+  probe(path: string, watched: Set<string>): Probe {
+    const known = remember(this.#probes, path, () => this.#look(path))
+    for (const name of known.watched) watched.add(name)
+    return known.probe
+  }
+
+  /** The real path of a search directory, or null where there is none that can be searched. */
+  directory(path: string, watched: Set<string>): string | null {
+    const known = remember(this.#directories, path, () => this.#lookDirectory(path))
+    for (const name of known.watched) watched.add(name)
+    return known.path
+  }
+
+  /** False where a listing shows that a name is not in a directory (a real path); true where it must be tried. */
+  mayHold(directory: string, name: string): boolean {
+    return listing(this.fs, directory)?.has(name) ?? true
+  }
+
+  #lookDirectory(path: string): { path: string | null; watched: readonly string[] } {
+    try {
+      const resolved = resolveDirectory(this.fs, path)
+      return {
+        path: resolved.path,
+        watched: [...resolved.links, ...(resolved.missing === null ? [] : [resolved.missing])],
+      }
+    } catch (error) {
+      errorCode(error)
+      return { path: null, watched: [] }
+    }
+  }
+
+  #look(path: string): { probe: Probe; watched: readonly string[] } {
+    let watched: readonly string[] = []
+    try {
+      const resolved = resolvePath(this.fs, path)
+      watched = [...resolved.links, ...(resolved.missing === null ? [] : [resolved.missing])]
+      if (resolved.path === null) {
+        const blocked = resolved.links.length > 0 && this.fs.lstat(resolved.missing as string) !== null
+        return { probe: { kind: 'absent', errno: blocked ? 'ENOTDIR' : 'ENOENT' }, watched }
+      }
+      return { probe: this.#open(path, resolved.path), watched }
+    } catch (error) {
+      return { probe: { kind: 'absent', errno: errorCode(error) }, watched }
+    }
+  }
+
+  #open(path: string, realPath: string): Probe {
+    const stat = this.fs.lstat(realPath)
+    if (stat === null) return { kind: 'absent', errno: 'ENOENT' }
+    if (stat.kind === 'directory') return { kind: 'fatal', because: 'it is a directory' }
+    if (stat.kind !== 'file') return { kind: 'fatal', because: 'it is not a regular file' }
+    const inspection = this.facts.inspect(this.fs, realPath, stat)
+    const verdict =
+      this.loader.kind === 'glibc' ? glibcVerdict(inspection, this.loader) : muslVerdict(inspection, this.loader)
+    if (verdict === 'foreign') return { kind: 'absent', errno: 'ENOENT' }
+    if (verdict !== null) return { kind: 'fatal', because: verdict }
+    const facts = inspection.facts as ElfFacts
+    return { kind: 'found', file: { path, realPath, facts, id: `${stat.dev}:${stat.ino}` } }
+  }
+}
+
+const DF_1_PIE = 0x0800_0000
+const ELFOSABI_GNU = 3
+
+/** null: it is loaded. 'foreign': passed over. Else why the program ends. After open_verify of glibc 2.36's elf/dl-load.c. */
+function glibcVerdict({ identity, facts, because }: Inspection, loader: Loader): string | null {
+  if (identity === null) return because
+  if (identity.class !== loader.class) return 'foreign'
+  if (identity.data !== loader.data) return "its data encoding is not the loader's"
+  if (identity.osabi !== 0 && identity.osabi !== ELFOSABI_GNU) return 'its OS ABI is invalid'
+  if (identity.abiVersion !== 0 && identity.osabi === 0) return 'its ABI version is invalid'
+  if (identity.machine !== loader.machine) return 'foreign'
+  if (identity.type !== 2 && identity.type !== 3) return 'it is neither a program nor a shared library'
+  if (facts === null) return because
+  // Until 2.36 a note for another system was heeded. So was one for a newer kernel than the running, but none asks for one
+  // that is newer than what this project runs on.
+  if (facts.abiTag !== null && facts.abiTag.os !== 0 && !atLeast(loader, 36)) return 'foreign'
+  if (!facts.dynamic) return 'it has no dynamic section'
+  if (facts.type === 'exec' || (facts.flags1 & DF_1_PIE) !== 0) return 'a program cannot be loaded as a library'
+  return null
+}
+
+/** musl takes the first file that opens and would fail over a foreign one. */
+function muslVerdict({ identity, facts, because }: Inspection, loader: Loader): string | null {
+  if (identity === null || facts === null) return because
+  if (identity.class !== loader.class || identity.machine !== loader.machine) return 'it is for another machine'
+  return facts.type === 'other' ? 'it is neither a program nor a shared library' : null
+}

@@ -1,0 +1,212 @@
+import type { ElfFacts } from '../elf/types.js'
+import { LibraryCache } from './cache.js'
+import type { Candidates } from './candidate.js'
+import { parent } from './file-system.js'
+import { remember } from './remember.js'
+import { type Found, type Requester, type Rules, type Trail, tryPath } from './search.js'
+import { expandTokens } from './tokens.js'
+import type { Loader, Problem, SearchContext } from './types.js'
+import { atLeast } from './version.js'
+
+const DF_1_NODEFLIB = 0x800
+const EM_386 = 3
+const EM_X86_64 = 62
+
+/** How glibc searches: elf/dl-load.c and elf/dl-deps.c of 2.31 to 2.42. */
+export function glibcRules(candidates: Candidates, context: SearchContext): Rules {
+  return new GlibcRules(candidates, context)
+}
+
+class GlibcRules implements Rules {
+  readonly #candidates: Candidates
+  readonly #context: SearchContext
+  readonly #loader: Loader
+  readonly #cache: LibraryCache | null
+  readonly #levels: readonly string[]
+  readonly #subdirectories: readonly string[]
+  readonly #directories = new WeakMap<Requester, Map<string, readonly string[]>>()
+
+  constructor(candidates: Candidates, context: SearchContext) {
+    this.#candidates = candidates
+    this.#context = context
+    this.#loader = candidates.loader
+    this.#cache = LibraryCache.read(candidates.fs, candidates.loader)
+    this.#levels = hwcapsLevels(candidates.loader, context)
+    this.#subdirectories = searchSubdirectories(candidates.loader, context)
+  }
+
+  expand(name: string, requester: Requester): string | null {
+    return this.#expand(name, requester) || null
+  }
+
+  answers(requested: string, facts: ElfFacts): readonly string[] {
+    return facts.soname === null ? [requested] : [requested, facts.soname]
+  }
+
+  isLoader(): boolean {
+    return false
+  }
+
+  search(name: string, requester: Requester, trail: Trail): Found {
+    if (name.includes('/')) {
+      const found = tryPath(this.#candidates, this.#absolute(name), 'path', trail)
+      return typeof found === 'string' ? NOT_FOUND : found
+    }
+    return (
+      this.#rpath(name, requester, trail) ??
+      this.#openPath(name, this.#libraryPath(requester), 'ld-library-path', trail) ??
+      this.#openPath(name, this.#pathOf(requester, 'runpath'), 'runpath', trail) ??
+      this.#cached(name, requester, trail) ??
+      this.#system(name, requester, trail) ??
+      NOT_FOUND
+    )
+  }
+
+  /** An object's RPATH, then up the chain of who loaded whom, then the program's; RUNPATH of the object ends it at once. */
+  #rpath(name: string, requester: Requester, trail: Trail): Found | null {
+    if (requester.facts.runpath !== null) return null
+    for (let object: Requester | null = requester; object !== null; object = object.loader) {
+      const found = this.#openPath(name, this.#pathOf(object, 'rpath'), 'rpath', trail)
+      if (found !== null) return found
+    }
+    return null
+  }
+
+  #cached(name: string, requester: Requester, trail: Trail): Found | null {
+    const path = this.#cache?.lookup(name, this.#levels) ?? null
+    if (path === null) return null
+    // elf/dl-load.c compares prefixes, so sub-directories of a system directory count as well.
+    const system = this.#loader.systemDirectories.some(directory => path.startsWith(`${directory}/`))
+    if (system && noDefaultLibraries(requester)) return null
+    const found = tryPath(this.#candidates, path, 'cache', trail)
+    return typeof found === 'string' ? null : found
+  }
+
+  #system(name: string, requester: Requester, trail: Trail): Found | null {
+    if (noDefaultLibraries(requester)) return null
+    return this.#openPath(name, this.#loader.systemDirectories, 'system-directory', trail)
+  }
+
+  /** open_path: each directory with its sub-directories for the CPU. Errors but the expected ones end the whole list. */
+  #openPath(name: string, directories: readonly string[], how: Found['how'], trail: Trail): Found | null {
+    for (const directory of directories) {
+      let errno: string | null = null
+      for (const subdirectory of this.#subdirectories) {
+        const full = directory === '/' ? `/${subdirectory}` : `${directory}/${subdirectory}`
+        const real = this.#candidates.directory(full.slice(0, -1) || '/', trail.watched)
+        if (real === null) {
+          noteAbsent(full.slice(0, -1), trail)
+          continue
+        }
+        if (!this.#candidates.mayHold(real, name)) {
+          trail.tried.push(full + name)
+          trail.watched.add(real === '/' ? `/${name}` : `${real}/${name}`)
+          errno = 'ENOENT'
+          continue
+        }
+        const found = tryPath(this.#candidates, full + name, how, trail)
+        if (typeof found !== 'string') return found
+        errno = found
+      }
+      if (errno !== null && !this.#goesOn(errno)) return null
+    }
+    return null
+  }
+
+  /** BZ 31035: until 2.39 a component that is no directory ended the list. */
+  #goesOn(errno: string): boolean {
+    return errno === 'ENOENT' || errno === 'EACCES' || (errno === 'ENOTDIR' && atLeast(this.#loader, 39))
+  }
+
+  #libraryPath(requester: Requester): readonly string[] {
+    let program = requester
+    while (program.loader !== null) program = program.loader
+    const { libraryPath } = this.#context
+    if (libraryPath.every(element => element === '')) return []
+    return this.#remember(program, 'ld-library-path', () => this.#split(libraryPath, program))
+  }
+
+  #pathOf(object: Requester, tag: 'rpath' | 'runpath'): readonly string[] {
+    const text = tag === 'rpath' && object.facts.runpath !== null ? null : object.facts[tag]
+    if (text === null || text === '') return []
+    return this.#remember(object, tag, () => this.#split(text.split(':'), object))
+  }
+
+  #remember(object: Requester, key: string, make: () => readonly string[]): readonly string[] {
+    return remember(
+      remember(this.#directories, object, () => new Map<string, readonly string[]>()),
+      key,
+      make,
+    )
+  }
+
+  /** fillin_rpath: tokens expanded, no directory twice; an empty element is the working directory. */
+  #split(elements: readonly string[], object: Requester): string[] {
+    const directories = new Set<string>()
+    for (const element of elements) {
+      const expanded = element === '' ? '.' : this.#expand(element, object)
+      if (expanded === null || expanded === '') continue
+      directories.add(this.#absolute(expanded).replace(/(?<=.)\/+$/, ''))
+    }
+    return [...directories]
+  }
+
+  #expand(text: string, object: Requester): string | null {
+    return expandTokens(text, { origin: parent(object.path), platform: this.#loader.platform, lib: this.#loader.lib })
+  }
+
+  #absolute(path: string): string {
+    if (path.startsWith('/')) return path
+    const base = this.#context.workingDirectory ?? '/'
+    return path === '.' ? base : `${base === '/' ? '' : base}/${path}`
+  }
+
+  checkVersions(
+    objects: readonly { path: string; facts: ElfFacts }[],
+    named: (name: string) => ElfFacts | null,
+  ): Problem[] {
+    return objects.flatMap(({ path, facts }) =>
+      facts.verneeds
+        .filter(({ file, version, weak }) => !weak && lacks(named(file), version))
+        .map(({ file, version }) => ({ kind: 'missing-version' as const, file, version, by: path })),
+    )
+  }
+}
+
+const NOT_FOUND: Found = { file: null, how: 'not-found', unusable: null }
+
+/** A provider without any versions is only warned about (_dl_check_map_versions), and one that is not there was told before. */
+function lacks(provider: ElfFacts | null, version: string): boolean {
+  if (provider === null || provider.verdefs.length === 0) return false
+  return !provider.verdefs.some(({ name }) => name === version) && provider.soname !== version
+}
+
+function noDefaultLibraries({ facts }: Requester): boolean {
+  return (facts.flags1 & DF_1_NODEFLIB) !== 0
+}
+
+/** A directory that does not exist is told of once in a search; the loader remembers it for good. */
+function noteAbsent(directory: string, trail: Trail): void {
+  if (!trail.tried.includes(directory)) trail.tried.push(directory)
+}
+
+/** Sub-directories of glibc-hwcaps that the CPU can use, best first. Only x86-64's are known to SearchContext. */
+export function hwcapsLevels(loader: Loader, context: SearchContext): string[] {
+  if (!atLeast(loader, 33) || loader.machine !== EM_X86_64 || loader.class !== 64) return []
+  return [4, 3, 2].filter(level => level <= context.cpuLevel).map(level => `x86-64-v${level}`)
+}
+
+/** Prefixes tried in each search directory, in order, each '' or with a trailing slash. */
+export function searchSubdirectories(loader: Loader, context: SearchContext): string[] {
+  const levels = hwcapsLevels(loader, context).map(level => `glibc-hwcaps/${level}/`)
+  return [...levels, ...(atLeast(loader, 37) ? [] : legacySubdirectories(loader)), '']
+}
+
+/** elf/dl-hwcaps.c before 2.37: every combination of `tls`, the platform and one CPU feature. */
+function legacySubdirectories({ machine, platform }: Loader): string[] {
+  const feature = machine === EM_X86_64 ? 'x86_64' : machine === EM_386 ? 'sse2' : null
+  const names = feature === null ? [platform] : [platform, feature]
+  const combinations =
+    feature === null ? [`${platform}/`, ''] : [`${names.join('/')}/`, ...new Set(names.map(name => `${name}/`)), '']
+  return [...combinations.map(path => `tls/${path}`), ...combinations.filter(path => path !== '')]
+}

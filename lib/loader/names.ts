@@ -1,0 +1,50 @@
+import { LibraryCache } from './cache.js'
+import { errorCode, resolvePath } from './file-system.js'
+import { hwcapsLevels, searchSubdirectories } from './glibc.js'
+import { remember } from './remember.js'
+import type { FileSystem, Loader, SearchContext } from './types.js'
+
+/**
+ * Every existing path by which a bare soname could be reached without an RPATH or RUNPATH, in search order: LD_LIBRARY_PATH,
+ * the cache's entries (variants for better CPUs first), the system directories with their sub-directories. What is laid over
+ * one of them alone is bypassed by the others.
+ */
+export function searchNames(fs: FileSystem, loader: Loader, context: SearchContext, name: string): string[] {
+  const glibc = loader.kind === 'glibc'
+  const subdirectories = glibc ? searchSubdirectories(loader, context) : ['']
+  const below = (directories: readonly string[]) =>
+    directories.flatMap(directory => subdirectories.map(sub => `${directory.replace(/\/+$/, '')}/${sub}${name}`))
+  const cached = glibc ? cachedPaths(fs, loader, context, name) : []
+  const directories = context.libraryPath.filter(directory => directory.startsWith('/'))
+  const paths = [...below(directories), ...cached, ...below(loader.systemDirectories)]
+  return [...new Set(paths)].filter(path => leadsSomewhere(fs, path))
+}
+
+function cachedPaths(fs: FileSystem, loader: Loader, context: SearchContext, name: string): string[] {
+  const levels = hwcapsLevels(loader, context)
+  const hits = libraryCache(fs, loader)?.hits(name) ?? []
+  return hits
+    .filter(({ hwcaps }) => hwcaps === null || levels.includes(hwcaps))
+    .sort((a, b) => rank(levels, a.hwcaps) - rank(levels, b.hwcaps))
+    .map(({ path }) => path)
+}
+
+function rank(levels: readonly string[], hwcaps: string | null): number {
+  return hwcaps === null ? levels.length : levels.indexOf(hwcaps)
+}
+
+const caches = new WeakMap<Loader, LibraryCache | null>()
+
+/** A Loader value belongs to one root, so its cache does. */
+function libraryCache(fs: FileSystem, loader: Loader): LibraryCache | null {
+  return remember(caches, loader, () => LibraryCache.read(fs, loader))
+}
+
+function leadsSomewhere(fs: FileSystem, path: string): boolean {
+  try {
+    return resolvePath(fs, path).path !== null
+  } catch (error) {
+    errorCode(error)
+    return false
+  }
+}

@@ -1,0 +1,100 @@
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs'
+import { AppcError } from '../errors.js'
+import { errorCode, systemError } from './file-system.js'
+import type { FileStat, FileSystem, OpenFile } from './types.js'
+
+const S_IFMT = 0o170000
+const KINDS: ReadonlyMap<number, FileStat['kind']> = new Map([
+  [0o100000, 'file'],
+  [0o040000, 'directory'],
+  [0o120000, 'symlink'],
+])
+
+/** The tree at `root` (an absolute path, '/' for this machine itself) as a root. */
+export function rootFileSystem(root: string): FileSystem {
+  const prefix = root.replace(/\/+$/, '')
+  if (lstatOrNull(`${prefix}/`)?.isDirectory() !== true) {
+    throw new AppcError('ROOT_INVALID', `${root} is no directory`, {
+      hint: 'name the directory that holds usr, etc and so on',
+    })
+  }
+  const host = (path: string) => (path === '/' ? `${prefix}/` : prefix + path)
+  return {
+    lstat(path) {
+      const stat = lstatOrNull(host(path))
+      if (stat === null) return null
+      const mode = Number(stat.mode)
+      return {
+        kind: KINDS.get(mode & S_IFMT) ?? 'other',
+        dev: stat.dev,
+        ino: stat.ino,
+        size: Number(stat.size),
+        mode,
+        uid: Number(stat.uid),
+        gid: Number(stat.gid),
+        mtimeNs: stat.mtimeNs,
+        ctimeNs: stat.ctimeNs,
+      }
+    },
+    readlink: path => readlinkSync(host(path)),
+    readdir(path) {
+      try {
+        return readdirSync(host(path))
+      } catch (error) {
+        return nullIfAbsent(error)
+      }
+    },
+    hostPath: host,
+    open: path => openHostFile(host(path)),
+  }
+}
+
+function lstatOrNull(path: string): BigIntStats | null {
+  try {
+    // An exception costs four times the call itself; only ENOENT, the usual case, comes without one.
+    return lstatSync(path, { bigint: true, throwIfNoEntry: false }) ?? null
+  } catch (error) {
+    return nullIfAbsent(error)
+  }
+}
+
+function nullIfAbsent(error: unknown): null {
+  if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return null
+  throw error
+}
+
+/** Opens a regular file of this machine; anything else (a FIFO would block, a device act) is refused as EINVAL. */
+export function openHostFile(path: string): OpenFile {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer. Node opens close-on-exec.
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const stat = fstatSync(descriptor)
+  if (!stat.isFile()) {
+    closeSync(descriptor)
+    throw systemError(stat.isDirectory() ? 'EISDIR' : 'EINVAL', path)
+  }
+  return {
+    size: stat.size,
+    read: (buffer, position) => readFully(descriptor, buffer, position),
+    close: () => closeSync(descriptor),
+  }
+}
+
+function readFully(descriptor: number, buffer: Uint8Array, position: number): number {
+  let done = 0
+  while (done < buffer.length) {
+    const count = readSync(descriptor, buffer, done, buffer.length - done, position + done)
+    if (count === 0) break
+    done += count
+  }
+  return done
+}

@@ -1,0 +1,53 @@
+import type { ElfFacts } from '../elf/types.js'
+import type { Candidates, FoundFile } from './candidate.js'
+import type { How, Problem } from './types.js'
+
+/** A loaded object as the search sees it. */
+export interface Requester {
+  /** As opened; for the program without symlinks, as the kernel's /proc/self/exe has it. */
+  readonly path: string
+  readonly facts: ElfFacts
+  /** Who had it loaded first; null for the program. */
+  readonly loader: Requester | null
+}
+
+/** How one family of loaders works. */
+export interface Rules {
+  /** A NEEDED name with its tokens expanded, which comes before everything else; null where that fails. */
+  expand(name: string, requester: Requester): string | null
+  /** The names that an object answers to from now on, once it was loaded (or found again) by a name. */
+  answers(requested: string, facts: ElfFacts): readonly string[]
+  /** True for names that stand for the loader itself. */
+  isLoader(name: string): boolean
+  /** Finds a name that no loaded object answers to. */
+  search(name: string, requester: Requester, trail: Trail): Found
+  /** After all is loaded: what is wrong with versions. */
+  checkVersions(
+    objects: readonly { path: string; facts: ElfFacts }[],
+    named: (name: string) => ElfFacts | null,
+  ): Problem[]
+}
+
+export interface Found {
+  /** null: not found, or found and unusable. */
+  readonly file: FoundFile | null
+  readonly how: How
+  /** Where the search ended in a file that cannot be loaded. */
+  readonly unusable: { readonly path: string; readonly because: string } | null
+}
+
+/** What a search leaves behind: the paths it tried in vain, and all the names on which its answer rests. */
+export class Trail {
+  readonly tried: string[] = []
+
+  constructor(readonly watched: Set<string>) {}
+}
+
+/** What one list of directories (or one path) gave: `null` means that the search goes on with the next step. */
+export function tryPath(candidates: Candidates, path: string, how: How, trail: Trail): Found | string {
+  const probe = candidates.probe(path, trail.watched)
+  if (probe.kind === 'found') return { file: probe.file, how, unusable: null }
+  if (probe.kind === 'fatal') return { file: null, how: 'not-found', unusable: { path, because: probe.because } }
+  trail.tried.push(path)
+  return probe.errno
+}

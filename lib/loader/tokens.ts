@@ -1,0 +1,23 @@
+/** What the dynamic string tokens stand for; `origin` null where it is not known or not allowed. */
+export interface TokenValues {
+  readonly origin: string | null
+  readonly platform: string
+  readonly lib: string
+}
+
+/** A known token, by glibc's is_dst (elf/dl-load.c): `$ORIGINX` and `${LIB` are no tokens but plain text. */
+const TOKEN = /\$(?:\{(ORIGIN|PLATFORM|LIB)\}|(ORIGIN|PLATFORM|LIB)(?![A-Za-z0-9_]))/g
+
+/** The text with its tokens replaced; null where one cannot be, which voids the whole path element. */
+export function expandTokens(text: string, values: TokenValues): string | null {
+  if (!text.includes('$')) return text
+  let known = true
+  const expanded = text.replace(TOKEN, (_, braced: string | undefined, plain: string | undefined) => {
+    const name = braced ?? plain
+    if (name === 'PLATFORM') return values.platform
+    if (name === 'LIB') return values.lib
+    known &&= values.origin !== null
+    return values.origin ?? ''
+  })
+  return known ? expanded : null
+}

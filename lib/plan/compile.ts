@@ -1,0 +1,107 @@
+import { isExecutable } from '../container/containers.js'
+import { hostPath, within } from '../decide/host-paths.js'
+import type { Decision, Host, Placement } from '../decide/types.js'
+import { base } from '../loader/file-system.js'
+import { objectPath } from '../store/objects.js'
+import type { Store } from '../store/store.js'
+import { guardOf, guardsOf } from './guards.js'
+import type { BindMount, Guard, Plan } from './types.js'
+import type { BuiltLayer } from './view.js'
+
+/** What of the machine and the caller a plan is bound to. */
+export interface Circumstances {
+  readonly uid: number
+  readonly gid: number
+  readonly kernelRelease: string
+  readonly cpuLevel: number
+  readonly loaderEnvironment: Readonly<Record<string, string>>
+  /** Visible mount points of the machine. */
+  readonly mountPoints: readonly string[]
+}
+
+/** What was asked for: a container of the store, or a plain program with directories of candidates. */
+export interface Request {
+  /** What messages and APPC_CONTAINER say. */
+  readonly name: string
+  /** What the launcher compares (lib/plan/types.ts, `request`). */
+  readonly request: readonly string[]
+  /** Programs to be run by name, with their paths in the container. */
+  readonly programs: readonly { readonly name: string; readonly path: string }[]
+  /** Files of this machine that the decision rests on besides the host's: the container's ref, the --lib directories. */
+  readonly sources: readonly string[]
+}
+
+/** Compiles a decision into what the launcher does. The view must have been built. */
+export function compilePlan(
+  store: Store,
+  request: Request,
+  decision: Decision,
+  host: Host,
+  root: string | null,
+  layers: readonly BuiltLayer[],
+  circumstances: Circumstances,
+): Plan {
+  const prefix = root ?? ''
+  const mounts = mountsInside(circumstances.mountPoints, root)
+  const isSeenInside = (path: string) =>
+    layers.some(({ target }) => within(path, target)) && !decision.placement.has(path)
+  return {
+    name: request.name,
+    request: request.request,
+    root,
+    uid: circumstances.uid,
+    gid: circumstances.gid,
+    kernelRelease: circumstances.kernelRelease,
+    cpuLevel: circumstances.cpuLevel,
+    loaderEnvironment: circumstances.loaderEnvironment,
+    guards: [
+      ...(root === null ? [] : [guardOf(root, null)]),
+      ...request.sources.map(path => guardOf(path, null)),
+      ...guardsOf(prefix, decision.evidence, isSeenInside),
+      ...privateGuards(store, decision.placement),
+    ],
+    overlays: layers.map(({ target, directory }) => ({
+      target,
+      layer: directory,
+      carried: mounts.filter(path => path !== target && within(path, target)),
+    })),
+    binds: root === null ? [] : bindsInto(host, circumstances),
+    programs: request.programs.map(({ name, path }) => ({ name, path: hostPath(host.fs, path) })),
+    environment: [{ name: 'APPC_CONTAINER', value: request.name }],
+  }
+}
+
+/**
+ * The private libraries and programs, as objects of the store, which the view's files are hard links of: an object's name is its
+ * digest, so that one whose times alone changed can be judged by its bytes. Data are left out: the view is the store's own,
+ * and a plan with a guard for each file of a Python would cost more than its launch.
+ */
+function privateGuards(store: Store, placement: Placement): readonly Guard[] {
+  const paths = new Set<string>()
+  for (const node of placement.values()) {
+    if (node.kind !== 'file' || !node.file.elf || node.file.elf.role === 'module') continue
+    paths.add(objectPath(store, node.file.sha256, isExecutable(node.file.mode)))
+  }
+  return [...paths].sort().map(path => guardOf(path, null))
+}
+
+/** Mount points as seen from inside the tree that serves as the root. */
+export function mountsInside(mountPoints: readonly string[], root: string | null): readonly string[] {
+  if (root === null) return mountPoints
+  return mountPoints.flatMap(path => (path !== root && within(path, root) ? [path.slice(root.length)] : []))
+}
+
+/**
+ * What a --root tree sees of the machine: the kernel's file systems, temporary files, the users' homes and the resolver's
+ * configuration. Only onto what the tree has a place for; a tree without /home simply has no homes.
+ */
+function bindsInto(host: Host, circumstances: Circumstances): readonly BindMount[] {
+  const directories = ['/proc', '/sys', '/dev', '/tmp', '/home']
+  const wanted = [...directories, ...(circumstances.uid === 0 ? ['/root'] : []), '/etc/resolv.conf']
+  return wanted.flatMap(path => {
+    const inside = hostPath(host.fs, path)
+    const kind = host.fs.lstat(inside)?.kind
+    const fits = base(path) === 'resolv.conf' ? kind === 'file' : kind === 'directory'
+    return fits && guardOf(path, null).kind === 'identity' ? [{ source: path, target: inside }] : []
+  })
+}

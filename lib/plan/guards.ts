@@ -1,0 +1,74 @@
+import { type BigIntStats, lstatSync } from 'node:fs'
+import { parent } from '../loader/file-system.js'
+import { hasCode } from '../store/writing.js'
+import type { Guard } from './types.js'
+
+/**
+ * Turns what a decision rests on into guards: a path that is there must stay the same file, one that is not must stay absent.
+ * `evidence` are paths as seen from inside, `root` is put before them ('' for this machine's own root). Shared files below an
+ * overlaid directory (`isSeenInside`) are compared once more through the mounted view, just before the program starts: they
+ * could have been replaced between the first look and the mount.
+ */
+export function guardsOf(
+  root: string,
+  evidence: readonly string[],
+  isSeenInside: (path: string) => boolean,
+): readonly Guard[] {
+  const absent = new Set<string>()
+  const guards: Guard[] = []
+  for (const path of evidence) {
+    const guard = guardOf(root + path, isSeenInside(path) ? path : null)
+    if (guard.kind === 'identity') guards.push(guard)
+    else absent.add(nearestMissing(root, path))
+  }
+  return [...guards, ...[...absent].sort().map(path => ({ kind: 'absent' as const, path }))]
+}
+
+/** The guard of one path on the machine. */
+export function guardOf(path: string, seenAs: string | null): Guard {
+  const stat = look(path)
+  if (stat === null) return { kind: 'absent', path }
+  return {
+    kind: 'identity',
+    path,
+    dev: stat.dev,
+    ino: stat.ino,
+    size: Number(stat.size),
+    mode: Number(stat.mode),
+    mtimeNs: stat.mtimeNs,
+    ctimeNs: stat.ctimeNs,
+    seenAs: stat.isFile() ? seenAs : null,
+  }
+}
+
+/** How coarse the kernel's file times are: they are those of the last timer tick (current_time in fs/inode.c). */
+const TICK_NS = 20_000_000n
+
+/**
+ * Whether what a plan rests on changed while it was decided, so that its guards would bless what was never looked at. `files`: one
+ * of the files did, for certain. `names`: a directory did in which something is not to appear, which may be a coincidence.
+ */
+export function changedSince(guards: readonly Guard[], beganNs: bigint): 'files' | 'names' | null {
+  const since = beganNs - TICK_NS
+  if (guards.some(guard => guard.kind === 'identity' && guard.ctimeNs > since)) return 'files'
+  const directories = new Set(guards.flatMap(guard => (guard.kind === 'absent' ? [parent(guard.path)] : [])))
+  return [...directories].some(directory => (look(directory)?.ctimeNs ?? 0n) > since) ? 'names' : null
+}
+
+/** The uppermost part of the path that is not there: many names in a directory that does not exist are one guard. */
+function nearestMissing(root: string, path: string): string {
+  const exists = (name: string) => look(root + name) !== null
+  let missing = path
+  while (missing !== '/' && !exists(parent(missing))) missing = parent(missing)
+  return root + missing
+}
+
+/** null for a path that leads nowhere: to nothing, or below what is no directory. */
+function look(path: string): BigIntStats | null {
+  try {
+    return lstatSync(path, { bigint: true })
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null
+    throw error
+  }
+}

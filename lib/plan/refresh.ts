@@ -1,0 +1,38 @@
+import { join } from 'node:path'
+import { isDigest, isSound, objectPath } from '../store/objects.js'
+import type { Store } from '../store/store.js'
+import type { Circumstances } from './compile.js'
+import { guardOf } from './guards.js'
+import type { Guard, Plan } from './types.js'
+
+/**
+ * The plan with its guards brought up to date, when nothing failed but the change time of private files and their bytes are still
+ * what their names say: another container that holds the same object has linked or unlinked it. null when anything else
+ * changed, or nothing that could be seen: then it must be decided anew.
+ */
+export function refreshPlan(store: Store, plan: Plan, now: Circumstances): Plan | null {
+  if (plan.uid !== now.uid || plan.gid !== now.gid) return null
+  if (plan.kernelRelease !== now.kernelRelease || plan.cpuLevel !== now.cpuLevel) return null
+  const guards = plan.guards.map(guard => refreshGuard(store, guard))
+  const sound = guards.filter(guard => guard !== null)
+  const isChanged = sound.some((guard, index) => guard !== plan.guards[index])
+  return sound.length === guards.length && isChanged ? { ...plan, guards: sound } : null
+}
+
+/** The same guard where it holds, a new one where only the change time of an object differs; null where it failed. */
+function refreshGuard(store: Store, guard: Guard): Guard | null {
+  const current = guardOf(guard.path, guard.kind === 'identity' ? guard.seenAs : null)
+  if (guard.kind === 'absent' || current.kind === 'absent') return guard.kind === current.kind ? guard : null
+  const same = guard.dev === current.dev && guard.ino === current.ino && guard.mode === current.mode
+  if (!same || guard.size !== current.size || guard.mtimeNs !== current.mtimeNs) return null
+  if (guard.ctimeNs === current.ctimeNs) return guard
+  return isSoundObject(store, current.path, current.size) ? current : null
+}
+
+function isSoundObject(store: Store, path: string, size: number): boolean {
+  const below = path.slice(join(store.home, 'objects').length + 1)
+  const executable = below.endsWith('.x')
+  const digest = below.replace(/\.x$/, '').replace('/', '')
+  if (!isDigest(digest) || objectPath(store, digest, executable) !== path) return false
+  return isSound(path, digest, size, executable ? 0o555 : 0o444)
+}

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { AppcError } from '../errors.js'
+import { OPEN_OWN, readRegular } from './regular.js'
+import type { Store } from './store.js'
+import { hasCode } from './writing.js'
+
+const DIGEST = /^[0-9a-f]{64}$/
+
+export function isDigest(text: string): boolean {
+  return DIGEST.test(text)
+}
+
+/** Where the object with these bytes and this kind of mode (0555 or 0444) is or would be. */
+export function objectPath(store: Store, digest: string, executable: boolean): string {
+  return join(store.home, 'objects', digest.slice(0, 2), digest.slice(2) + (executable ? '.x' : ''))
+}
+
+/** An object's bytes, verified. STORE_CORRUPT when it is absent or its bytes are not what its name says. */
+export function readObject(store: Store, digest: string, executable: boolean, maxSize: number): Buffer {
+  const path = objectPath(store, digest, executable)
+  let bytes: Buffer
+  try {
+    bytes = readRegular(path, maxSize, PACK_AGAIN)
+  } catch (error) {
+    if (error instanceof AppcError) throw error
+    throw corrupt(path, hasCode(error, 'ENOENT') ? 'it is not there' : String(error), error)
+  }
+  if (createHash('sha256').update(bytes).digest('hex') !== digest)
+    throw corrupt(path, 'its bytes do not have the digest that it is named by')
+  return bytes
+}
+
+/** Whether a file is a regular file with these bytes. An unreadable one (EIO) is as bad as a wrong one. */
+export function isSound(path: string, digest: string, size: number, mode: number): boolean {
+  let fd: number
+  try {
+    fd = openSync(path, OPEN_OWN)
+  } catch {
+    return false
+  }
+  try {
+    const stat = fstatSync(fd)
+    // The size first: after a power cut a file is often just empty.
+    if (!stat.isFile() || stat.size !== size || (stat.mode & 0o7777) !== mode) return false
+    return hashDescriptor(fd) === digest
+  } catch (error) {
+    if (hasCode(error, 'EIO')) return false
+    throw error
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function hashDescriptor(fd: number): string {
+  const hash = createHash('sha256')
+  const buffer = Buffer.alloc(COPY_BYTES)
+  for (;;) {
+    const got = readSync(fd, buffer, 0, buffer.length, null)
+    if (got === 0) return hash.digest('hex')
+    hash.update(buffer.subarray(0, got))
+  }
+}
+
+/** Bytes read at a time: large enough that the calls cost nothing beside the hash. */
+export const COPY_BYTES = 1 << 18
+
+const PACK_AGAIN = 'pack the container again from its source: what is damaged is replaced'
+
+function corrupt(path: string, because: string, cause?: unknown): AppcError {
+  return new AppcError('STORE_CORRUPT', `the store's object ${path} is damaged`, {
+    because,
+    hint: PACK_AGAIN,
+    cause,
+  })
+}

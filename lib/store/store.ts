@@ -1,0 +1,102 @@
+import { chmodSync, closeSync, fchmodSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { AppcError } from '../errors.js'
+import { OPEN_OWN } from './regular.js'
+import { hasCode, writing } from './writing.js'
+
+/** The system calls that the store needs and Node lacks. */
+export interface StoreSystem {
+  /** flock(2). False when `wait` is false and somebody holds the lock. Released when the descriptor is closed. */
+  flock(fd: number, mode: 'shared' | 'exclusive', wait: boolean): boolean
+  /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
+  syncfs(fd: number): void
+}
+
+/**
+ * Content-addressed files of one user (or of root, for all users) on this machine:
+ *
+ *     objects/AA/REST[.x]   raw bytes by sha256; `.x` where they are executable: an inode has one mode
+ *     refs/NAME             the sha256 of the container's manifest, which is an object too
+ *     plans/ views/         derived, by the planning code: plans/NAME, NAME@…, NAME~…; views/<container's sha256>/…
+ *     tmp/                  what is being written; anything found there under the exclusive lock was left by the dead
+ *     lock                  flock: shared by writers, exclusive for removal
+ */
+export interface Store {
+  readonly home: string
+  readonly system: StoreSystem
+}
+
+/** Where the store is: $APPC_HOME, else root's, else the user's by the XDG base directory specification. */
+export function storeHome(environment: Readonly<Record<string, string | undefined>>, uid: number): string {
+  if (environment.APPC_HOME) return absolute('APPC_HOME', environment.APPC_HOME)
+  if (uid === 0) return '/var/lib/appc'
+  // The specification has relative values ignored.
+  if (environment.XDG_DATA_HOME?.startsWith('/')) return join(environment.XDG_DATA_HOME, 'appc')
+  if (environment.HOME) return join(absolute('HOME', environment.HOME), '.local/share/appc')
+  throw new AppcError('STORE_UNWRITABLE', 'there is no place for the store', {
+    because: 'neither APPC_HOME nor HOME is set',
+    hint: 'set APPC_HOME to a directory of yours',
+  })
+}
+
+/** Makes what is missing of the store's directories. Root's may be read by users, a user's by nobody else. */
+export function createStore(store: Store, uid: number): void {
+  writing(store.home, () => {
+    const mode = uid === 0 ? 0o755 : 0o700
+    for (const name of ['', 'objects', 'refs', 'plans', 'views', 'tmp']) {
+      const directory = join(store.home, name)
+      // Once more by chmod, since mkdir's mode is cut by the umask.
+      if (mkdirSync(directory, { recursive: true, mode }) !== undefined) chmodSync(directory, mode)
+    }
+    createLock(join(store.home, 'lock'))
+  })
+}
+
+/** Readable by all who may enter the store: a shared lock needs no more. */
+function createLock(path: string): void {
+  try {
+    const lock = openSync(path, 'wx', 0o644)
+    fchmodSync(lock, 0o644)
+    closeSync(lock)
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error
+  }
+}
+
+/** Runs `fn` while this process holds the store's lock. The kernel lets go of it when the process dies. */
+export function withLock<T>(store: Store, mode: 'shared' | 'exclusive', fn: () => T): T {
+  const lock = openLock(store)
+  try {
+    writing(store.home, () => store.system.flock(lock, mode, true))
+    return fn()
+  } finally {
+    closeSync(lock)
+  }
+}
+
+/** Runs `fn` under the exclusive lock if nobody holds any; else does nothing. */
+export function ifAlone(store: Store, fn: () => void): void {
+  const lock = openLock(store)
+  try {
+    if (writing(store.home, () => store.system.flock(lock, 'exclusive', false))) fn()
+  } finally {
+    closeSync(lock)
+  }
+}
+
+/** Removes what killed writers left in tmp/. Only under the exclusive lock: whoever writes there holds the shared one. */
+export function clearTemporary(store: Store): void {
+  writing(store.home, () => {
+    const directory = join(store.home, 'tmp')
+    for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true })
+  })
+}
+
+function openLock(store: Store): number {
+  return writing(store.home, () => openSync(join(store.home, 'lock'), OPEN_OWN))
+}
+
+function absolute(variable: string, path: string): string {
+  if (path.startsWith('/')) return path
+  throw new AppcError('USAGE', `${variable} is not an absolute path`, { because: `it is ${JSON.stringify(path)}` })
+}

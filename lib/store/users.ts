@@ -1,0 +1,83 @@
+import { type Dirent, lstatSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Store } from './store.js'
+import { hasCode } from './writing.js'
+
+/**
+ * Ids of the processes that run with a view of the container with this digest, among those that the caller may look into: its
+ * own, and for root all. The mount table does not tell the lower directories of an overlay (they are given to the kernel as
+ * /proc/self/fd/N), so it is asked whether the view's files are what such a process finds at its overlays. Another container
+ * with the very same view cannot be told from this one.
+ */
+export function usersOf(store: Store, digest: string): readonly number[] {
+  const views = childrenOf(join(store.home, 'views', digest)).map(view => childrenOf(view))
+  if (views.length === 0) return []
+  const processes = readdirSync('/proc').filter(name => /^[0-9]+$/.test(name))
+  return processes.filter(process => views.some(layers => runsWith(join('/proc', process), layers))).map(Number)
+}
+
+/** A launch mounts all layers of a view or none, so each that has files must be found at one of the overlays. */
+function runsWith(process: string, layers: readonly string[]): boolean {
+  try {
+    const mounts = mountsOf(process)
+    const overlays = mounts.filter(({ ours }) => ours)
+    if (overlays.length === 0) return false
+    const points = mounts.map(({ point }) => point)
+    const filled = layers.filter(layer => !leavesOf(layer).next().done)
+    const isMounted = (layer: string) => overlays.some(({ point }) => liesAt(layer, process, point, points))
+    return filled.length > 0 && filled.every(isMounted)
+  } catch (error) {
+    // It belongs to somebody else, or ended meanwhile: proc(5); a zombie's mount table is EINVAL.
+    if (hasCode(error, 'EACCES', 'EPERM', 'ENOENT', 'ESRCH', 'EINVAL')) return false
+    throw error
+  }
+}
+
+interface Mount {
+  readonly point: string
+  /** An overlay of appc's. */
+  readonly ours: boolean
+}
+
+/** Mount points as the process itself sees them. */
+function mountsOf(process: string): readonly Mount[] {
+  const lines = readFileSync(join(process, 'mountinfo'), 'utf8').split('\n')
+  return lines.map(line => {
+    const point = (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    )
+    return { point, ours: line.includes(' - overlay appc ') }
+  })
+}
+
+/** Overlayfs shows a file with its own inode number, size and times, though on another device. */
+function liesAt(layer: string, process: string, target: string, points: readonly string[]): boolean {
+  for (const leaf of leavesOf(layer)) {
+    const path = join(target, leaf)
+    const own = lstatSync(join(layer, leaf), { bigint: true })
+    const seen = lstatSync(join(process, 'root', path), { bigint: true, throwIfNoEntry: false })
+    if (seen?.ino === own.ino && seen.size === own.size && seen.mtimeNs === own.mtimeNs) continue
+    // What the process has mounted over it since tells nothing.
+    if (!points.some(point => point.length > target.length && `${path}/`.startsWith(`${point}/`))) return false
+  }
+  return true
+}
+
+/** Files and links below a layer; whiteouts and directories are not the view's alone. */
+function* leavesOf(layer: string, below = ''): Generator<string> {
+  const entries: readonly Dirent[] = readdirSync(join(layer, below), { withFileTypes: true })
+  for (const entry of entries) {
+    const path = join(below, entry.name)
+    if (entry.isDirectory()) yield* leavesOf(layer, path)
+    else if (entry.isFile() || entry.isSymbolicLink()) yield path
+  }
+}
+
+function childrenOf(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).map(name => join(directory, name))
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return []
+    throw error
+  }
+}

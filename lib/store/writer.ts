@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { OpenFile } from '../loader/types.js'
+import { COPY_BYTES, isSound, objectPath } from './objects.js'
+import { refPath } from './refs.js'
+import { clearTemporary, ifAlone, type Store, withLock } from './store.js'
+import { hasCode, syncDirectory, writing } from './writing.js'
+
+export interface StoredObject {
+  readonly sha256: string
+  readonly size: number
+}
+
+/**
+ * Puts files into the store so that a crash at any point leaves only whole objects. Files gather in a directory of their own
+ * below tmp/; `commit` makes them durable and visible together. See docs/formats.md, "Store", for the order and why.
+ */
+export class Writer {
+  readonly #store: Store
+  readonly #directory: string
+  readonly #staged = new Map<string, StoredObject & { readonly path: string; readonly executable: boolean }>()
+  #counter = 0
+
+  private constructor(store: Store, directory: string) {
+    this.#store = store
+    this.#directory = directory
+  }
+
+  /** Runs `fn` with a writer under the shared lock. Whatever `fn` did not commit is gone when it returns or throws. */
+  static use<T>(store: Store, fn: (writer: Writer) => T): T {
+    ifAlone(store, () => clearTemporary(store))
+    return withLock(store, 'shared', () => {
+      const directory = writing(store.home, () => mkdtempSync(join(store.home, 'tmp', 'write-')))
+      try {
+        return fn(new Writer(store, directory))
+      } finally {
+        rmSync(directory, { recursive: true, force: true })
+      }
+    })
+  }
+
+  /** Copies the bytes into tmp/ while hashing them, so that the digest is that of the copy, whatever the source becomes. */
+  add(source: OpenFile, executable: boolean): StoredObject {
+    const path = join(this.#directory, String(this.#counter++))
+    const object = writing(this.#store.home, () => copyHashed(source, path))
+    const destination = objectPath(this.#store, object.sha256, executable)
+    // The same bytes a second time.
+    if (this.#staged.has(destination)) writing(this.#store.home, () => unlinkSync(path))
+    else this.#staged.set(destination, { ...object, path, executable })
+    return object
+  }
+
+  /**
+   * Makes everything added durable and visible, in this order: the bytes reach the disk (one syncfs for all); then they get
+   * their names; then the names reach the disk. Only after that may a ref mention them.
+   */
+  commit(): void {
+    writing(this.#store.home, () => {
+      for (const { path, executable } of this.#staged.values()) chmodSync(path, objectMode(executable))
+      this.#syncAll()
+      for (const [destination, object] of this.#staged) this.#place(object, destination)
+      this.#syncAll()
+      this.#staged.clear()
+    })
+  }
+
+  #place(object: StoredObject & { path: string; executable: boolean }, destination: string): void {
+    makeFanOut(dirname(destination))
+    try {
+      // link(2), not rename(2): an object that is there keeps its inode, which views share and plans watch.
+      linkSync(object.path, destination)
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error
+      // Names in the store are claims until proven: never reuse what was not hashed again (ostree #2889).
+      if (isSound(destination, object.sha256, object.size, objectMode(object.executable))) return
+      renameSync(object.path, destination)
+    }
+  }
+
+  #syncAll(): void {
+    const directory = openSync(join(this.#store.home, 'objects'), 'r')
+    try {
+      this.#store.system.syncfs(directory)
+    } finally {
+      closeSync(directory)
+    }
+  }
+
+  /** Writes the ref, whole or not at all, after `commit`. False when the name is taken: refs are never overwritten. */
+  publish(name: string, digest: string): boolean {
+    return writing(this.#store.home, () => {
+      const temporary = join(this.#directory, 'ref')
+      const fd = openSync(temporary, 'wx', 0o644)
+      try {
+        fchmodSync(fd, 0o644)
+        writeSync(fd, `${digest}\n`)
+        fsyncSync(fd)
+      } finally {
+        closeSync(fd)
+      }
+      const destination = refPath(this.#store, name)
+      try {
+        linkSync(temporary, destination)
+      } catch (error) {
+        if (hasCode(error, 'EEXIST')) return false
+        throw error
+      } finally {
+        unlinkSync(temporary)
+      }
+      syncDirectory(dirname(destination))
+      return true
+    })
+  }
+}
+
+/** Mode in the store: never writable, so that a program that finds the file through a view cannot spoil it for others. */
+function objectMode(executable: boolean): number {
+  return executable ? 0o555 : 0o444
+}
+
+function makeFanOut(directory: string): void {
+  try {
+    mkdirSync(directory, 0o755)
+    // Once more by chmod, since mkdir's mode is cut by the umask.
+    chmodSync(directory, 0o755)
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error
+  }
+}
+
+function copyHashed(source: OpenFile, path: string): StoredObject {
+  const fd = openSync(path, 'wx', 0o600)
+  try {
+    const hash = createHash('sha256')
+    const buffer = Buffer.allocUnsafe(COPY_BYTES)
+    let size = 0
+    for (;;) {
+      const got = source.read(buffer, size)
+      if (got === 0) return { sha256: hash.digest('hex'), size }
+      const chunk = buffer.subarray(0, got)
+      hash.update(chunk)
+      for (let written = 0; written < got; ) written += writeSync(fd, chunk, written, got - written)
+      size += got
+    }
+  } finally {
+    closeSync(fd)
+  }
+}

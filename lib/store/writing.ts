@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto'
+import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { AppcError } from '../errors.js'
+
+/** Runs system calls that change the store; their failure (no space, no permission, read-only …) is STORE_UNWRITABLE. */
+export function writing<T>(home: string, fn: () => T): T {
+  try {
+    return fn()
+  } catch (error) {
+    // System calls fail with an errno, Node's and the addon's alike; anything else is not the store's disk.
+    if (!(error instanceof Error && 'errno' in error && 'code' in error)) throw error
+    throw new AppcError('STORE_UNWRITABLE', `the store at ${home} cannot be written`, {
+      because: error.message,
+      hint: HINTS[String(error.code)] ?? 'see that the directory is yours and that its file system is sound',
+      cause: error,
+    })
+  }
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  EACCES: 'choose a directory of yours with APPC_HOME, or run as its owner',
+  EPERM: 'choose a directory of yours with APPC_HOME, or run as its owner',
+  EROFS: 'choose a directory that is not read-only with APPC_HOME',
+  ENOSPC: 'free some space, or choose another directory with APPC_HOME',
+  EDQUOT: 'free some space, or choose another directory with APPC_HOME',
+}
+
+/**
+ * Replaces a file below the store's home as a whole: after a crash there is the old one or the new one. To be called under a
+ * lock of the store.
+ */
+export function writeDurably(
+  store: { readonly home: string },
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+): void {
+  writing(store.home, () => {
+    const aside = join(store.home, 'tmp', `file-${randomUUID()}`)
+    try {
+      const fd = openSync(aside, 'wx', mode)
+      try {
+        // Once more by fchmod, since open's mode is cut by the umask.
+        fchmodSync(fd, mode)
+        writeFileSync(fd, content)
+        fsyncSync(fd)
+      } finally {
+        closeSync(fd)
+      }
+      renameSync(aside, path)
+    } finally {
+      rmSync(aside, { force: true })
+    }
+    syncDirectory(dirname(path))
+  })
+}
+
+export function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r')
+  try {
+    fsyncSync(directory)
+  } finally {
+    closeSync(directory)
+  }
+}
+
+export function hasCode(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code))
+}

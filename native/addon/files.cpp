@@ -1,0 +1,73 @@
+#include <errno.h>
+#include <sys/file.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "functions.h"
+#include "sys.h"
+#include "values.h"
+
+namespace appc::addon {
+namespace {
+
+int lockFile(int fd, int operation) {
+  int result;
+  do {
+    result = ::flock(fd, operation);
+  } while (result < 0 && errno == EINTR);
+  return result < 0 ? errno : 0;
+}
+
+bool toOperation(const Napi::Value& value, int& operation) {
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (name == "shared") operation = LOCK_SH;
+  if (name == "exclusive") operation = LOCK_EX;
+  return operation != 0;
+}
+
+}  // namespace
+
+Napi::Value flock(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  int fd = -1;
+  int operation = 0;
+  if (!toDescriptor(info, 0, fd)) return env.Undefined();
+  if (!toOperation(info[1], operation)) {
+    Napi::TypeError::New(env, "mode must be 'shared' or 'exclusive'").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  if (!info[2].IsBoolean()) {
+    Napi::TypeError::New(env, "wait must be a boolean").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const bool wait = info[2].As<Napi::Boolean>().Value();
+  const int error = lockFile(fd, wait ? operation : operation | LOCK_NB);
+  if (error != 0 && error != EWOULDBLOCK) {
+    toError(env, failure(Step::lockFile, nullptr, error)).ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  return Napi::Boolean::New(env, error == 0);
+}
+
+Napi::Value syncfs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  int fd = -1;
+  if (!toDescriptor(info, 0, fd)) return env.Undefined();
+  if (::syncfs(fd) < 0) toError(env, failure(Step::syncFileSystem, nullptr, errno)).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+Napi::Value makeWhiteout(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::string path;
+  if (!toText(env, info[0], "path", path)) return env.Undefined();
+  // Device 0:0 alone may be made by anybody, since Linux 5.8.
+  if (::mknod(path.c_str(), S_IFCHR, makedev(0, 0)) < 0) {
+    toError(env, failure(Step::makeWhiteout, path.c_str(), errno)).ThrowAsJavaScriptException();
+  }
+  return env.Undefined();
+}
+
+}  // namespace appc::addon

@@ -1,0 +1,15 @@
+// What the module exports. lib/launch/addon.ts says what each takes and gives.
+#pragma once
+
+#include <napi.h>
+
+namespace appc::addon {
+
+Napi::Value execve(const Napi::CallbackInfo& info);
+Napi::Value flock(const Napi::CallbackInfo& info);
+Napi::Value syncfs(const Napi::CallbackInfo& info);
+Napi::Value makeWhiteout(const Napi::CallbackInfo& info);
+Napi::Value mountPoints(const Napi::CallbackInfo& info);
+Napi::Value probe(const Napi::CallbackInfo& info);
+
+}  // namespace appc::addon

@@ -1,0 +1,25 @@
+#include <napi.h>
+
+#include "cpu.h"
+#include "functions.h"
+
+namespace appc::addon {
+namespace {
+
+Napi::Value cpuLevelOf(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cpuLevel()); }
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  exports.Set("execve", Napi::Function::New(env, execve, "execve"));
+  exports.Set("flock", Napi::Function::New(env, flock, "flock"));
+  exports.Set("syncfs", Napi::Function::New(env, syncfs, "syncfs"));
+  exports.Set("makeWhiteout", Napi::Function::New(env, makeWhiteout, "makeWhiteout"));
+  exports.Set("mountPoints", Napi::Function::New(env, mountPoints, "mountPoints"));
+  exports.Set("probe", Napi::Function::New(env, probe, "probe"));
+  exports.Set("cpuLevel", Napi::Function::New(env, cpuLevelOf, "cpuLevel"));
+  return exports;
+}
+
+NODE_API_MODULE(appc, initialize)
+
+}  // namespace
+}  // namespace appc::addon

@@ -1,0 +1,26 @@
+// From JavaScript's values to C's, checked; and errors back.
+#pragma once
+
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "result.h"
+
+namespace appc::addon {
+
+/** Throws a TypeError in JavaScript unless `value` is a descriptor's number; then the return value means nothing. */
+bool toDescriptor(const Napi::CallbackInfo& info, size_t index, int& fd);
+
+/** A string or its bytes (a Uint8Array: names and variables need not be UTF-8), without a NUL. */
+bool toText(const Napi::Env& env, const Napi::Value& value, const char* what, std::string& text);
+
+/** An array of such. */
+bool toTexts(const Napi::Env& env, const Napi::Value& value, const char* what, std::vector<std::string>& texts);
+bool toDescriptors(const Napi::Env& env, const Napi::Value& value, std::vector<int>& descriptors);
+
+/** An Error with `code` (`EACCES`), `errno`, `step`, `path` and `hint` (each of the last two undefined or a string). */
+Napi::Error toError(const Napi::Env& env, const Result& result);
+
+}  // namespace appc::addon

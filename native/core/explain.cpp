@@ -1,0 +1,171 @@
+#include "explain.h"
+
+#include <errno.h>
+
+namespace appc {
+namespace {
+
+struct ErrorWords {
+  int error;
+  const char* name;
+  const char* text;
+};
+
+constexpr ErrorWords errors[] = {
+    {EPERM, "EPERM", "Operation not permitted"},
+    {ENOENT, "ENOENT", "No such file or directory"},
+    {EINTR, "EINTR", "Interrupted system call"},
+    {EIO, "EIO", "Input/output error"},
+    {ENXIO, "ENXIO", "No such device or address"},
+    {E2BIG, "E2BIG", "Argument list too long"},
+    {ENOEXEC, "ENOEXEC", "Exec format error"},
+    {EBADF, "EBADF", "Bad file descriptor"},
+    {EAGAIN, "EAGAIN", "Resource temporarily unavailable"},
+    {ENOMEM, "ENOMEM", "Cannot allocate memory"},
+    {EACCES, "EACCES", "Permission denied"},
+    {EBUSY, "EBUSY", "Device or resource busy"},
+    {EEXIST, "EEXIST", "File exists"},
+    {EXDEV, "EXDEV", "Invalid cross-device link"},
+    {ENODEV, "ENODEV", "No such device"},
+    {ENOTDIR, "ENOTDIR", "Not a directory"},
+    {EISDIR, "EISDIR", "Is a directory"},
+    {EINVAL, "EINVAL", "Invalid argument"},
+    {ENFILE, "ENFILE", "Too many open files in system"},
+    {EMFILE, "EMFILE", "Too many open files"},
+    {ETXTBSY, "ETXTBSY", "Text file busy"},
+    {ENOSPC, "ENOSPC", "No space left on device"},
+    {EROFS, "EROFS", "Read-only file system"},
+    {ENAMETOOLONG, "ENAMETOOLONG", "File name too long"},
+    {ENOSYS, "ENOSYS", "Function not implemented"},
+    {ELOOP, "ELOOP", "Too many levels of symbolic links"},
+    {ELIBBAD, "ELIBBAD", "Accessing a corrupted shared library"},
+    {EOVERFLOW, "EOVERFLOW", "Value too large"},
+    {EUSERS, "EUSERS", "Too many users"},
+    {EOPNOTSUPP, "EOPNOTSUPP", "Operation not supported"},
+    {ESTALE, "ESTALE", "Stale file handle"},
+};
+
+const ErrorWords* find(int error) {
+  for (const ErrorWords& words : errors) {
+    if (words.error == error) return &words;
+  }
+  return nullptr;
+}
+
+struct StepWords {
+  const char* name;
+  const char* text;
+};
+
+// In the order of Step.
+constexpr StepWords steps[] = {
+    {"none", "nothing failed"},
+    {"readPlan", "cannot read the plan"},
+    {"decodePlan", "the plan is damaged or of another version"},
+    {"checkOwner", "the plan was written by another user, or others may write to it"},
+    {"checkHost", "the plan was made for other circumstances:"},
+    {"checkGuard", "changed since the plan was made:"},
+    {"checkView", "a program inside would see another file than planned:"},
+    {"checkMounts", "the mounts changed since the plan was made:"},
+    {"readMounts", "cannot read the mounts of this process"},
+    {"openProgram", "cannot find the program"},
+    {"unshareUser", "cannot create a user namespace"},
+    {"unshareMounts", "cannot create a mount namespace"},
+    {"mapIds", "cannot map the user in the new user namespace"},
+    {"makeSlave", "cannot keep mounts from spreading to the host"},
+    {"openDirectory", "cannot open"},
+    {"cloneTree", "cannot clone the mounts at"},
+    {"createOverlay", "cannot create an overlay file system for"},
+    {"configureOverlay", "cannot configure the overlay for"},
+    {"mountOverlay", "cannot mount an overlay on"},
+    {"attachMount", "cannot attach a mount at"},
+    {"changeRoot", "cannot change the root directory to"},
+    {"execute", "cannot execute"},
+    {"lockFile", "cannot lock the file"},
+    {"syncFileSystem", "cannot flush the file system"},
+    {"makeWhiteout", "cannot make a whiteout at"},
+    {"probe", "cannot try what the kernel allows"},
+};
+static_assert(sizeof steps / sizeof steps[0] == static_cast<unsigned>(Step::probe) + 1);
+
+constexpr const char* namespaceLimit =
+    "one of the limits in /proc/sys/user/max_*_namespaces is reached, or 32 namespaces lie in one another";
+
+const char* hintForNamespace(int error) {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return "this system does not let you create user namespaces: look at the sysctls "
+             "kernel.unprivileged_userns_clone and user.max_user_namespaces, at "
+             "kernel.apparmor_restrict_unprivileged_userns (then give appc-run an AppArmor profile with 'userns,'), "
+             "and in Docker at --security-opt seccomp=";
+    case ENOSPC:
+    case EUSERS:
+      return namespaceLimit;
+    case EINVAL:
+    case ENOSYS:
+      return "this kernel is built without user namespaces (CONFIG_USER_NS)";
+    default:
+      return nullptr;
+  }
+}
+
+const char* hintForOverlay(int error) {
+  switch (error) {
+    case ENODEV:
+      return "this kernel has no overlay file system: load its module (modprobe overlay) as root";
+    case EPERM:
+      return "mounting an overlay in a user namespace takes Linux 5.11, or root";
+    case EINVAL:
+      return "the kernel refuses this combination: a mount lies below the directory and you are not root, the "
+             "directory is itself an overlay on an overlay (two is the limit), or Linux is older than 5.11; the "
+             "kernel's log (dmesg) says which";
+    case ENOENT:
+      return "overlays are set up through /proc/self/fd: /proc must be mounted";
+    case ENOSYS:
+      return "this takes Linux 5.6 or later, and a seccomp filter that knows the new mount calls";
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
+
+const char* errorName(int error) {
+  const ErrorWords* words = find(error);
+  return words == nullptr ? "errno" : words->name;
+}
+
+const char* errorText(int error) {
+  const ErrorWords* words = find(error);
+  return words == nullptr ? "an error without a name" : words->text;
+}
+
+const char* stepText(Step step) { return steps[static_cast<unsigned>(step)].text; }
+
+const char* stepName(Step step) { return steps[static_cast<unsigned>(step)].name; }
+
+const char* hintFor(const Result& result) {
+  switch (result.step) {
+    case Step::unshareUser:
+      return hintForNamespace(result.error);
+    case Step::mapIds:
+      // Ubuntu 23.10 and later allow the namespace but take away what is needed in it.
+      return hintForNamespace(EPERM);
+    case Step::unshareMounts:
+      return result.error == ENOSPC ? namespaceLimit : nullptr;
+    case Step::createOverlay:
+    case Step::configureOverlay:
+    case Step::mountOverlay:
+      return hintForOverlay(result.error);
+    case Step::cloneTree:
+    case Step::attachMount:
+      if (result.error == ENOSPC) return "the limit on mounts is reached: sysctl fs.mount-max";
+      if (result.error == ENOSYS) return hintForOverlay(ENOSYS);
+      return nullptr;
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace appc

@@ -1,0 +1,158 @@
+#include "mounts.h"
+
+#include <errno.h>
+
+#include "text.h"
+
+namespace appc {
+namespace {
+
+constexpr uint64_t strictly = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+
+int openStrictly(int viewRoot, const char* path, int flags) {
+  return sys::openResolved(viewRoot, path, O_PATH | flags, RESOLVE_IN_ROOT | strictly);
+}
+
+int cloneTree(int fd) { return sys::openTree(fd, OPEN_TREE_CLONE | AT_RECURSIVE); }
+
+/** Below another carried mount, whose recursive clone brings this one along. */
+bool comesWithAnother(const Plan& plan, const file::Overlay& overlay, const char* path) {
+  for (const file::String& other : plan.carried(overlay)) {
+    if (isStrictlyBelow(path, plan.text(other))) return true;
+  }
+  return false;
+}
+
+/** A lower directory as a path that no ':' or ',' in its name can disturb. */
+struct DescriptorPath : Text<32> {
+  explicit DescriptorPath(int fd) { add("/proc/self/fd/").addDecimal(static_cast<uint64_t>(fd)); }
+};
+
+int setLowerDirectories(int context, int layer, int lower) {
+  const DescriptorPath layerPath(layer);
+  const DescriptorPath lowerPath(lower);
+  const int error = sys::fsconfig(context, FSCONFIG_SET_STRING, "lowerdir+", layerPath.get());
+  if (error == 0) return sys::fsconfig(context, FSCONFIG_SET_STRING, "lowerdir+", lowerPath.get());
+  if (error != -EINVAL) return error;
+  // Before Linux 6.8 there is the one option for all.
+  Text<64> both;
+  both.add(layerPath.get()).add(':').add(lowerPath.get());
+  return sys::fsconfig(context, FSCONFIG_SET_STRING, "lowerdir", both.get());
+}
+
+int configureOverlay(int context, int layer, int lower, const Namespaces& namespaces) {
+  int error = sys::fsconfig(context, FSCONFIG_SET_STRING, "source", overlaySource);
+  if (error == 0) error = sys::fsconfig(context, FSCONFIG_SET_FLAG, "ro", nullptr);
+  if (error == 0) {
+    // Needed in a user namespace. Refused before Linux 5.11, where only root can mount an overlay and needs it not.
+    error = sys::fsconfig(context, FSCONFIG_SET_FLAG, "userxattr", nullptr);
+    if (error == -EINVAL && !namespaces.ownUser) error = 0;
+  }
+  // Inode numbers stay the file's own, also when layer and host lie on two file systems: checkThroughView() compares
+  // them.
+  if (error == 0) error = sys::fsconfig(context, FSCONFIG_SET_STRING, "xino", "off");
+  if (error == 0) error = setLowerDirectories(context, layer, lower);
+  return error;
+}
+
+/** What the host forbids on the file system below stays forbidden on the overlay. */
+unsigned attributesOf(int lower) {
+  struct statfs status;
+  unsigned attributes = MOUNT_ATTR_RDONLY;
+  if (sys::statfs(lower, status) < 0) return attributes | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+  const auto flags = static_cast<unsigned long>(status.f_flags);
+  constexpr unsigned long noSuid = 2;  // ST_NOSUID, ST_NODEV, ST_NOEXEC of statfs(2)
+  constexpr unsigned long noDev = 4;
+  constexpr unsigned long noExec = 8;
+  if ((flags & noSuid) != 0) attributes |= MOUNT_ATTR_NOSUID;
+  if ((flags & noDev) != 0) attributes |= MOUNT_ATTR_NODEV;
+  if ((flags & noExec) != 0) attributes |= MOUNT_ATTR_NOEXEC;
+  return attributes;
+}
+
+}  // namespace
+
+Result createOverlay(const char* target, int layer, int lower, const Namespaces& namespaces, sys::Descriptor& mounted) {
+  const sys::Descriptor context(sys::fsopen("overlay"));
+  if (context.error() != 0) return failure(Step::createOverlay, target, context.error());
+  int error = configureOverlay(context.get(), layer, lower, namespaces);
+  if (error < 0) return failure(Step::configureOverlay, target, error);
+  error = sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr);
+  if (error < 0) return failure(Step::mountOverlay, target, error);
+  mounted.reset(sys::fsmount(context.get(), attributesOf(lower)));
+  return mounted.error() != 0 ? failure(Step::mountOverlay, target, mounted.error()) : success();
+}
+
+Result Overlays::open(const Plan& plan, int viewRoot) {
+  for (uint32_t i = 0; i < plan.overlays().count; ++i) {
+    const file::Overlay& overlay = plan.overlays()[i];
+    const char* target = plan.text(overlay.target);
+    const char* layer = plan.text(overlay.layer);
+    lower_[i].reset(openStrictly(viewRoot, target, O_DIRECTORY));
+    if (lower_[i].error() != 0) return failure(Step::openDirectory, target, lower_[i].error());
+    layer_[i].reset(sys::openResolved(AT_FDCWD, layer, O_PATH | O_DIRECTORY, strictly));
+    if (layer_[i].error() != 0) return failure(Step::openDirectory, layer, layer_[i].error());
+    host_[i].reset(cloneTree(lower_[i].get()));
+    if (host_[i].error() != 0) return failure(Step::cloneTree, target, host_[i].error());
+    for (uint32_t j = 0; j < overlay.carriedCount; ++j) {
+      const char* path = plan.text(plan.carried(overlay)[j]);
+      if (comesWithAnother(plan, overlay, path)) continue;
+      const sys::Descriptor mountPoint(openStrictly(viewRoot, path, 0));
+      if (mountPoint.error() != 0) return failure(Step::openDirectory, path, mountPoint.error());
+      sys::Descriptor& clone = carried_[overlay.firstCarried + j];
+      clone.reset(cloneTree(mountPoint.get()));
+      if (clone.error() != 0) return failure(Step::cloneTree, path, clone.error());
+    }
+  }
+  return success();
+}
+
+Result Overlays::mount(const Plan& plan, int viewRoot, const Namespaces& namespaces) {
+  for (uint32_t i = 0; i < plan.overlays().count; ++i) {
+    if (const Result result = mountOne(plan, i, viewRoot, namespaces); !result.ok()) return result;
+  }
+  return success();
+}
+
+Result Overlays::mountOne(const Plan& plan, uint32_t index, int viewRoot, const Namespaces& namespaces) {
+  const file::Overlay& overlay = plan.overlays()[index];
+  const char* target = plan.text(overlay.target);
+  sys::Descriptor& mounted = mounted_[index];
+  const Result created = createOverlay(target, layer_[index].get(), lower_[index].get(), namespaces, mounted);
+  if (!created.ok()) return created;
+
+  // Opened only now: the overlay of a directory above it may have come between.
+  const sys::Descriptor mountPoint(openStrictly(viewRoot, target, O_DIRECTORY));
+  if (mountPoint.error() != 0) return failure(Step::openDirectory, target, mountPoint.error());
+  int error = sys::moveMount(mounted.get(), mountPoint.get());
+  if (error < 0) return failure(Step::attachMount, target, error);
+  mountedCount_ = index + 1;
+
+  const sys::Descriptor host(sys::openResolved(mounted.get(), hostDirectory, O_PATH | O_DIRECTORY, strictly));
+  if (host.error() != 0) return failure(Step::openDirectory, plan.text(overlay.layer), host.error());
+  error = sys::moveMount(host_[index].get(), host.get());
+  if (error < 0) return failure(Step::attachMount, target, error);
+  return putBack(plan, overlay, viewRoot);
+}
+
+Result Overlays::putBack(const Plan& plan, const file::Overlay& overlay, int viewRoot) {
+  for (uint32_t i = 0; i < overlay.carriedCount; ++i) {
+    const int clone = carried_[overlay.firstCarried + i].get();
+    if (clone < 0) continue;
+    const char* path = plan.text(plan.carried(overlay)[i]);
+    const sys::Descriptor mountPoint(openStrictly(viewRoot, path, 0));
+    if (mountPoint.error() != 0) return failure(Step::openDirectory, path, mountPoint.error());
+    if (const int error = sys::moveMount(clone, mountPoint.get()); error < 0)
+      return failure(Step::attachMount, path, error);
+  }
+  return success();
+}
+
+void Overlays::remove() {
+  while (mountedCount_ > 0) {
+    const DescriptorPath overlay(mounted_[--mountedCount_].get());
+    sys::umount(overlay.get(), MNT_DETACH);
+  }
+}
+
+}  // namespace appc

@@ -1,0 +1,49 @@
+#include "root.h"
+
+#include "text.h"
+
+namespace appc {
+
+Result RootTree::mount(const char* directory) {
+  directory_ = directory;
+  const sys::Descriptor original(
+      sys::openResolved(AT_FDCWD, directory, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS));
+  if (original.error() != 0) return failure(Step::openDirectory, directory, original.error());
+  tree_.reset(sys::openTree(original.get(), OPEN_TREE_CLONE | AT_RECURSIVE));
+  if (tree_.error() != 0) return failure(Step::cloneTree, directory, tree_.error());
+  const int error = sys::moveMount(tree_.get(), original.get());
+  return error < 0 ? failure(Step::attachMount, directory, error) : success();
+}
+
+Result RootTree::bind(const Plan& plan) {
+  for (const file::Bind& bind : plan.binds()) {
+    const char* source = plan.text(bind.source);
+    const char* target = plan.text(bind.target);
+    const sys::Descriptor from(sys::openResolved(AT_FDCWD, source, O_PATH, RESOLVE_NO_MAGICLINKS));
+    if (from.error() != 0) return failure(Step::openDirectory, source, from.error());
+    const sys::Descriptor to(sys::openResolved(tree_.get(), target, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
+    if (to.error() != 0) return failure(Step::openDirectory, target, to.error());
+    const sys::Descriptor clone(sys::openTree(from.get(), OPEN_TREE_CLONE | AT_RECURSIVE));
+    if (clone.error() != 0) return failure(Step::cloneTree, source, clone.error());
+    if (const int error = sys::moveMount(clone.get(), to.get()); error < 0) {
+      return failure(Step::attachMount, target, error);
+    }
+  }
+  return success();
+}
+
+Result RootTree::enter() {
+  int error = sys::fchdir(tree_.get());
+  // pivot_root(2): with "." twice the old root lies over the new one at /, where it can be detached, and the tree needs
+  // no directory to hold it.
+  if (error == 0) error = sys::pivotRoot(".", ".");
+  if (error == 0) error = sys::umount(".", MNT_DETACH);
+  if (error == 0) error = sys::chdir("/");
+  return error < 0 ? failure(Step::changeRoot, directory_, error) : success();
+}
+
+void RootTree::remove() {
+  if (tree_.get() >= 0) sys::umount(directory_, MNT_DETACH);
+}
+
+}  // namespace appc

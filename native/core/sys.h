@@ -1,0 +1,158 @@
+// The system calls that the core makes, straight to the kernel: the launcher links no libc, and after fork in the addon
+// nothing but these may be called. Each returns what the kernel returns: a negative errno on failure.
+//
+// <sys/mount.h> must not be included beside this header: before glibc 2.37 it contradicts <linux/mount.h>.
+#pragma once
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+// Newer than the headers of GCC 12's contemporaries; the values are the kernel's and fixed.
+#ifndef MS_REC
+#define MS_REC 16384
+#endif
+#ifndef MS_SLAVE
+#define MS_SLAVE (1 << 19)
+#endif
+#ifndef MNT_DETACH
+#define MNT_DETACH 2
+#endif
+#ifndef MOUNT_ATTR_RDONLY
+#error "linux/mount.h without the mount API of Linux 5.2"
+#endif
+
+namespace appc::sys {
+
+#if defined(__x86_64__)
+inline long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+  long result;
+  register long r10 __asm__("r10") = d;
+  register long r8 __asm__("r8") = e;
+  register long r9 __asm__("r9") = f;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+#elif defined(__aarch64__)
+inline long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = a;
+  register long x1 __asm__("x1") = b;
+  register long x2 __asm__("x2") = c;
+  register long x3 __asm__("x3") = d;
+  register long x4 __asm__("x4") = e;
+  register long x5 __asm__("x5") = f;
+  __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+  return x0;
+}
+#else
+#error "appc knows the system calls of x86-64 and aarch64"
+#endif
+
+inline long word(const void* pointer) { return reinterpret_cast<long>(pointer); }
+inline long word(uint64_t value) { return static_cast<long>(value); }
+
+inline int open(int directory, const char* path, int flags) {
+  return static_cast<int>(call(SYS_openat, directory, word(path), flags | O_CLOEXEC, 0));
+}
+inline int openResolved(int directory, const char* path, int flags, uint64_t resolve) {
+  open_how how{};
+  how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
+  how.resolve = resolve;
+  return static_cast<int>(call(SYS_openat2, directory, word(path), word(&how), sizeof how));
+}
+inline int close(int fd) { return static_cast<int>(call(SYS_close, fd)); }
+inline long read(int fd, void* buffer, size_t size) { return call(SYS_read, fd, word(buffer), word(size)); }
+inline long write(int fd, const void* buffer, size_t size) { return call(SYS_write, fd, word(buffer), word(size)); }
+inline int statAt(int directory, const char* path, int flags, unsigned mask, struct statx& out) {
+  return static_cast<int>(call(SYS_statx, directory, word(path), flags, mask, word(&out)));
+}
+inline int statfs(int fd, struct ::statfs& out) { return static_cast<int>(call(SYS_fstatfs, fd, word(&out))); }
+inline long readlink(int directory, const char* path, char* buffer, size_t size) {
+  return call(SYS_readlinkat, directory, word(path), word(buffer), word(size));
+}
+/** Null when there is no memory; the pages are zero and belong to this process alone. */
+inline void* allocatePages(size_t size) {
+  const long result =
+      call(SYS_mmap, 0, word(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  return result < 0 && result > -4096 ? nullptr : reinterpret_cast<void*>(result);
+}
+inline int chdir(const char* path) { return static_cast<int>(call(SYS_chdir, word(path))); }
+inline int fchdir(int fd) { return static_cast<int>(call(SYS_fchdir, fd)); }
+/** Length with the terminating NUL. */
+inline long getcwd(char* buffer, size_t size) { return call(SYS_getcwd, word(buffer), word(size)); }
+inline int unshare(int flags) { return static_cast<int>(call(SYS_unshare, flags)); }
+inline int changePropagation(const char* target, unsigned long flags) {
+  return static_cast<int>(call(SYS_mount, 0, word(target), 0, word(flags), 0));
+}
+inline int umount(const char* target, int flags) { return static_cast<int>(call(SYS_umount2, word(target), flags)); }
+inline int pivotRoot(const char* newRoot, const char* putOld) {
+  return static_cast<int>(call(SYS_pivot_root, word(newRoot), word(putOld)));
+}
+inline int openTree(int fd, unsigned flags) {
+  return static_cast<int>(call(SYS_open_tree, fd, word(""), flags | AT_EMPTY_PATH | OPEN_TREE_CLOEXEC));
+}
+/** Both by descriptor. */
+inline int moveMount(int mount, int target) {
+  return static_cast<int>(
+      call(SYS_move_mount, mount, word(""), target, word(""), MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+}
+inline int fsopen(const char* type) { return static_cast<int>(call(SYS_fsopen, word(type), FSOPEN_CLOEXEC)); }
+inline int fsconfig(int context, unsigned command, const char* key, const char* value) {
+  return static_cast<int>(call(SYS_fsconfig, context, command, word(key), word(value), 0));
+}
+inline int fsmount(int context, unsigned attributes) {
+  return static_cast<int>(call(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes));
+}
+inline int closeOnExecFrom(unsigned first) {
+  return static_cast<int>(call(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC));
+}
+inline int execve(const char* path, const char* const* argv, const char* const* env) {
+  return static_cast<int>(call(SYS_execve, word(path), word(argv), word(env)));
+}
+inline int uname(struct utsname& out) { return static_cast<int>(call(SYS_uname, word(&out))); }
+inline uint32_t userId() { return static_cast<uint32_t>(call(SYS_geteuid)); }
+inline uint32_t groupId() { return static_cast<uint32_t>(call(SYS_getegid)); }
+[[noreturn]] inline void exit(int status) {
+  for (;;) call(SYS_exit_group, status);
+}
+
+/** Owns a descriptor. */
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    reset(other.fd_);
+    other.fd_ = -1;
+    return *this;
+  }
+  ~Descriptor() { reset(-1); }
+  void reset(int fd) {
+    if (fd_ >= 0) close(fd_);
+    fd_ = fd;
+  }
+  int get() const { return fd_; }
+  /** What the failed call returned, where this holds a call's return value. */
+  int error() const { return fd_ < 0 ? -fd_ : 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace appc::sys

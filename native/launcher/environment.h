@@ -1,0 +1,37 @@
+#pragma once
+
+#include <stddef.h>
+
+#include "plan.h"
+
+namespace appc {
+
+/** How often Node has planned for this launch already; set for Node, never for the program. */
+inline constexpr const char* replannedVariable = "APPC_REPLANNED";
+
+/** The value, or null when unset. */
+const char* findVariable(const char* const* environment, const char* name);
+
+/** The same, but null too when empty: the loader takes an empty variable for none. */
+const char* findFilledVariable(const char* const* environment, const char* name);
+
+/** An environment that can be changed; the strings stay where they are. Dies with the process, at exec. */
+class Environment {
+ public:
+  /** A copy with room for `additions` more. */
+  Environment(const char* const* environment, size_t additions);
+  /** `NAME=VALUE`. */
+  void set(const char* variable);
+  void unset(const char* name);
+  /** Puts `prefix` before the names that are `chosen`; the order stays. */
+  void rename(bool (*chosen)(const char* variable), const char* prefix);
+  const char* const* get() const { return variables_; }
+
+ private:
+  size_t indexOf(const char* name, size_t length) const;
+
+  const char** variables_;
+  size_t count_ = 0;
+};
+
+}  // namespace appc

@@ -1,0 +1,32 @@
+#include "memory.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "explain.h"
+#include "report.h"
+#include "sys.h"
+
+namespace appc {
+namespace {
+
+void* allocate(size_t size) {
+  void* memory = sys::allocatePages(size);
+  if (memory == nullptr) fail(Exit::failed, "cannot start the program", nullptr, errorText(ENOMEM), nullptr);
+  return memory;
+}
+
+}  // namespace
+
+const char** allocatePointers(size_t count) { return static_cast<const char**>(allocate(count * sizeof(const char*))); }
+
+const char* joined(const char* first, const char* second) {
+  const size_t firstLength = strlen(first);
+  const size_t secondLength = strlen(second);
+  auto* text = static_cast<char*>(allocate(firstLength + secondLength + 1));
+  memcpy(text, first, firstLength);
+  memcpy(text + firstLength, second, secondLength + 1);
+  return text;
+}
+
+}  // namespace appc

@@ -1,0 +1,14 @@
+// Memory that is never given back: the process ends in exec, or with an error.
+#pragma once
+
+#include <stddef.h>
+
+namespace appc {
+
+/** Zeroed memory for `count` pointers; exits when there is none. */
+const char** allocatePointers(size_t count);
+
+/** `first` and `second` as one string; exits when there is no memory. */
+const char* joined(const char* first, const char* second);
+
+}  // namespace appc

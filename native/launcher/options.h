@@ -1,0 +1,28 @@
+// The command line of appc-run. It is parsed here and nowhere else: Node gets the result.
+#pragma once
+
+#include <stddef.h>
+
+#include "text.h"
+
+namespace appc {
+
+inline constexpr size_t maxLibraryDirectories = 64;
+
+struct Options {
+  const char* root = nullptr;
+  const char* libraries[maxLibraryDirectories] = {};
+  size_t libraryCount = 0;
+  /** The program as it was typed; null for a container. */
+  const char* program = nullptr;
+  Text<129> container;
+  /** Null when none is named. */
+  const char* entry = nullptr;
+  /** The program's arguments, the null at the end included; argv[0] is not among them. */
+  const char* const* arguments = nullptr;
+};
+
+/** Prints and exits on --help, --version and whatever makes no sense. */
+void parseOptions(const char* const* argv, Options& options);
+
+}  // namespace appc

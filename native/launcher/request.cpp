@@ -1,0 +1,170 @@
+#include "request.h"
+
+#include <errno.h>
+
+#include "crc32.h"
+#include "environment.h"
+#include "explain.h"
+#include "guards.h"
+#include "memory.h"
+#include "report.h"
+#include "sys.h"
+
+namespace appc {
+namespace {
+
+/** FNV-1a, 64 bits, over NUL-terminated strings. */
+class Fnv {
+ public:
+  void add(const char* text) {
+    do {
+      hash_ = (hash_ ^ static_cast<uint8_t>(*text)) * 0x100000001b3ULL;
+    } while (*text++ != '\0');
+  }
+  uint64_t get() const { return hash_; }
+
+ private:
+  uint64_t hash_ = 0xcbf29ce484222325ULL;
+};
+
+/** The path of an open file, as the kernel knows it. */
+int pathOf(int fd, PathText& path) {
+  Text<32> link;
+  link.add("/proc/self/fd/").addDecimal(static_cast<uint64_t>(fd));
+  char buffer[4096];
+  const long length = sys::readlink(AT_FDCWD, link.get(), buffer, sizeof buffer - 1);
+  if (length < 0) return static_cast<int>(length);
+  buffer[length] = '\0';
+  path.clear();
+  path.add(buffer);
+  return 0;
+}
+
+int realDirectory(const char* path, PathText& real) {
+  const sys::Descriptor directory(sys::open(AT_FDCWD, path, O_PATH | O_DIRECTORY));
+  return directory.error() != 0 ? -directory.error() : pathOf(directory.get(), real);
+}
+
+/** With --root a program is first looked for in the tree, as it will be inside. */
+int openProgram(const char* program, const char* root, const char* workingDirectory) {
+  if (root != nullptr) {
+    const sys::Descriptor tree(sys::open(AT_FDCWD, root, O_PATH | O_DIRECTORY));
+    if (tree.error() != 0) return -tree.error();
+    PathText inside;
+    if (*program != '/') inside.add(workingDirectory).add('/');
+    inside.add(program);
+    const int fd = inside.fits()
+                       ? sys::openResolved(tree.get(), inside.get(), O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+                       : -ENAMETOOLONG;
+    if (fd >= 0) return fd;
+  }
+  return sys::open(AT_FDCWD, program, O_PATH);
+}
+
+void resolveProgram(const Options& options, const char* workingDirectory, Request& request) {
+  const sys::Descriptor program(openProgram(options.program, options.root, workingDirectory));
+  int error = -program.error();
+  if (error == 0) error = pathOf(program.get(), request.subject);
+  if (error == -ENOENT || error == -ENOTDIR) {
+    fail(Exit::notFound, "no such program:", options.program, errorText(-error), nullptr);
+  }
+  if (error < 0) fail(Exit::notExecutable, failure(Step::openProgram, options.program, error));
+}
+
+void resolveDirectories(const Options& options, Request& request) {
+  if (options.root != nullptr) {
+    const int error = realDirectory(options.root, request.root);
+    if (error < 0) fail(Exit::failed, failure(Step::openDirectory, options.root, error));
+  }
+  for (const char* const* library = options.libraries; library < options.libraries + options.libraryCount; ++library) {
+    PathText real;
+    const int error = realDirectory(*library, real);
+    if (error < 0) fail(Exit::failed, failure(Step::openDirectory, *library, error));
+    request.libraries[request.libraryCount++] = joined(real.get(), "");
+  }
+}
+
+void findStore(const char* const* environment, uint32_t uid, PathText& store) {
+  const char* home = findVariable(environment, "APPC_HOME");
+  if (home != nullptr && *home == '/') {
+    store.add(home);
+    return;
+  }
+  if (uid == 0) {
+    store.add("/var/lib/appc");
+    return;
+  }
+  const char* data = findVariable(environment, "XDG_DATA_HOME");
+  const char* user = findVariable(environment, "HOME");
+  if (data != nullptr && *data == '/') {
+    store.add(data).add("/appc");
+  } else if (user != nullptr && *user == '/') {
+    store.add(user).add("/.local/share/appc");
+  } else {
+    fail(Exit::failed, "no telling where the containers are", nullptr,
+         "neither APPC_HOME nor XDG_DATA_HOME nor HOME is set", "set APPC_HOME to an absolute path");
+  }
+}
+
+void addRootToKey(const Request& request, Text<256>& key) {
+  struct statx status;
+  const int error = sys::statAt(AT_FDCWD, request.root.get(), 0, STATX_BASIC_STATS, status);
+  if (error < 0) fail(Exit::failed, failure(Step::openDirectory, request.root.get(), error));
+  key.add('@').addHex(deviceNumber(status)).add(':').addHex(status.stx_ino);
+}
+
+void addLoaderEnvironmentToKey(const char* const* environment, Text<256>& key) {
+  uint32_t crc = 0;
+  bool any = false;
+  for (const char* name : loaderVariables) {
+    const char* value = findFilledVariable(environment, name);
+    if (value == nullptr) continue;
+    any = true;
+    crc = crc32(name, strlen(name), crc);
+    crc = crc32("=", 1, crc);
+    crc = crc32(value, strlen(value) + 1, crc);
+  }
+  if (any) key.add('~').addHex(crc, 8);
+}
+
+/** As planKey() in lib/plan/file.ts. */
+void makeKey(const Options& options, const char* const* environment, Request& request) {
+  if (options.program == nullptr) {
+    request.key.add(request.subject.get());
+  } else {
+    Fnv hash;
+    hash.add(request.subject.get());
+    for (size_t i = 0; i < request.libraryCount; ++i) hash.add(request.libraries[i]);
+    request.key.add('=').addHex(hash.get(), 16);
+  }
+  if (options.root != nullptr) addRootToKey(request, request.key);
+  addLoaderEnvironmentToKey(environment, request.key);
+}
+
+}  // namespace
+
+void resolveRequest(const Options& options, const char* const* environment, const char* workingDirectory, uint32_t uid,
+                    Request& request) {
+  if (options.program == nullptr) {
+    request.subject.add(options.container.get());
+  } else {
+    resolveProgram(options, workingDirectory, request);
+  }
+  resolveDirectories(options, request);
+  findStore(environment, uid, request.store);
+  makeKey(options, environment, request);
+  request.planPath.add(request.store.get()).add("/plans/").add(request.key.get());
+  if (!request.planPath.fits()) fail(Exit::failed, failure(Step::readPlan, request.store.get(), ENAMETOOLONG));
+}
+
+bool answers(const Plan& plan, const Request& request) {
+  const auto strings = plan.request();
+  if (strings.count != 1 + request.libraryCount || !equal(plan.text(strings[0]), request.subject.get())) return false;
+  for (uint32_t i = 1; i < strings.count; ++i) {
+    if (!equal(plan.text(strings[i]), request.libraries[i - 1])) return false;
+  }
+  const char* root = plan.text(plan.header().root);
+  return equal(root == nullptr ? "" : root, request.root.get());
+}
+
+}  // namespace appc

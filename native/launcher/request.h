@@ -1,0 +1,31 @@
+// What is asked for, in absolute terms: real paths, the store, and the name of the plan's file.
+#pragma once
+
+#include <stdint.h>
+
+#include "options.h"
+#include "plan.h"
+#include "text.h"
+
+namespace appc {
+
+struct Request {
+  /** The container's name, or the program's real path on the machine. */
+  PathText subject;
+  /** Empty when there is none. */
+  PathText root;
+  const char* libraries[maxLibraryDirectories];
+  size_t libraryCount = 0;
+  PathText store;
+  Text<256> key;
+  PathText planPath;
+};
+
+/** Exits when a path does not exist, or there is no telling where the store is. */
+void resolveRequest(const Options& options, const char* const* environment, const char* workingDirectory, uint32_t uid,
+                    Request& request);
+
+/** Whether the plan answers this very request; keys are hashes. */
+bool answers(const Plan& plan, const Request& request);
+
+}  // namespace appc

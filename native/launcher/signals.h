@@ -1,0 +1,15 @@
+// Ignored signals (`nohup appc-run …`) are inherited by the program, but Node sets nearly all back to their default
+// when it starts. So the launcher tells them to itself, around Node, in APPC_REPLANNED.
+#pragma once
+
+#include <stdint.h>
+
+namespace appc {
+
+/** Bit N-1 for signal N. */
+uint64_t ignoredSignals();
+
+/** Ignores those of `value`, which is `ROUNDS:SIGNALS` as goCold() writes it, or null. */
+void ignoreAgain(const char* value);
+
+}  // namespace appc

@@ -1,0 +1,66 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { asText, human, reportError, visible } from '../../lib/commands/report.js'
+import { AppcError } from '../../lib/errors.js'
+
+t.test('what steers a terminal is shown and not obeyed', async t => {
+  t.equal(visible('a\x1b[31mred\x07\tb\r\nc'), 'a\\x1b[31mred\\x07\\x09b\\x0d\nc')
+  t.equal(visible('\x7f\u009b31m'), '\\x7f\\x9b31m', 'DEL, and CSI as one character')
+  t.equal(visible('Zeichen: ä 漢 🙂'), 'Zeichen: ä 漢 🙂')
+  for (let code = 0; code < 0xa0; code++) {
+    const shown = visible(String.fromCharCode(code))
+    const plain = code === 10 || (code >= 0x20 && code < 0x7f)
+    t.equal(shown.length, plain ? 1 : 4, `U+${code.toString(16)}`)
+  }
+  const error = new AppcError('FILE_MISSING', '\x1b]0;title\x07', { because: '\x1b[2J', hint: '\x1b[H' })
+  t.notMatch(asText('appc', error), '\x1b')
+  t.notMatch(asText('appc', error), '\x07')
+})
+
+t.test('an error as text: what, why, what to do', async t => {
+  const error = (details: { because?: string; hint?: string }) =>
+    asText('appc', new AppcError('USAGE', 'it failed', details))
+  t.equal(error({}), 'appc: it failed\n')
+  t.equal(error({ because: 'a cause' }), 'appc: it failed: a cause\n')
+  t.equal(error({ because: 'a cause', hint: 'do this' }), 'appc: it failed: a cause\n\nhint: do this\n')
+})
+
+t.test('what is no AppcError is a bug, and says so', async t => {
+  const written: string[] = []
+  const { write } = process.stderr
+  process.stderr.write = (text: string | Uint8Array) => written.push(String(text)) > 0
+  const status = [
+    reportError('appc', new TypeError('x is not a function'), true),
+    reportError('appc', 'thrown text', true),
+  ]
+  process.stderr.write = write
+  t.same(status, [125, 125])
+  t.match(JSON.parse(written[0] ?? ''), { code: 'INTERNAL', cause: /TypeError: x is not a function/, hint: /report/ })
+  t.match(JSON.parse(written[1] ?? ''), { code: 'INTERNAL', cause: 'thrown text' })
+})
+
+t.test('bytes for people', async t => {
+  const shown = [0, 512, 999, 1000, 1449, 99_400, 99_600, 999_400, 999_600, 1.5e9, 2e15].map(human)
+  t.same(shown, [
+    '0 B',
+    '512 B',
+    '999 B',
+    '1.0 kB',
+    '1.4 kB',
+    '99.4 kB',
+    '100 kB',
+    '999 kB',
+    '1.0 MB',
+    '1.5 GB',
+    '2000 TB',
+  ])
+})
+
+t.test('a reader that has seen enough is no error', async t => {
+  const cli = fileURLToPath(new URL('../../lib/commands/cli.js', import.meta.url))
+  // More than a pipe holds, to a reader that reads one byte.
+  const line = `set -o pipefail; "$1" "$2" tree $(yes /bin/sh | head -n 2000) | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"`
+  const { stdout, stderr } = spawnSync('bash', ['-c', line, 'bash', process.execPath, cli], { encoding: 'utf8' })
+  t.same([stdout, stderr], ['0\n', ''])
+})

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { readElf } from '../../lib/elf/reader.js'
+import { readSymbols } from '../../lib/elf/symbols.js'
+import type { OpenFile } from '../../lib/elf/types.js'
+import { AppcError } from '../../lib/errors.js'
+import { compile, temporaryDirectory } from '../support/fixtures.js'
+
+/** Files cut anywhere and changed anywhere: facts, or a typed error that names a place, and nothing else; and in good time. */
+const dir = temporaryDirectory()
+const source =
+  'extern int printf(const char *, ...); int data = 7; __thread int local; int f(void) { return printf("%d", data); }'
+const samples = {
+  '64 bit': readFileSync(compile(dir, 'lib64.so', source, ['-shared', '-fPIC', '-Wl,-soname,lib64.so,--build-id'])),
+  '32 bit': readFileSync(
+    compile(dir, 'lib32.so', 'int f(void) { return 1; }', [
+      '-m32',
+      '-shared',
+      '-fPIC',
+      '-nostdlib',
+      '-Wl,--hash-style=both',
+    ]),
+  ),
+  program: readFileSync(
+    compile(dir, 'program', 'extern char **environ; int main(void) { return environ == 0; }', [
+      '-no-pie',
+      '-Wl,-rpath,$ORIGIN/lib',
+    ]),
+  ),
+}
+
+function inMemory(bytes: Uint8Array): OpenFile {
+  return {
+    size: bytes.length,
+    read(buffer, position) {
+      const part = bytes.subarray(position, position + buffer.length)
+      buffer.set(part)
+      return part.length
+    },
+    close() {},
+  }
+}
+
+/** null where it was read; else the error, which is a failure unless it is typed. */
+function attempt(bytes: Uint8Array): unknown {
+  for (const read of [readElf, readSymbols]) {
+    try {
+      read(inMemory(bytes))
+    } catch (error) {
+      return error
+    }
+  }
+  return null
+}
+
+function isTyped(error: unknown): boolean {
+  if (!(error instanceof AppcError)) return false
+  return error.code === 'ELF_NOT' || (error.code === 'ELF_MALFORMED' && /at offset 0x[0-9a-f]+/.test(error.message))
+}
+
+/** A small generator with a seed, so that a failure can be repeated. */
+function* numbers(seed: number): Generator<number, never> {
+  for (let state = seed; ; ) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    yield state >>> 8
+  }
+}
+
+for (const [name, bytes] of Object.entries(samples)) {
+  t.test(`${name}: cut`, async t => {
+    t.equal(attempt(bytes), null)
+    const wrong = []
+    for (let length = 0; length < bytes.length; length += length < 1024 ? 1 : 37) {
+      const error = attempt(bytes.subarray(0, length))
+      if (error !== null && !isTyped(error)) wrong.push({ length, error })
+    }
+    t.same(wrong, [])
+    t.equal((attempt(bytes.subarray(0, 3)) as AppcError).code, 'ELF_NOT')
+    t.equal((attempt(bytes.subarray(0, 100)) as AppcError).code, 'ELF_MALFORMED')
+  })
+
+  t.test(`${name}: changed`, async t => {
+    const random = numbers(1)
+    const wrong = []
+    let refused = 0
+    for (let round = 0; round < 6000; round++) {
+      const copy = Buffer.from(bytes)
+      const seen: string[] = []
+      for (let changes = 1 + (random.next().value % 3); changes > 0; changes--) {
+        // Most of the weight lies on headers and the dynamic tables in the first pages.
+        const at = random.next().value % (round % 2 === 0 ? 1024 : copy.length)
+        const value = [0, 1, 0x7f, 0xff, random.next().value & 0xff][random.next().value % 5] as number
+        copy.fill(value, at, Math.min(copy.length, at + 1 + (random.next().value % 8)))
+        seen.push(`${at}=${value}`)
+      }
+      const error = attempt(copy)
+      if (error !== null) refused++
+      if (error !== null && !isTyped(error)) wrong.push({ seen, error })
+    }
+    t.same(wrong, [])
+    t.ok(refused > 100, `${refused} refused`)
+  })
+}

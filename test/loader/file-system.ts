@@ -1,0 +1,123 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { resolvePath } from '../../lib/loader/file-system.js'
+import { memoryFileSystem } from '../../lib/loader/memory-file-system.js'
+import { overlayFileSystem } from '../../lib/loader/overlay-file-system.js'
+import { rootFileSystem } from '../../lib/loader/root-file-system.js'
+import type { FileSystem } from '../../lib/loader/types.js'
+import { temporaryDirectory } from '../support/fixtures.js'
+
+const bytes = Buffer.from('contents')
+
+function text(fs: FileSystem, path: string): string {
+  const file = fs.open(path)
+  const buffer = Buffer.alloc(file.size)
+  file.read(buffer, 0)
+  file.close()
+  return buffer.toString()
+}
+
+t.test('symlinks stay inside the root, as the kernel has it after chroot', async t => {
+  const root = temporaryDirectory()
+  for (const directory of ['a/b', 'usr/lib', 'usr/bin']) mkdirSync(join(root, directory), { recursive: true })
+  writeFileSync(join(root, 'a/b/file'), '')
+  const links = {
+    lib: 'usr/lib',
+    'a/abs': '/a/b/file',
+    'a/up': '../../../../a/b',
+    'usr/lib/chain': '/a/up/file',
+    'a/dangling': '/nowhere/x',
+    'a/loop': 'loop',
+    'a/through': 'b/file/x',
+    'a/dot': './/b/./file',
+  }
+  for (const [path, target] of Object.entries(links)) symlinkSync(target, join(root, path))
+  const fs = rootFileSystem(root)
+  const paths = [
+    '/a/abs',
+    '/a/up/file',
+    '/lib/chain',
+    '/a/../a/b/..//b/file',
+    '/../../a/b/file',
+    '/a/dangling',
+    '/a/through',
+    '/a/dot',
+    '/a/b/file/',
+    '/a/b/',
+    '/a/b/file/..',
+    '/',
+    '/lib/../bin',
+    '/none/../a',
+  ]
+  for (const path of paths) {
+    const kernel = realpathIn(root, path)
+    t.equal(resolvePath(fs, path).path, kernel, path)
+  }
+  t.throws(() => resolvePath(fs, '/a/loop'), { code: 'ELOOP' })
+  t.same(resolvePath(fs, '/lib/chain').links, ['/lib', '/usr/lib/chain', '/a/up'])
+  t.equal(resolvePath(fs, '/a/dangling').missing, '/nowhere')
+  t.throws(() => rootFileSystem(join(root, 'a/b/file')), { code: 'ROOT_INVALID' })
+})
+
+/** Where the kernel finds a path in a root, by chroot; null where stat fails. */
+function realpathIn(root: string, path: string): string | null {
+  const script =
+    'import os,sys\nos.chroot(sys.argv[1])\ntry: os.stat(sys.argv[2])\nexcept OSError: sys.exit()\nprint(os.path.realpath(sys.argv[2]))'
+  const output = execFileSync('unshare', ['--map-root-user', 'python3', '-c', script, root, path], {
+    encoding: 'utf8',
+  }).trim()
+  return output === '' ? null : output
+}
+
+t.test('symlink chains of forty are walked, longer ones are not', async t => {
+  const tree = Object.fromEntries(Array.from({ length: 41 }, (_, index) => [`/l${index}`, { target: `l${index + 1}` }]))
+  const fs = memoryFileSystem({ ...tree, '/l41': { bytes } })
+  t.equal(resolvePath(fs, '/l1').path, '/l41')
+  t.throws(() => resolvePath(fs, '/l0'), { code: 'ELOOP' })
+})
+
+t.test('an overlay', async t => {
+  const lower = memoryFileSystem({
+    '/usr/lib/liba.so': { bytes: Buffer.from('host a') },
+    '/usr/lib/libb.so': { target: 'liba.so' },
+    '/usr/lib/deep/x': { bytes },
+    '/opt/link': { target: '/usr/lib' },
+    '/etc/passwd': { bytes },
+  })
+  const layer = memoryFileSystem({ '/a': { bytes: Buffer.from('own a') } })
+  const fs = overlayFileSystem(
+    lower,
+    new Map([
+      ['/usr/lib/liba.so', { kind: 'file', from: layer, path: '/a' }],
+      ['/usr/lib/liba.so.1', { kind: 'file', from: layer, path: '/a' }],
+      ['/usr/lib/deep', { kind: 'whiteout' }],
+      ['/usr/share/new/link', { kind: 'symlink', target: '../../lib/libb.so' }],
+      ['/opt/link', { kind: 'directory' }],
+      ['/nowhere/gone', { kind: 'whiteout' }],
+    ]),
+  )
+  t.equal(text(fs, resolvePath(fs, '/usr/share/new/link').path as string), 'own a')
+  t.equal(fs.lstat('/usr/lib/liba.so')?.ino, fs.lstat('/usr/lib/liba.so.1')?.ino, 'one backing file, one inode')
+  t.equal(fs.lstat('/usr/lib/deep'), null)
+  t.equal(fs.lstat('/usr/lib/deep/x'), null, 'what a whiteout hides is hidden with all below it')
+  t.same([...(fs.readdir('/usr/lib') ?? [])].sort(), ['liba.so', 'liba.so.1', 'libb.so'])
+  t.same(fs.readdir('/usr/share'), ['new'])
+  t.same(fs.readdir('/opt/link'), [], 'a directory over a symlink does not merge with what that led to')
+  t.equal(fs.lstat('/opt/link/liba.so'), null)
+  t.equal(fs.lstat('/nowhere'), null, 'a whiteout makes no directories')
+  t.equal(text(fs, '/etc/passwd'), 'contents')
+  t.same([...(fs.readdir('/') ?? [])].sort(), ['etc', 'opt', 'usr'])
+  t.equal(fs.lstat('/etc/passwd')?.ino, lower.lstat('/etc/passwd')?.ino)
+})
+
+t.test('only regular files are opened, and nothing waits for a FIFO', async t => {
+  const root = temporaryDirectory()
+  execFileSync('mkfifo', [join(root, 'fifo')])
+  const fs = rootFileSystem(root)
+  t.throws(() => fs.open('/fifo'), { code: 'EINVAL' })
+  t.throws(() => fs.open('/'), { code: 'EISDIR' })
+  t.equal(fs.lstat('/none/x'), null)
+  t.equal(fs.readdir('/none'), null)
+})

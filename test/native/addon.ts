@@ -1,0 +1,167 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, lstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { addon } from '../../lib/launch/addon.js'
+import { WITHOUT_HOOKS } from '../support/node.js'
+import { Sandbox, users } from './fixture.js'
+
+const native = addon()
+const module = JSON.stringify(fileURLToPath(new URL('../../lib/launch/addon.js', import.meta.url)))
+
+/** Runs lines of JavaScript with `addon()` at hand, in a Node of its own. */
+function inNode(lines: string, options = {}) {
+  const [command, ...before] = WITHOUT_HOOKS
+  const code = `import * as a from ${module}\nconst { addon } = a\n${lines}`
+  return spawnSync(command, [...before, process.execPath, '--input-type=module', '-e', code], {
+    encoding: 'utf8',
+    ...options,
+  })
+}
+
+t.test('execve', async t => {
+  t.test('the program finds what a program expects at its start', async t => {
+    const script = 'grep -E "^Sig(Blk|Ign)" /proc/self/status; ls /proc/self/fd; echo "$0 $1 $A"'
+    const { stdout } = inNode(`
+      process.on('SIGTERM', () => {}); process.stdin.on('data', () => {}); process.stdout.write('')
+      addon().execve('/bin/sh', ['zero', '-c', ${JSON.stringify(script)}, 'name', 'one'], ['A=b', 'PATH=/usr/bin:/bin'], [0, 1, 2])`)
+    t.equal(stdout, 'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0\n1\n2\n3\nname one b\n')
+  })
+
+  t.test('standard streams block again', async t => {
+    const child = spawn(process.execPath, [
+      '--input-type=module',
+      '-e',
+      `import { addon } from ${module}
+      process.stdin.resume(); process.stdout.write('')
+      setImmediate(() => addon().execve('/bin/sh', ['sh', '-c', 'grep flags /proc/self/fdinfo/0 /proc/self/fdinfo/1'], ['PATH=/bin:/usr/bin'], [0, 1, 2]))`,
+    ])
+    const [output] = await once(child.stdout, 'data')
+    const flags = [...String(output).matchAll(/flags:\t0?(\d+)/g)].map(([, octal = '']) => Number.parseInt(octal, 8))
+    t.equal(flags.length, 2)
+    for (const flag of flags) t.equal(flag & 0o4000, 0, 'O_NONBLOCK')
+    child.stdin.end()
+    await once(child, 'exit')
+  })
+
+  t.test('bytes that are not UTF-8 pass through, from this process’s own arguments too', async t => {
+    const sandbox = new Sandbox({ uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 })
+    t.teardown(() => sandbox.remove())
+    const file = sandbox.path('pass.mjs')
+    const print = '/usr/bin/printf'
+    writeFileSync(
+      file,
+      `import { addon, argumentsAfterDashes, originalEnvironment } from ${module}
+      addon().execve('${print}', ['printf', '%s|', ...argumentsAfterDashes(), ...originalEnvironment()], [], [1])`,
+    )
+    const bytes = '$(printf "\\\\377\\\\200")'
+    const script = `env -i B=${bytes} ${process.execPath} ${file} --x -- ${bytes} -- '' last`.replaceAll('\\\\', '\\')
+    const { stdout } = spawnSync('sh', ['-c', script])
+    t.same(stdout, Buffer.from('\xff\x80|--||last|B=\xff\x80|', 'latin1'))
+  })
+
+  t.test('a failure is an error, and the process goes on as it was', async t => {
+    const { stdout, status } = inNode(`
+      process.on('SIGUSR2', () => { console.log('handled'); process.exit(3) })
+      setTimeout(() => {}, 10000)
+      try { addon().execve('/nonexistent', ['x'], [], []) } catch ({ code, errno, step, path }) { console.log(code, errno, step, path) }
+      process.kill(process.pid, 'SIGUSR2')`)
+    t.equal(stdout, 'ENOENT 2 execute /nonexistent\nhandled\n')
+    t.equal(status, 3)
+  })
+})
+
+t.test('flock', async t => {
+  const sandbox = new Sandbox({ uid: 0, gid: 0 })
+  t.teardown(() => sandbox.remove())
+  const path = sandbox.path('lock')
+  const first = openSync(path, 'w')
+  const second = openSync(path, 'r')
+  t.equal(native.flock(first, 'shared', true), true)
+  t.equal(native.flock(second, 'shared', false), true)
+  t.equal(native.flock(second, 'exclusive', false), false)
+  closeSync(first)
+  t.equal(native.flock(second, 'exclusive', false), true)
+  // Another process waits until it is given up.
+  const waiting = spawn('flock', ['-s', path, 'echo', 'got it'])
+  const output = once(waiting.stdout, 'data')
+  t.equal(waiting.exitCode, null)
+  closeSync(second)
+  t.equal(String((await output)[0]), 'got it\n')
+  t.throws(() => native.flock(second, 'shared', true), { code: 'EBADF', step: 'lockFile' })
+})
+
+t.test('syncfs', async t => {
+  const file = openSync(process.execPath, 'r')
+  native.syncfs(file)
+  closeSync(file)
+  t.throws(() => native.syncfs(file), { code: 'EBADF', step: 'syncFileSystem' })
+})
+
+for (const [who, user] of users) {
+  t.test(`makeWhiteout and probe as ${who}`, async t => {
+    const sandbox = new Sandbox(user)
+    t.teardown(() => sandbox.remove())
+    const path = sandbox.path('whiteout')
+    spawnSync('chmod', ['777', sandbox.directory])
+    const made = inNode(
+      `addon().makeWhiteout(${JSON.stringify(path)}); console.log(JSON.stringify(addon().probe()))`,
+      user,
+    )
+    t.equal(made.stderr, '')
+    const status = lstatSync(path)
+    t.ok(status.isCharacterDevice())
+    t.equal(status.rdev, 0)
+    t.throws(() => native.makeWhiteout(path), { code: 'EEXIST', path })
+    rmSync(path)
+    // The judge is unshare(1): what it may, we may.
+    const allowed = spawnSync('unshare', ['-U', 'true'], user).status === 0
+    const { userNamespace, overlay } = JSON.parse(made.stdout) as ReturnType<typeof native.probe>
+    t.equal(userNamespace === null, allowed)
+    t.equal(overlay, null)
+  })
+}
+
+t.test('probe tells what a limit refuses', async t => {
+  const lines = 'console.log(JSON.stringify(addon().probe()))'
+  const limit = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
+  const node = [process.execPath, '--input-type=module', '-e', `import { addon } from ${module}\n${lines}`]
+  // The limit is that of a user namespace, which is how it can be changed without touching the machine's.
+  const { stdout } = spawnSync('unshare', ['-Ur', 'sh', '-c', limit, 'sh', ...node], { encoding: 'utf8' })
+  t.same(JSON.parse(stdout), { userNamespace: 'ENOSPC', overlay: null })
+})
+
+t.test('cpuLevel is the loader’s', async t => {
+  const { stdout } = spawnSync('/lib64/ld-linux-x86-64.so.2', ['--help'], { encoding: 'utf8' })
+  const levels = [...(stdout ?? '').matchAll(/x86-64-v(\d) \(supported/g)].map(([, level]) => Number(level))
+  t.equal(native.cpuLevel(), process.arch === 'x64' ? Math.max(1, ...levels) : 0)
+})
+
+t.test('mountPoints are the kernel’s', async t => {
+  const points = new Set(native.mountPoints())
+  t.ok(points.has('/'))
+  t.ok(points.has('/proc'))
+  const listed = readFileSync('/proc/self/mountinfo', 'utf8')
+  for (const point of points) t.ok(listed.includes(` ${point} `), point)
+})
+
+t.test('wrong types are refused', async t => {
+  const calls: readonly (() => unknown)[] = [
+    () => native.execve(1 as never, [], [], []),
+    () => native.execve('/bin/true', 'x' as never, [], []),
+    () => native.execve('/bin/true', [1 as never], [], []),
+    () => native.execve('/bin/true', [], { A: 'b' } as never, []),
+    () => native.execve('/bin/\0true', [], [], []),
+    () => native.execve('/bin/true', [new Uint16Array(1) as never], [], []),
+    () => native.flock(-1, 'shared', true),
+    () => native.flock(1.5, 'shared', true),
+    () => native.flock(Number.NaN, 'shared', true),
+    () => native.flock(0, 'both' as never, true),
+    () => native.flock(0, 'shared', undefined as never),
+    () => native.syncfs('0' as never),
+    () => native.makeWhiteout(null as never),
+    () => (native.makeWhiteout as () => void)(),
+  ]
+  for (const call of calls) t.throws(call, TypeError, String(call))
+})

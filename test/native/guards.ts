@@ -1,0 +1,158 @@
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import t from 'tap'
+import type { Guard } from '../../lib/plan/types.js'
+import { coldStatus, identity, makeTree, Sandbox, users } from './fixture.js'
+
+for (const [who, user] of users) {
+  t.test(`as ${who}`, async t => {
+    const sandbox = new Sandbox(user)
+    t.teardown(() => sandbox.remove())
+    const statusWith = (guards: readonly Guard[], env = {}) => {
+      sandbox.install(sandbox.plan('guarded', { guards }))
+      return sandbox.run(['guarded', '-c', 'exit 0'], { env }).status
+    }
+
+    t.test('each field of an identity', async t => {
+      makeTree(sandbox.directory, { file: 'x' })
+      const guard = identity(sandbox.path('file'))
+      t.equal(statusWith([guard]), 0)
+      t.equal(statusWith([identity(sandbox.directory)]), 0, 'a directory')
+      t.equal(statusWith([identity('/dev/null')]), 0, 'a device of another file system')
+      for (const field of ['dev', 'ino', 'mtimeNs', 'ctimeNs'] as const) {
+        t.equal(statusWith([{ ...guard, [field]: guard[field] + 1n }]), coldStatus, field)
+      }
+      for (const field of ['size', 'mode'] as const) {
+        t.equal(statusWith([{ ...guard, [field]: guard[field] + 1 }]), coldStatus, field)
+      }
+    })
+
+    t.test('what is done to a host', async t => {
+      const path = sandbox.path('library')
+      const changes: readonly (readonly [string, () => void])[] = [
+        ['rewritten in place', () => writeFileSync(path, 'y')],
+        [
+          'replaced by rename, with the same times',
+          () => {
+            const { atime, mtime } = lstatSync(path)
+            writeFileSync(`${path}.new`, 'x')
+            utimesSync(`${path}.new`, atime, mtime)
+            renameSync(`${path}.new`, path)
+          },
+        ],
+        ['removed', () => rmSync(path)],
+        [
+          'replaced by a symlink to the same',
+          () => {
+            renameSync(path, `${path}.1`)
+            symlinkSync(`${path}.1`, path)
+          },
+        ],
+        ['made readable by others', () => chmodSync(path, 0o604)],
+      ]
+      for (const [what, change] of changes) {
+        rmSync(path, { force: true })
+        writeFileSync(path, 'x')
+        const guard = identity(path)
+        t.equal(statusWith([guard]), 0)
+        change()
+        t.equal(statusWith([guard]), coldStatus, what)
+      }
+    })
+
+    t.test('what must be absent', async t => {
+      const below = sandbox.path('directory/name')
+      makeTree(sandbox.directory, { plain: 'x' })
+      t.equal(statusWith([{ kind: 'absent', path: below }]), 0, 'its directory too')
+      t.equal(
+        statusWith([{ kind: 'absent', path: sandbox.path('plain/name') }]),
+        0,
+        'a file where its directory would be',
+      )
+      mkdirSync(sandbox.path('directory'))
+      t.equal(statusWith([{ kind: 'absent', path: below }]), 0)
+      symlinkSync('/nonexistent', below)
+      t.equal(statusWith([{ kind: 'absent', path: below }]), coldStatus, 'a dangling symlink is something')
+    })
+
+    t.test('the host and the caller', async t => {
+      const statusOf = (parts: object, env = {}) => {
+        sandbox.install(sandbox.plan('host', parts), 'host')
+        return sandbox.run(['host', '-c', 'exit 0'], { env }).status
+      }
+      t.equal(statusOf({}), 0)
+      t.equal(statusOf({ uid: user.uid + 1 }), coldStatus)
+      t.equal(statusOf({ gid: user.gid + 1 }), coldStatus)
+      t.equal(statusOf({ kernelRelease: '1.0' }), coldStatus)
+      t.equal(statusOf({ cpuLevel: 9 }), coldStatus)
+      t.equal(statusOf({ request: ['other'] }), coldStatus)
+      t.equal(statusOf({ request: ['host', '/lib'] }), coldStatus)
+      t.equal(statusOf({ root: '/usr' }), coldStatus)
+      t.equal(statusOf({ loaderEnvironment: { LD_AUDIT: '/x' } }), coldStatus)
+      t.equal(statusOf({}, { LD_AUDIT: '' }), 0, 'an empty variable is as good as none')
+    })
+
+    t.test('a plan for each set of the loader’s variables', async t => {
+      const loaderEnvironment = { LD_LIBRARY_PATH: '/nonexistent' }
+      sandbox.install(sandbox.plan('loader', { loaderEnvironment }))
+      t.equal(sandbox.run(['loader', '-c', 'exit 0'], { env: loaderEnvironment }).status, 0)
+      t.equal(sandbox.run(['loader', '-c', 'exit 0']).status, coldStatus, 'unset')
+      t.equal(
+        sandbox.run(['loader', '-c', 'exit 0'], { env: { LD_LIBRARY_PATH: '/other' } }).status,
+        coldStatus,
+        'changed',
+      )
+    })
+
+    t.test('the file of a plan belongs to the one who runs it, and nobody else may write it', async t => {
+      const path = sandbox.install(sandbox.plan('owned', {}))
+      const status = () => sandbox.run(['owned', '-c', 'exit 0']).status
+      t.equal(status(), 0)
+      for (const mode of [0o664, 0o646]) {
+        chmodSync(path, mode)
+        t.equal(status(), coldStatus, mode.toString(8))
+      }
+      chmodSync(path, 0o644)
+      renameSync(path, `${path}.elsewhere`)
+      symlinkSync(`${path}.elsewhere`, path)
+      t.equal(status(), coldStatus, 'a symlink to it')
+      renameSync(`${path}.elsewhere`, path)
+      t.equal(status(), 0)
+      if (process.geteuid?.() !== 0) return
+      chownSync(path, user.uid + 1, user.gid)
+      t.equal(status(), coldStatus, 'of another user')
+    })
+
+    t.test('a shared file is looked at once more as programs see it', async t => {
+      const overlay = sandbox.overlay('seen', { shared: 'host' }, {})
+      const path = `${overlay.target}/shared`
+      const statusOf = (guard: Guard) => {
+        sandbox.install(sandbox.plan('seen', { overlays: [overlay], guards: [guard] }))
+        return sandbox.run(['seen', '-c', 'exit 0'])
+      }
+      t.equal(statusOf(identity(path, path)).status, 0)
+      makeTree(overlay.layer, { shared: 'layer' })
+      const cold = statusOf(identity(path, path))
+      t.equal(cold.status, coldStatus, 'the layer hides it')
+      // Node, in the namespace that the mounts were made in, must see the host.
+      const script = sandbox.path('installation/bin/node')
+      writeFileSync(script, `#!/bin/sh\ncat ${path}\ngrep -c ' - overlay appc ' /proc/self/mountinfo\n`)
+      t.equal(sandbox.run(['seen', '-c', 'exit 0']).stdout, 'host0\n', 'and its mounts are gone again')
+    })
+
+    t.test('a host that never comes to rest', async t => {
+      sandbox.install(sandbox.plan('restless', { guards: [{ kind: 'absent', path: '/etc' }] }))
+      const result = sandbox.run(['restless'], { env: { APPC_REPLANNED: '2:0' } })
+      t.match(result, { status: 125, stderr: /keeps changing.*: changed since the plan was made: \/etc\n\nhint: / })
+    })
+  })
+}

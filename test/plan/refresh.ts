@@ -1,0 +1,116 @@
+import {
+  chmodSync,
+  cpSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { isExecutable } from '../../lib/container/containers.js'
+import type { Circumstances } from '../../lib/plan/compile.js'
+import { decodePlan } from '../../lib/plan/file.js'
+import { refreshPlan } from '../../lib/plan/refresh.js'
+import type { Plan } from '../../lib/plan/types.js'
+import { objectPath } from '../../lib/store/objects.js'
+import type { Store } from '../../lib/store/store.js'
+import { library } from '../container/tree.js'
+import { fresh, launch, libraries, newStore, packInto, program, tree } from '../decide/scenario.js'
+
+const one = library('libone.so.1', 'int one(void) { return 0; }')
+const app = program('int one(void); int main(void) { return one(); }', { 'libone.so.1': one })
+const home = tree({ '/usr/bin/app': app, [`${libraries}/libone.so.1`]: one })
+const host = tree({})
+
+const MODIFIED = new Date('2020-01-01T00:00:00Z')
+
+interface Planned {
+  readonly store: Store
+  readonly plan: Plan
+  readonly now: Circumstances
+  /** The objects that the plan guards. */
+  readonly objects: readonly string[]
+}
+
+function planned(t: Test): Planned {
+  const store = newStore()
+  const { manifest } = packInto(store, home)
+  for (const file of manifest.files) {
+    // Whole seconds, which a test can restore.
+    if (file.type === 'file') utimesSync(objectPath(store, file.sha256, isExecutable(file.mode)), MODIFIED, MODIFIED)
+  }
+  t.match(launch(store, host), { status: 0, stderr: '' })
+  const plans = join(store.home, 'plans')
+  const plan = decodePlan(readFileSync(join(plans, readdirSync(plans)[0] ?? '')))
+  const { uid, gid, kernelRelease, cpuLevel, loaderEnvironment } = plan
+  const objects = plan.guards.map(({ path }) => path).filter(path => path.startsWith(join(store.home, 'objects')))
+  t.equal(objects.length, 2)
+  return { store, plan, now: { uid, gid, kernelRelease, cpuLevel, loaderEnvironment, mountPoints: [] }, objects }
+}
+
+t.test('an object that only got another link: new guards, the same plan', async t => {
+  const { store, plan, now, objects } = planned(t)
+  linkSync(objects[0] as string, join(fresh(), 'elsewhere'))
+  const refreshed = refreshPlan(store, plan, now)
+  t.ok(refreshed)
+  t.same({ ...refreshed, guards: [] }, { ...plan, guards: [] })
+  t.same(
+    refreshed?.guards.map(({ path }) => path),
+    plan.guards.map(({ path }) => path),
+  )
+  t.equal(refreshed?.guards.filter((guard, at) => guard !== plan.guards[at]).length, 1)
+  // So does the launcher, without deciding: by way of Node, and then without.
+  t.match(launch(store, host), { status: 0, stderr: '' })
+  t.match(launch(store, host, [], { PATH: '/nonexistent' }), { status: 0, stderr: '' })
+})
+
+t.test('nothing has changed that could be seen: not refreshed, but decided anew', async t => {
+  const { store, plan, now } = planned(t)
+  t.equal(refreshPlan(store, plan, now), null)
+})
+
+t.test('an object with other bytes, mode or inode is not the same', async t => {
+  const changes: readonly ((path: string) => void)[] = [
+    path => {
+      const bytes = readFileSync(path)
+      bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1
+      chmodSync(path, 0o755)
+      writeFileSync(path, bytes)
+      // The same inode, size, mode and time of modification: only reading finds it.
+      utimesSync(path, MODIFIED, MODIFIED)
+      chmodSync(path, 0o555)
+    },
+    path => chmodSync(path, 0o4555),
+    path => rmSync(path),
+    path => {
+      cpSync(path, `${path}.copy`, { preserveTimestamps: true })
+      renameSync(`${path}.copy`, path)
+    },
+  ]
+  for (const change of changes) {
+    const { store, plan, now, objects } = planned(t)
+    const path = objects.find(path => path.endsWith('.x')) as string
+    change(path)
+    t.equal(refreshPlan(store, plan, now), null)
+  }
+})
+
+t.test('another user or kernel, or a host that changed as well', async t => {
+  const { store, plan, now, objects } = planned(t)
+  linkSync(objects[0] as string, join(fresh(), 'elsewhere'))
+  const others: Partial<Circumstances>[] = [
+    { uid: 1 + now.uid },
+    { gid: 1 + now.gid },
+    { kernelRelease: 'other' },
+    { cpuLevel: now.cpuLevel + 1 },
+  ]
+  for (const other of others) t.equal(refreshPlan(store, plan, { ...now, ...other }), null)
+  t.ok(refreshPlan(store, plan, now))
+  const libc = join(host, libraries, 'libc.so.6')
+  utimesSync(libc, new Date(), new Date())
+  t.equal(refreshPlan(store, plan, now), null)
+})

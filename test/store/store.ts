@@ -1,0 +1,71 @@
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { AppcError } from '../../lib/errors.js'
+import { clearTemporary, createStore, ifAlone, storeHome, withLock } from '../../lib/store/store.js'
+import { system } from './system.js'
+
+t.test('where the store is', async t => {
+  t.equal(storeHome({ APPC_HOME: '/srv/appc', HOME: '/root' }, 0), '/srv/appc')
+  t.equal(storeHome({ HOME: '/root', XDG_DATA_HOME: '/x' }, 0), '/var/lib/appc')
+  t.equal(storeHome({ HOME: '/home/u', XDG_DATA_HOME: '/data' }, 1000), '/data/appc')
+  t.equal(storeHome({ HOME: '/home/u', XDG_DATA_HOME: 'relative' }, 1000), '/home/u/.local/share/appc')
+  t.equal(storeHome({ HOME: '/home/u', APPC_HOME: '' }, 1000), '/home/u/.local/share/appc')
+  t.throws(() => storeHome({ APPC_HOME: 'here' }, 0), { code: 'USAGE' })
+  t.throws(() => storeHome({}, 1000), { code: 'STORE_UNWRITABLE' })
+})
+
+t.test("root's store may be read by all, a user's by nobody else, whatever the umask", async t => {
+  const before = process.umask(0o077)
+  t.teardown(() => process.umask(before))
+  for (const [uid, mode] of [
+    [0, 0o755],
+    [1000, 0o700],
+  ] as const) {
+    const home = join(t.testdir({}), `store-of-${uid}`)
+    createStore({ home, system }, uid)
+    for (const name of ['', 'objects', 'refs', 'plans', 'views', 'tmp'])
+      t.equal(statSync(join(home, name)).mode & 0o7777, mode, `${uid} ${name}`)
+    t.equal(statSync(join(home, 'lock')).mode & 0o7777, 0o644)
+    createStore({ home, system }, uid)
+  }
+})
+
+t.test('a store that cannot be made is one clear error', async t => {
+  const home = join(t.testdir({ file: '' }), 'file', 'store')
+  t.throws(() => createStore({ home, system }, 0), { code: 'STORE_UNWRITABLE' })
+})
+
+t.test('exclusive means alone, shared does not', async t => {
+  const store = { home: t.testdir({}), system }
+  createStore(store, 0)
+  const tryAlone = (): boolean => {
+    let ran = false
+    ifAlone(store, () => {
+      ran = true
+    })
+    return ran
+  }
+  t.equal(
+    withLock(store, 'shared', () => withLock(store, 'shared', tryAlone)),
+    false,
+  )
+  t.equal(withLock(store, 'exclusive', tryAlone), false)
+  t.throws(
+    () =>
+      withLock(store, 'exclusive', () => {
+        throw new AppcError('INTERNAL', 'on purpose')
+      }),
+    { code: 'INTERNAL' },
+  )
+  t.equal(tryAlone(), true, 'released by return and by throw')
+})
+
+t.test('leftovers in tmp are cleared', async t => {
+  const store = { home: t.testdir({}), system }
+  createStore(store, 0)
+  mkdirSync(join(store.home, 'tmp/write-dead/deep'), { recursive: true })
+  writeFileSync(join(store.home, 'tmp/write-dead/0'), 'half')
+  clearTemporary(store)
+  t.notOk(existsSync(join(store.home, 'tmp/write-dead')))
+})

@@ -1,0 +1,51 @@
+import { once } from 'node:events'
+import { chmodSync } from 'node:fs'
+import { dirname } from 'node:path'
+import t from 'tap'
+import { libraries, program, tree } from '../decide/scenario.js'
+import { forEachPerson } from '../support/site.js'
+
+const library = program('int held(void) { return 0; }', {}, ['-shared', '-fPIC', '-Wl,-soname,libheld.so.1'])
+/** Says that it runs, and ends when its input does. */
+const waiting = program(
+  '#include <unistd.h>\nint held(void); int main(void) { char c; write(1, "ready\\n", 6); read(0, &c, 1); return held(); }',
+  { 'libheld.so.1': library },
+)
+const root = tree({
+  '/usr/bin/held': waiting,
+  '/usr/bin/other': program('int held(void); int main(void) { return held(); }', { 'libheld.so.1': library }),
+  [`${libraries}/libheld.so.1`]: library,
+})
+// For people other than the one who runs the tests.
+chmodSync(dirname(root), 0o755)
+
+forEachPerson((who, makeSite) =>
+  t.test(`a container whose program runs, ${who}`, async t => {
+    const site = makeSite()
+    t.teardown(() => site.remove())
+    await site.pack(root, 'held', 'held')
+    await site.pack(root, 'other', 'other')
+    t.match(await site.run(['other']), { status: 0 })
+
+    const running = site.start(site.launcher, ['held'])
+    const ended = once(running, 'close')
+    await once(running.stdout as NodeJS.ReadableStream, 'data')
+    const before = site.listing()
+    const refused = await site.appc('remove', 'held', '--json')
+    t.match(refused, { status: 1, stdout: '' })
+    t.match(JSON.parse(refused.stderr), {
+      code: 'CONTAINER_IN_USE',
+      cause: `the process ${running.pid} runs with its files`,
+    })
+    t.same(site.listing(), before, 'nothing was removed')
+    t.match(await site.appc('remove', 'other'), { status: 0 }, 'which has the same library')
+
+    running.stdin?.end()
+    t.same(await ended, [0, null])
+    t.match(await site.appc('remove', 'held'), { status: 0, stderr: '' })
+    t.same(
+      site.listing().filter(path => /^(refs|plans|views)\/|^objects\/../.test(path) && !/^objects\/..$/.test(path)),
+      [],
+    )
+  }),
+)

@@ -1,0 +1,6 @@
+/**
+ * Put before a command that starts a Node of its own below a test. tap has every Node below it load its hooks, which write into the
+ * checkout: another user may not do that, and in a run that is killed at some system call their calls would be counted with the
+ * program's. tap puts NODE_OPTIONS back into whatever environment a test gives, so it is taken out behind its back.
+ */
+export const WITHOUT_HOOKS = ['/usr/bin/env', '--unset=NODE_OPTIONS'] as const

@@ -1,0 +1,148 @@
+import { once } from 'node:events'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import t from 'tap'
+import { roots } from '../support/roots.js'
+import { finished, forEachPerson, type Ran } from '../support/site.js'
+
+/** Runs a command on a terminal of its own, types Ctrl-C when it says "ready", and shows what it said and its status. */
+const CONTROL_C = `
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
+said, typed = b'', False
+while True:
+  try: data = os.read(terminal, 1024)
+  except OSError: break
+  if not data: break
+  said += data
+  if not typed and b'ready' in said: typed = os.write(terminal, b'\\x03') == 1
+print(said.decode().replace('\\r', '').replace('^C', ''), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), sep='', end='')
+`
+
+const mountTable = () => readFileSync('/proc/self/mountinfo', 'utf8')
+
+forEachPerson((who, makeSite) =>
+  t.test(`launching, ${who}`, async t => {
+    const site = makeSite()
+    t.teardown(() => site.remove())
+    const mounts = mountTable()
+    const isRoot = site.user.uid === 0
+    // Debian 13's bash needs its own glibc here: a launch has mounts to make.
+    await site.pack(roots.trixie(), 'shell', 'bash', 'jq')
+    const shell = (script: string, options = {}) => site.run(['shell', '-c', script], options)
+    const forget = () => rmSync(join(site.store, 'plans'), { recursive: true, force: true })
+
+    t.test('the second launch starts nothing but the program', async t => {
+      const executed = async () => {
+        const trace = join(site.home, 'trace')
+        const options = ['-f', '-qq', '-e', 'trace=execve', '-e', 'status=successful', '-o', trace]
+        const ran = await site.command('strace', [...options, site.launcher, 'shell', '-c', 'echo $BASH_VERSION'])
+        t.match(ran, { status: 0, stdout: /^5\.2\./, stderr: '' })
+        return [...readFileSync(trace, 'utf8').matchAll(/execve\("([^"]*)"/g)].map(([, path = '']) => path)
+      }
+      const first = await executed()
+      t.match(
+        first.map(path => basename(path)),
+        ['appc-run', 'node', 'appc-run', 'bash'],
+      )
+      t.same(await executed(), [site.launcher, '/usr/bin/bash'])
+      t.match(await shell('echo $0', { env: { PATH: '/nonexistent' } }), { status: 0, stdout: 'bash\n', stderr: '' })
+    })
+
+    for (const [when, prepare] of [
+      ['planned for', forget],
+      ['with its plan', () => {}],
+    ] as const) {
+      const runs = async (script: string, expected: Partial<Ran> | object, options = {}) => {
+        prepare()
+        t.match(await shell(script, options), { stderr: '', ...expected }, `${script}, ${when}`)
+      }
+      t.test(`status, input, directory and arguments pass, ${when}`, async t => {
+        await runs('exit 42', { status: 42 })
+        await runs('cat', { status: 0, stdout: 'a\0b\n' }, { input: 'a\0b\n' })
+        const long = Array.from({ length: 12 }, () => 'x'.repeat(100_000))
+        const many = Array.from({ length: 5000 }, (_, index) => `${index}`)
+        prepare()
+        const counted = await site.run(['shell', '-c', 'echo $# $(printf %s "$1" | wc -c)', 'sh', ...long, ...many])
+        t.match(counted, { status: 0, stdout: '5012 100000\n', stderr: '' })
+        prepare()
+        const removed = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" shell -c "echo started; ls -a"'
+        const ran = await site.command('/bin/sh', ['-c', removed, site.launcher])
+        t.match(ran, { status: 0, stdout: 'started\n' }, 'in a directory that was removed')
+      })
+
+      t.test(`signals reach the program, ${when}`, async t => {
+        prepare()
+        const child = site.start(site.launcher, ['shell', '-c', 'echo $$; exec sleep 1000'])
+        const [line] = await once(child.stdout ?? child, 'data')
+        t.equal(Number(String(line)), child.pid, 'the program has taken the launcher’s place')
+        child.kill('SIGTERM')
+        t.match(await finished(child), { status: null, signal: 'SIGTERM' })
+        t.notOk(existsSync(`/proc/${child.pid}`))
+
+        prepare()
+        const trap = 'trap "echo caught; exit 7" INT; test -t 0 && echo ready; while :; do read -t 1000; done'
+        const typed = await site.command('/usr/bin/python3', ['-c', CONTROL_C, site.launcher, 'shell', '-c', trap])
+        t.match(typed, { status: 0, stdout: 'ready\ncaught\n7', stderr: '' })
+        prepare()
+        const default_ = ['-c', CONTROL_C, site.launcher, 'shell', '-c', 'echo ready; exec sleep 1000']
+        t.match(await site.command('/usr/bin/python3', default_), { status: 0, stdout: 'ready\n-2', stderr: '' })
+      })
+    }
+
+    t.test('a program’s end, the end of its input, and its directory', async t => {
+      const passes = async (script: string, expected: object, options = {}) =>
+        t.match(await shell(script, options), { stderr: '', ...expected }, script)
+      await passes('kill -SEGV $$', { status: null, signal: 'SIGSEGV' })
+      await passes('cat; echo end', { status: 0, stdout: 'end\n' })
+      await passes('pwd; echo $PWD', { stdout: '/usr/lib\n/usr/lib\n' }, { cwd: '/usr/lib', env: { PWD: '/usr/lib' } })
+      await passes('ls -d gconv/EUC-JP.so', { stdout: 'gconv/EUC-JP.so\n' }, { cwd: '/usr/lib/x86_64-linux-gnu' })
+    })
+
+    t.test('what cannot be launched: one clear error, and nothing left behind', async t => {
+      const before = site.listing()
+      const fails = async (args: readonly string[], status: number, stderr: RegExp) => {
+        const ran = await site.run(args)
+        t.match(ran, { status, stdout: '', stderr }, args.join(' '))
+        t.match(ran.stderr, /^appc-run: [^\n]+\n(\nhint: [^\n]+\n)?$/, 'one error')
+      }
+      await fails(['shel'], 125, /no container shel\b[\s\S]*hint: .*shell/)
+      await fails(['unknown/entry'], 125, /no container unknown/)
+      await fails(['shell/ash'], 127, /no such program in the container: ash\n\nhint: /)
+      for (const name of ['a/b/c', '..', '../', '', 'shell/', 'shell/..', 'Shell', '-shell']) {
+        await fails([name], name === '../' ? 126 : 125, /./)
+      }
+      await fails(['--root', '/etc/passwd', 'shell'], 125, /\/etc\/passwd: Not a directory/)
+      await fails(['--root', '/nonexistent', 'shell'], 125, /\/nonexistent: No such file or directory/)
+      await fails(['--root', site.home, 'shell'], 125, /shell cannot run on this host/)
+      t.same(site.listing(), before)
+    })
+
+    t.test('a kernel that refuses namespaces', async t => {
+      await shell('exit 0')
+      const before = site.listing()
+      // A user namespace of its own can be given limits, which hold for it and those below it.
+      const limit = isRoot ? 'mnt' : 'user'
+      const become = isRoot ? '--map-root-user' : '--map-current-user'
+      const script = `echo 0 >/proc/sys/user/max_${limit}_namespaces && exec setpriv --inh-caps -all --ambient-caps -all "$@"`
+      const confined = (...command: string[]) =>
+        site.command('unshare', [
+          '--user',
+          become,
+          ...(isRoot ? [] : ['--keep-caps']),
+          'sh',
+          '-c',
+          script,
+          'sh',
+          ...command,
+        ])
+      t.match(await confined('echo', 'works'), { status: 0, stdout: 'works\n', stderr: '' })
+      const ran = await confined(site.launcher, 'shell', '-c', 'echo must not run')
+      t.match(ran, { status: 125, stdout: '', stderr: /^appc-run: [^\n]*namespace[^\n]*\n\nhint: [^\n]+\n$/ })
+      t.same(site.listing(), before)
+    })
+
+    t.equal(mountTable(), mounts, 'no mount is left')
+  }),
+)
