@@ -31,5 +31,5 @@ t.test('a tree without a package database has none', async t => {
 t.test('the kernel is asked', async t => {
   t.equal(kernel().release, release())
   t.same(Object.keys(kernel().features).sort(), ['overlay', 'userNamespace'])
-  if (process.geteuid?.() === 0) t.equal(kernel().features['overlay'], null)
+  if (process.geteuid?.() === 0) t.equal(kernel().features.overlay, null)
 })
