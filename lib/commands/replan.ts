@@ -10,7 +10,7 @@ import {
 } from '../launch/addon.js'
 import { hostAt } from '../launch/machine.js'
 import { openStoreAt } from '../launch/open-store.js'
-import { prepareContainer, prepareProgram, refresh } from '../launch/prepare.js'
+import { bringUpToDate, prepareContainer, prepareProgram } from '../launch/prepare.js'
 import { asText } from './report.js'
 
 /**
@@ -38,12 +38,12 @@ function main(): void {
   restoreEnvironment()
   const store = openStoreAt(home)
   const destination = { store, key, root: root ?? null }
-  if (!refresh(destination)) {
-    const host = () => hostAt(root ?? '/', process.env)
+  const host = () => hostAt(root ?? '/', process.env)
+  const links = bringUpToDate(destination, () => {
     if (kind === 'container') prepareContainer(destination, subject, host)
     else prepareProgram(destination, subject, values.lib ?? [], host)
-  }
-  addon().execve(exe, argumentsAfterDashes(), originalEnvironment(), inheritedDescriptors())
+  })
+  addon().execve(exe, argumentsAfterDashes(), originalEnvironment(links), [...inheritedDescriptors(), links])
 }
 
 /** What is wrong with a program itself: 126, as a shell has it. Everything else is appc's own failure, 125. */

@@ -69,11 +69,18 @@ export function argumentsAfterDashes(): Uint8Array[] {
 /** Before the names of variables that the launcher keeps from Node (native/launcher/cold.cpp). */
 const CALLER_PREFIX = 'APPC_CALLER_'
 
-/** The environment that the launcher was started with, `NAME=VALUE` each, byte for byte. */
-export function originalEnvironment(): Uint8Array[] {
-  return splitAtNul(readFileSync('/proc/self/environ')).map(variable =>
-    variable.indexOf(CALLER_PREFIX) === 0 ? variable.subarray(CALLER_PREFIX.length) : variable,
-  )
+/** Begins the launcher's own variable (docs/formats.md, "Planning anew"). */
+const REPLANNED = 'APPC_REPLANNED='
+
+/**
+ * The environment that the launcher was started with, `NAME=VALUE` each, byte for byte. To its own variable it adds the
+ * descriptor of the lock that the launcher is to close.
+ */
+export function originalEnvironment(lock: number): Uint8Array[] {
+  return splitAtNul(readFileSync('/proc/self/environ')).map(variable => {
+    if (variable.indexOf(CALLER_PREFIX) === 0) return variable.subarray(CALLER_PREFIX.length)
+    return variable.indexOf(REPLANNED) === 0 ? Buffer.concat([variable, Buffer.from(`:${lock}`)]) : variable
+  })
 }
 
 /** Gives process.env the launcher's environment: planning asks there for the loader's variables. */

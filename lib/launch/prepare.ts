@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { closeSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { type Container, isExecutable, readContainer } from '../container/containers.js'
@@ -23,7 +24,7 @@ import { buildView } from '../plan/view.js'
 import { objectPath } from '../store/objects.js'
 import { refPath } from '../store/refs.js'
 import { readRegular } from '../store/regular.js'
-import { type Store, withLock } from '../store/store.js'
+import { holdLinks, type Store, withLock } from '../store/store.js'
 import { Writer } from '../store/writer.js'
 import { hasCode, writeDurably } from '../store/writing.js'
 import { addon } from './addon.js'
@@ -166,16 +167,31 @@ function importPrivate(store: Store, decision: Decision, fs: FileSystem): readon
 }
 
 /**
- * Brings the plan up to date without deciding anew, when all that changed is that its private files got other links. False when
- * there is no such plan, or more has changed.
+ * Brings the plan up to date without deciding anew when all that changed is that its private files got other links, else by
+ * `prepare`. Returns a descriptor that keeps others from linking them until it is closed: what many containers hold would
+ * else, while all of these are planned for, hardly ever be as the launcher's plan says.
  */
-export function refresh(destination: Destination): boolean {
+export function bringUpToDate(destination: Destination, prepare: () => void): number {
+  const before = refresh(destination)
+  if (before.refreshed) return before.links
+  closeSync(before.links)
+  prepare()
+  return refresh(destination).links
+}
+
+function refresh(destination: Destination): { readonly refreshed: boolean; readonly links: number } {
   const { store } = destination
   return withLock(store, 'shared', () => {
-    const known = readPlan(destination)
-    const plan = known && refreshPlan(store, known, circumstances())
-    if (plan) writeDurably(store, planPath(destination), encodePlan(plan), 0o644)
-    return plan !== null
+    const links = holdLinks(store)
+    try {
+      const known = readPlan(destination)
+      const plan = known && refreshPlan(store, known, circumstances())
+      if (plan) writeDurably(store, planPath(destination), encodePlan(plan), 0o644)
+      return { refreshed: plan !== null, links }
+    } catch (error) {
+      closeSync(links)
+      throw error
+    }
   })
 }
 

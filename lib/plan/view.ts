@@ -18,7 +18,7 @@ import { HOST_BELOW } from '../container/excluded.js'
 import type { PlacedNode } from '../decide/types.js'
 import { AppcError } from '../errors.js'
 import { objectPath } from '../store/objects.js'
-import type { Store } from '../store/store.js'
+import { type Store, withLinks } from '../store/store.js'
 import { hasCode, syncDirectory, writing } from '../store/writing.js'
 import type { Layer } from './overlays.js'
 
@@ -53,14 +53,16 @@ export function buildView(
     const aside = join(store.home, 'tmp', `view-${process.pid}-${Date.now()}`)
     try {
       makeDirectory(aside)
-      for (const [index, layer] of layers.entries()) buildLayer(store, system, join(aside, String(index)), layer)
+      withLinks(store, () => {
+        for (const [index, layer] of layers.entries()) buildLayer(store, system, join(aside, String(index)), layer)
+      })
       if (mkdirSync(dirname(view), { recursive: true }) !== undefined) chmodSync(dirname(view), 0o755)
       syncAll(system, aside)
       rename(aside, view)
       syncDirectory(dirname(view))
       return built
     } finally {
-      rmSync(aside, { recursive: true, force: true })
+      if (existsSync(aside)) withLinks(store, () => rmSync(aside, { recursive: true, force: true }))
     }
   })
 }

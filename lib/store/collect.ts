@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { objectPath } from './objects.js'
 import { listRefs, readRef, refPath } from './refs.js'
-import { clearTemporary, type Store } from './store.js'
+import { clearTemporary, type Store, withLinks } from './store.js'
 import { usersOf } from './users.js'
 import { hasCode, syncDirectory, writing } from './writing.js'
 
@@ -78,7 +78,7 @@ function removeDerived(store: Store, name: string): void {
     if (hasCode(error, 'ENOENT')) return
     throw error
   }
-  rmSync(join(store.home, 'tmp', `view-${digest}`), { recursive: true })
+  withLinks(store, () => rmSync(join(store.home, 'tmp', `view-${digest}`), { recursive: true }))
 }
 
 /** null for a damaged ref, which must not keep its container from being removed. */

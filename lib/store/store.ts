@@ -20,6 +20,7 @@ export interface StoreSystem {
  *     plans/ views/         derived, by the planning code: plans/NAME, NAME@…, NAME~…; views/<container's sha256>/…
  *     tmp/                  what is being written; anything found there under the exclusive lock was left by the dead
  *     lock                  flock: shared by writers, exclusive for removal
+ *     links                 flock: exclusive for whoever links or unlinks objects; taken after `lock`
  */
 export interface Store {
   readonly home: string
@@ -49,6 +50,7 @@ export function createStore(store: Store, uid: number): void {
       if (mkdirSync(directory, { recursive: true, mode }) !== undefined) chmodSync(directory, mode)
     }
     createLock(join(store.home, 'lock'))
+    createLock(join(store.home, 'links'))
   })
 }
 
@@ -65,18 +67,35 @@ function createLock(path: string): void {
 
 /** Runs `fn` while this process holds the store's lock. The kernel lets go of it when the process dies. */
 export function withLock<T>(store: Store, mode: 'shared' | 'exclusive', fn: () => T): T {
-  const lock = openLock(store)
+  const lock = takeLock(store, 'lock', mode)
   try {
-    writing(store.home, () => store.system.flock(lock, mode, true))
     return fn()
   } finally {
     closeSync(lock)
   }
 }
 
+/**
+ * Runs `fn`, which links or unlinks objects. Their change times, by which plans know them, stay as they are for whoever holds the
+ * lock `links`: kept short, since launches wait for it.
+ */
+export function withLinks<T>(store: Store, fn: () => T): T {
+  const lock = holdLinks(store)
+  try {
+    return fn()
+  } finally {
+    closeSync(lock)
+  }
+}
+
+/** Takes the lock `links` for a launch, which lets go by closing the descriptor. */
+export function holdLinks(store: Store): number {
+  return takeLock(store, 'links', 'exclusive')
+}
+
 /** Runs `fn` under the exclusive lock if nobody holds any; else does nothing. */
 export function ifAlone(store: Store, fn: () => void): void {
-  const lock = openLock(store)
+  const lock = openLock(store, 'lock')
   try {
     if (writing(store.home, () => store.system.flock(lock, 'exclusive', false))) fn()
   } finally {
@@ -88,12 +107,29 @@ export function ifAlone(store: Store, fn: () => void): void {
 export function clearTemporary(store: Store): void {
   writing(store.home, () => {
     const directory = join(store.home, 'tmp')
-    for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true })
+    const names = readdirSync(directory)
+    if (names.length === 0) return
+    withLinks(store, () => {
+      for (const name of names) rmSync(join(directory, name), { recursive: true, force: true })
+    })
   })
 }
 
-function openLock(store: Store): number {
-  return writing(store.home, () => openSync(join(store.home, 'lock'), OPEN_OWN))
+function takeLock(store: Store, name: LockName, mode: 'shared' | 'exclusive'): number {
+  const lock = openLock(store, name)
+  try {
+    writing(store.home, () => store.system.flock(lock, mode, true))
+    return lock
+  } catch (error) {
+    closeSync(lock)
+    throw error
+  }
+}
+
+type LockName = 'lock' | 'links'
+
+function openLock(store: Store, name: LockName): number {
+  return writing(store.home, () => openSync(join(store.home, name), OPEN_OWN))
 }
 
 function absolute(variable: string, path: string): string {

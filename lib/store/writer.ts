@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path'
 import type { OpenFile } from '../loader/types.js'
 import { COPY_BYTES, isSound, objectPath } from './objects.js'
 import { refPath } from './refs.js'
-import { clearTemporary, ifAlone, type Store, withLock } from './store.js'
+import { clearTemporary, ifAlone, type Store, withLinks, withLock } from './store.js'
 import { hasCode, syncDirectory, writing } from './writing.js'
 
 export interface StoredObject {
@@ -48,7 +48,8 @@ export class Writer {
       try {
         return fn(new Writer(store, directory))
       } finally {
-        rmSync(directory, { recursive: true, force: true })
+        // What was placed loses its name here.
+        withLinks(store, () => rmSync(directory, { recursive: true, force: true }))
       }
     })
   }

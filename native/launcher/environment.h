@@ -6,7 +6,7 @@
 
 namespace appc {
 
-/** How often Node has planned for this launch already; set for Node, never for the program. */
+/** What the launcher tells itself around Node (docs/formats.md, "Planning anew"); never set for the program. */
 inline constexpr const char* replannedVariable = "APPC_REPLANNED";
 
 /** The value, or null when unset. */

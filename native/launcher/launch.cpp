@@ -91,6 +91,21 @@ Result checkLoaderEnvironment(const Launch& launch) {
   return success();
 }
 
+/**
+ * The descriptor by which Node held others from linking the plan's private files, the fourth part of its value; -1
+ * without one. It is the only one of ours that was not opened close-on-exec here.
+ */
+int heldLock(const char* replanned) {
+  if (replanned == nullptr) return -1;
+  for (int part = 0; part < 3; ++part) {
+    while (*replanned != '\0' && *replanned != ':') ++replanned;
+    if (*replanned == '\0') return -1;
+    ++replanned;
+  }
+  const uint64_t fd = parseDecimal(replanned);
+  return *replanned != '\0' && fd > 2 && fd <= INT32_MAX ? static_cast<int>(fd) : -1;
+}
+
 /** Loads the plan and checks that it holds for the host as it is now. */
 Result findPlan(Launch& launch) {
   Result result = loadPlan(launch, launch.plan);
@@ -223,7 +238,10 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
   if (restored && *launch.workingDirectory.get() == '/') sys::chdir(launch.workingDirectory.get());
 
   resolveRequest(launch.options, environment, launch.workingDirectory.get(), launch.uid, launch.request);
-  result = findPlan(launch);
+  {
+    const sys::Descriptor lock(heldLock(findVariable(environment, replannedVariable)));
+    result = findPlan(launch);
+  }
   if (!result.ok()) goCold(launch.options, launch.request, argv, environment, result);
 
   const char* path = launch.options.program;

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   cpSync,
@@ -113,4 +115,28 @@ t.test('another user or kernel, or a host that changed as well', async t => {
   const libc = join(host, libraries, 'libc.so.6')
   utimesSync(libc, new Date(), new Date())
   t.equal(refreshPlan(store, plan, now), null)
+})
+
+t.test('launches while other containers link and unlink the same objects without a pause', async t => {
+  const { store, objects } = planned(t)
+  const moduleOf = (path: string) => JSON.stringify(new URL(path, import.meta.url).href)
+  const links = `
+    import { linkSync, unlinkSync } from 'node:fs'
+    import { withLinks } from ${moduleOf('../../lib/store/store.js')}
+    import { system } from ${moduleOf('../store/system.js')}
+    const [home, path, ...objects] = process.argv.slice(1)
+    for (let round = 0; ; round++) {
+      for (const object of objects) withLinks({ home, system }, () => {
+        linkSync(object, path)
+        unlinkSync(path)
+      })
+      // Whoever takes a lock again at once may keep it from those who wait for it.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+      if (round === 1) process.stdout.write('linked')
+    }`
+  const args = ['--input-type=module', '--eval', links, store.home, join(fresh(), 'elsewhere'), ...objects]
+  const linker = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => linker.kill('SIGKILL'))
+  await once(linker.stdout, 'data')
+  for (let launched = 0; launched < 10; launched++) t.match(launch(store, host), { status: 0, stderr: '' })
 })

@@ -26,7 +26,7 @@ t.test("root's store may be read by all, a user's by nobody else, whatever the u
     createStore({ home, system }, uid)
     for (const name of ['', 'objects', 'refs', 'plans', 'views', 'tmp'])
       t.equal(statSync(join(home, name)).mode & 0o7777, mode, `${uid} ${name}`)
-    t.equal(statSync(join(home, 'lock')).mode & 0o7777, 0o644)
+    for (const lock of ['lock', 'links']) t.equal(statSync(join(home, lock)).mode & 0o7777, 0o644)
     createStore({ home, system }, uid)
   }
 })
