@@ -65,7 +65,7 @@ t.test('execve', async t => {
     const { stdout, status } = inNode(`
       process.on('SIGUSR2', () => { console.log('handled'); process.exit(3) })
       setTimeout(() => {}, 10000)
-      try { addon().execve('/nonexistent', ['x'], [], []) } catch ({ code, errno, step, path }) { console.log(code, errno, step, path) }
+      try { addon().execve('/nonexistent', ['x'], [], []) } catch ({ code, errno, step, path }) { console.log([code, errno, step, path].join(' ')) }
       process.kill(process.pid, 'SIGUSR2')`)
     t.equal(stdout, 'ENOENT 2 execute /nonexistent\nhandled\n')
     t.equal(status, 3)
