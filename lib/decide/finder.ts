@@ -1,8 +1,8 @@
 import type { FactsCache } from '../loader/candidate.js'
-import { base, join, parent, resolvePath } from '../loader/file-system.js'
+import { base, isOutOfReach, join, parent, resolvePath } from '../loader/file-system.js'
 import { searchNames } from '../loader/names.js'
 import type { Loader } from '../loader/types.js'
-import { fileIdentity, hostDirectory, nameChain } from './host-paths.js'
+import { fileIdentity, hostDirectory, hostPath, nameChain } from './host-paths.js'
 import type { Host } from './types.js'
 
 /** Where on the host libraries are found by name, by the host's own loader and by the container's in its place. */
@@ -37,9 +37,10 @@ export class Finder {
       ...this.loaders.map(({ path }) => path).filter(path => base(path) === soname),
     ]
     for (const path of paths) {
-      const chain = nameChain(this.host.fs, path)
-      const end = chain.at(-1)
-      if (end === undefined) continue
+      const known = nameChain(this.host.fs, path)
+      // Links that lead in circles have no end: what is laid over the first of them is found.
+      const chain = known.length > 0 ? known : [hostPath(this.host.fs, path)]
+      const end = chain.at(-1) as string
       for (const name of [...chain, ...this.hardLinks(end)]) if (parent(name) === parent(end)) found.add(name)
     }
     this.known.set(soname, [...found])
@@ -69,12 +70,22 @@ export class Finder {
   private usable(loader: Loader, soname: string): readonly string[] {
     const { fs, context } = this.host
     return searchNames(fs, loader, context, soname).filter(path => {
-      const { path: real } = resolvePath(fs, path)
+      const real = this.realPath(path)
       const stat = real === null ? null : fs.lstat(real)
-      if (real === null || stat?.kind !== 'file') return false
+      // What is no ELF file at all, or no file, is not passed over: the loader stops there.
+      if (real === null || stat?.kind !== 'file') return true
       const { identity } = this.facts.inspect(fs, real, stat)
-      // What is no ELF file at all is not passed over: the loader stops there.
       return identity === null || (identity.class === loader.class && identity.machine === loader.machine)
     })
+  }
+
+  /** null for a link that leads in circles. */
+  private realPath(path: string): string | null {
+    try {
+      return resolvePath(this.host.fs, path).path
+    } catch (error) {
+      if (isOutOfReach(error)) return null
+      throw error
+    }
   }
 }

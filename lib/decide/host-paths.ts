@@ -1,14 +1,22 @@
-import { base, join, parent, resolvePath } from '../loader/file-system.js'
+import { base, isOutOfReach, join, parent, resolvePath } from '../loader/file-system.js'
 import type { FileStat, FileSystem } from '../loader/types.js'
 
 /**
  * Where a container's directory lies on the host: the host's symlinks decide (`/lib` of a split tree is `/usr/lib` on a merged
- * one). What does not exist there is appended to the deepest ancestor that does.
+ * one). What does not exist there, or cannot be looked at, is appended to the deepest ancestor that can.
  */
 export function hostDirectory(fs: FileSystem, directory: string): string {
   if (directory === '/') return '/'
-  const resolved = resolvePath(fs, directory)
-  return resolved.path ?? hostPath(fs, directory)
+  return leadsTo(fs, directory) ?? hostPath(fs, directory)
+}
+
+function leadsTo(fs: FileSystem, directory: string): string | null {
+  try {
+    return resolvePath(fs, directory).path
+  } catch (error) {
+    if (isOutOfReach(error)) return null
+    throw error
+  }
 }
 
 /** The same for a file or link: its directory's place, and its own name. */

@@ -105,6 +105,14 @@ export function errorCode(error: unknown): string {
   return code
 }
 
+/**
+ * Whether a path could not be looked at as a loader would for it: it passes over such a path like one that is not there. All else
+ * (EIO, ENOMEM) says that the look itself failed.
+ */
+export function isOutOfReach(error: unknown): boolean {
+  return ['EACCES', 'ELOOP', 'ENAMETOOLONG'].includes(errorCode(error))
+}
+
 const listings = new WeakMap<FileSystem, Map<string, ReadonlySet<string> | null>>()
 
 /**

@@ -1,5 +1,5 @@
 import { LibraryCache } from './cache.js'
-import { errorCode, resolvePath } from './file-system.js'
+import { errorCode, parent, resolvePath } from './file-system.js'
 import { hwcapsLevels, searchSubdirectories } from './glibc.js'
 import { remember } from './remember.js'
 import type { FileSystem, Loader, SearchContext } from './types.js'
@@ -17,7 +17,7 @@ export function searchNames(fs: FileSystem, loader: Loader, context: SearchConte
   const cached = glibc ? cachedPaths(fs, loader, context, name) : []
   const directories = context.libraryPath.filter(directory => directory.startsWith('/'))
   const paths = [...below(directories), ...cached, ...below(loader.systemDirectories)]
-  return [...new Set(paths)].filter(path => leadsSomewhere(fs, path))
+  return [...new Set(paths)].filter(path => look(fs, path) !== 'absent')
 }
 
 function cachedPaths(fs: FileSystem, loader: Loader, context: SearchContext, name: string): string[] {
@@ -40,11 +40,14 @@ function libraryCache(fs: FileSystem, loader: Loader): LibraryCache | null {
   return remember(caches, loader, () => LibraryCache.read(fs, loader))
 }
 
-function leadsSomewhere(fs: FileSystem, path: string): boolean {
+/**
+ * A link that leads in circles ends the search of a list of directories, so such a name must be covered like one of a file. A
+ * directory that is one is passed over, as if it were not there.
+ */
+function look(fs: FileSystem, path: string): 'there' | 'absent' | 'circle' {
   try {
-    return resolvePath(fs, path).path !== null
+    return resolvePath(fs, path).path === null ? 'absent' : 'there'
   } catch (error) {
-    errorCode(error)
-    return false
+    return errorCode(error) === 'ELOOP' && look(fs, parent(path)) === 'there' ? 'circle' : 'absent'
   }
 }

@@ -1,6 +1,7 @@
 import { type BigIntStats, lstatSync } from 'node:fs'
 import { parent } from '../loader/file-system.js'
 import { hasCode } from '../store/writing.js'
+import { MAX_LENGTH } from './layout.js'
 import type { Guard } from './types.js'
 
 /**
@@ -17,6 +18,8 @@ export function guardsOf(
   const absent = new Set<string>()
   const guards: Guard[] = []
   for (const path of evidence) {
+    // Nothing is ever at a path that is longer than the kernel's PATH_MAX.
+    if (Buffer.byteLength(root + path) > MAX_LENGTH.path) continue
     const guard = guardOf(root + path, isSeenInside(path) ? path : null)
     if (guard.kind === 'identity') guards.push(guard)
     else absent.add(nearestMissing(root, path))
@@ -63,12 +66,12 @@ function nearestMissing(root: string, path: string): string {
   return root + missing
 }
 
-/** null for a path that leads nowhere: to nothing, or below what is no directory. */
+/** null for a path at which neither we nor a loader can see anything (native/core/guards.cpp, `isAbsent`). */
 function look(path: string): BigIntStats | null {
   try {
     return lstatSync(path, { bigint: true })
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG')) return null
     throw error
   }
 }

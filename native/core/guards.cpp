@@ -19,6 +19,14 @@ bool isSame(const struct statx& status, const file::Guard& guard) {
          deviceNumber(status) == guard.dev;
 }
 
+/**
+ * A program that runs as this one looks at no more: to it, what lies in a directory that it may not search (an RPATH
+ * into somebody's home), behind links that lead in circles or under too long a name is not there (lib/plan/guards.ts).
+ */
+bool isAbsent(int error) {
+  return error == -ENOENT || error == -ENOTDIR || error == -EACCES || error == -ELOOP || error == -ENAMETOOLONG;
+}
+
 }  // namespace
 
 uint64_t deviceNumber(const struct statx& status) {
@@ -43,7 +51,7 @@ Result checkGuards(const Plan& plan) {
     const char* path = plan.text(guard.path);
     struct statx status;
     const int error = sys::statAt(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, status);
-    const bool absent = error == -ENOENT || error == -ENOTDIR;
+    const bool absent = isAbsent(error);
     if (error < 0 && !absent) return failure(Step::checkGuard, path, error);
     const bool holds = guard.kind == file::GuardKind::absent ? absent : !absent && isSame(status, guard);
     if (!holds) return failure(Step::checkGuard, path, 0);

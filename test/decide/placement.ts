@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { linkSync } from 'node:fs'
+import { linkSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { decide } from '../../lib/decide/decide.js'
@@ -98,6 +98,24 @@ t.test('the twin for a better CPU is covered with the baseline', async t => {
   t.equal(twins.length, Math.max(0, level - 1), 'those that this CPU makes the loader search')
   t.match(outcome.run(), { status: 0, stdout: 'app 4\ntool 2\n' })
 })
+
+// A FIFO is the same, but cannot be shown: the loader waits for somebody to write into it.
+for (const [what, make] of [
+  ['links in circles', (path: string) => symlinkSync('libone.so.1', path)],
+  ['a directory', (path: string) => mkdirSync(path)],
+] as const) {
+  t.test(`${what}, where the host’s loader looks first and stops`, async t => {
+    const host = tree({ [`${splitLibraries}/libone.so.1`]: older, [`${libraries}/libone.so.1`]: older })
+    rmSync(join(host, splitLibraries, 'libone.so.1'))
+    make(join(host, splitLibraries, 'libone.so.1'))
+    put(host, '/usr/bin/app', app)
+    t.not(inTree(host, '/usr/bin/app').status, 0)
+    rmSync(join(host, '/usr/bin/app'))
+    const outcome = mix(home, host)
+    t.same(outcome.problems(), [])
+    t.match(outcome.run(), { status: 0, stdout: /^app 4\n/ })
+  })
+}
 
 t.test('a copy in a directory that only ld.so.cache names', async t => {
   const host = tree({

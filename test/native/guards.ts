@@ -89,6 +89,13 @@ for (const [who, user] of users) {
       t.equal(statusWith([{ kind: 'absent', path: below }]), 0)
       symlinkSync('/nonexistent', below)
       t.equal(statusWith([{ kind: 'absent', path: below }]), coldStatus, 'a dangling symlink is something')
+      symlinkSync('circle', sandbox.path('circle'))
+      for (const path of [sandbox.path('circle/name'), sandbox.path('x'.repeat(256))])
+        t.equal(statusWith([{ kind: 'absent', path }]), 0, 'what nobody can look at')
+      chmodSync(sandbox.path('directory'), 0o000)
+      const mayLook = user.uid === 0
+      t.equal(statusWith([{ kind: 'absent', path: below }]), mayLook ? coldStatus : 0, 'what this user cannot look at')
+      chmodSync(sandbox.path('directory'), 0o755)
     })
 
     t.test('the host and the caller', async t => {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { roots } from '../support/roots.js'
@@ -128,6 +128,25 @@ forEachPerson((who, makeSite) =>
       copyFileSync(join(work, 'lib/libanswer.so'), join(odd, 'libanswer.so'))
       t.match(await run(['--lib', 'lib', './user']), { status: 0, stdout: '42\n', stderr: '' })
       t.match(await run([`--lib=${odd}`, './user']), { status: 0, stdout: '42\n', stderr: '' })
+    })
+
+    t.test('directories of the search that cannot be looked at are passed over, as long as they cannot', async t => {
+      const [locked, circle] = [join(work, 'locked'), join(work, 'circle')]
+      mkdirSync(locked)
+      symlinkSync('circle', circle)
+      writeFileSync(join(work, 'other.c'), LIBRARY.replace('42', '43'))
+      execFileSync('gcc', ['-shared', '-fPIC', '-o', join(locked, 'libanswer.so'), join(work, 'other.c')])
+      const env = { LD_LIBRARY_PATH: [circle, `/${'x'.repeat(300)}`, `/${'x/'.repeat(2500)}`, locked].join(':') }
+      const answer = async () => {
+        const ran = await run(['--lib', 'lib', './user'], { env })
+        t.match(ran, { status: 0, stderr: '' })
+        return ran.stdout
+      }
+      chmodSync(locked, 0o000)
+      const mayLook = site.user.uid === 0
+      for (const time of ['the first time', 'with a plan']) t.equal(await answer(), mayLook ? '43\n' : '42\n', time)
+      chmodSync(locked, 0o755)
+      t.equal(await answer(), '43\n', 'now it can be looked at')
     })
 
     t.test('what cannot run', async t => {
