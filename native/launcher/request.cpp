@@ -145,12 +145,13 @@ void makeKey(const Options& options, const char* const* environment, Request& re
 
 void resolveRequest(const Options& options, const char* const* environment, const char* workingDirectory, uint32_t uid,
                     Request& request) {
+  // Before the program, which is looked for in the root: without one it is not the program that is missing.
+  resolveDirectories(options, request);
   if (options.program == nullptr) {
     request.subject.add(options.container.get());
   } else {
     resolveProgram(options, workingDirectory, request);
   }
-  resolveDirectories(options, request);
   findStore(environment, uid, request.store);
   makeKey(options, environment, request);
   request.planPath.add(request.store.get()).add("/plans/").add(request.key.get());

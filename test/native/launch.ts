@@ -164,6 +164,19 @@ for (const [who, user] of users) {
       t.match(sandbox.run(['--version']), { status: 0, stdout: /^appc-run \d/ })
     })
 
+    t.test('a directory that cannot be opened is told alike for a container and for a program', async t => {
+      for (const [directory, cause] of [
+        ['/nonexistent', 'No such file or directory'],
+        ['/etc/passwd', 'Not a directory'],
+      ]) {
+        const told = { status: 125, stderr: `appc-run: cannot open ${directory}: ${cause}\n` }
+        t.match(sandbox.run(['--root', `${directory}`, 'name']), told)
+        t.match(sandbox.run(['--root', `${directory}`, '/bin/sh']), told)
+        t.match(sandbox.run(['--root', `${directory}`, './nothing']), told)
+        t.match(sandbox.run(['--lib', `${directory}`, './nothing']), told)
+      }
+    })
+
     t.test('an incomplete installation is told from a missing node', async t => {
       t.equal(sandbox.run(['unknown']).status, coldStatus)
       t.match(sandbox.run(['unknown'], { env: { PATH: '/nonexistent:relative' } }), {
