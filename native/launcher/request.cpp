@@ -84,26 +84,33 @@ void resolveDirectories(const Options& options, Request& request) {
   }
 }
 
+const char* absolute(const char* variable, const char* path) {
+  if (*path == '/') return path;
+  fail(Exit::failed, joined(variable, " is not an absolute path:"), path, nullptr, "set it to an absolute path");
+}
+
+/** As storeHome() in lib/store/store.ts: whoever packs and whoever runs must come to the same place. */
 void findStore(const char* const* environment, uint32_t uid, PathText& store) {
-  const char* home = findVariable(environment, "APPC_HOME");
-  if (home != nullptr && *home == '/') {
-    store.add(home);
+  if (const char* home = findFilledVariable(environment, "APPC_HOME"); home != nullptr) {
+    store.add(absolute("APPC_HOME", home));
     return;
   }
   if (uid == 0) {
     store.add("/var/lib/appc");
     return;
   }
+  // The XDG base directory specification has relative values ignored.
   const char* data = findVariable(environment, "XDG_DATA_HOME");
-  const char* user = findVariable(environment, "HOME");
   if (data != nullptr && *data == '/') {
     store.add(data).add("/appc");
-  } else if (user != nullptr && *user == '/') {
-    store.add(user).add("/.local/share/appc");
-  } else {
+    return;
+  }
+  const char* user = findFilledVariable(environment, "HOME");
+  if (user == nullptr) {
     fail(Exit::failed, "no telling where the containers are", nullptr,
          "neither APPC_HOME nor XDG_DATA_HOME nor HOME is set", "set APPC_HOME to an absolute path");
   }
+  store.add(absolute("HOME", user)).add("/.local/share/appc");
 }
 
 void addRootToKey(const Request& request, Text<256>& key) {

@@ -177,16 +177,38 @@ for (const [who, user] of users) {
       }
     })
 
+    t.test('the store is where the environment says, and nowhere else', async t => {
+      const storeWith = (env: Readonly<Record<string, string>>) =>
+        /^--store=(.*)$/m.exec(sandbox.run(['unknown'], { env }).stdout)?.[1]
+      const others = { XDG_DATA_HOME: '/data', HOME: '/home/me' }
+      t.equal(storeWith({ ...others, APPC_HOME: '/a' }), '/a')
+      t.match(sandbox.run(['unknown'], { env: { ...others, APPC_HOME: 'a\x1bb' } }), {
+        status: 125,
+        stderr: /^appc-run: APPC_HOME is not an absolute path: a\\x1bb\n\nhint: .+\n$/,
+      })
+      if (user.uid === 0) {
+        t.equal(storeWith({ ...others, APPC_HOME: '' }), '/var/lib/appc')
+        t.equal(storeWith({ APPC_HOME: '', HOME: 'relative' }), '/var/lib/appc')
+        return
+      }
+      t.equal(storeWith({ ...others, APPC_HOME: '' }), '/data/appc')
+      t.equal(storeWith({ ...others, APPC_HOME: '', XDG_DATA_HOME: 'data' }), '/home/me/.local/share/appc')
+      t.match(sandbox.run(['unknown'], { env: { APPC_HOME: '', HOME: 'home' } }), {
+        status: 125,
+        stderr: /^appc-run: HOME is not an absolute path: home\n\nhint: /,
+      })
+      t.match(sandbox.run(['unknown'], { env: { APPC_HOME: '', HOME: '' } }), {
+        status: 125,
+        stderr: /^appc-run: no telling where the containers are: .+\n\nhint: /,
+      })
+    })
+
     t.test('an incomplete installation is told from a missing node', async t => {
       t.equal(sandbox.run(['unknown']).status, coldStatus)
       t.match(sandbox.run(['unknown'], { env: { PATH: '/nonexistent:relative' } }), {
         status: 125,
         stderr: /no node on PATH\n\nhint: /,
       })
-      const env = { HOME: '', APPC_HOME: 'relative' }
-      const elsewhere = sandbox.run(['unknown'], { env }).stdout
-      if (user.uid === 0) t.match(elsewhere, '--store=/var/lib/appc\n')
-      else t.equal(sandbox.run(['unknown'], { env }).status, 125)
     })
   })
 }
