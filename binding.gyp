@@ -28,6 +28,7 @@
         'native/launcher/launch.cpp',
         'native/launcher/memory.cpp',
         'native/launcher/options.cpp',
+        'native/launcher/replanned.cpp',
         'native/launcher/report.cpp',
         'native/launcher/request.cpp',
         'native/launcher/signals.cpp',

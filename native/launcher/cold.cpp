@@ -5,6 +5,7 @@
 #include "environment.h"
 #include "explain.h"
 #include "memory.h"
+#include "replanned.h"
 #include "report.h"
 #include "signals.h"
 #include "sys.h"
@@ -93,8 +94,7 @@ void addInheritedDescriptors(Text<4096>& list) {
 
 void goCold(const Options& options, const Request& request, const char* const* argv, const char* const* environment,
             const Result& because) {
-  const char* replanned = findVariable(environment, replannedVariable);
-  const uint64_t rounds = replanned == nullptr ? 0 : parseDecimal(replanned);
+  const uint64_t rounds = findReplanned(environment).rounds;
   if (rounds >= maxRounds) {
     Text<4300> cause;
     cause.add(stepText(because.step));

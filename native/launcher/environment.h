@@ -6,9 +6,6 @@
 
 namespace appc {
 
-/** What the launcher tells itself around Node (docs/formats.md, "Planning anew"); never set for the program. */
-inline constexpr const char* replannedVariable = "APPC_REPLANNED";
-
 /** The value, or null when unset. */
 const char* findVariable(const char* const* environment, const char* name);
 

@@ -14,6 +14,7 @@
 #include "namespaces.h"
 #include "options.h"
 #include "plan.h"
+#include "replanned.h"
 #include "report.h"
 #include "request.h"
 #include "root.h"
@@ -31,6 +32,7 @@ struct Launch {
   /** Empty when it cannot be told. */
   PathText workingDirectory;
   Options options;
+  Replanned replanned;
   Request request;
   MountTable mounts;
   Namespaces namespaces;
@@ -89,21 +91,6 @@ Result checkLoaderEnvironment(const Launch& launch) {
     if (!same) return failure(Step::checkGuard, loaderVariables[i], 0);
   }
   return success();
-}
-
-/**
- * The descriptor by which Node held others from linking the plan's private files, the fourth part of its value; -1
- * without one. It is the only one of ours that was not opened close-on-exec here.
- */
-int heldLock(const char* replanned) {
-  if (replanned == nullptr) return -1;
-  for (int part = 0; part < 3; ++part) {
-    while (*replanned != '\0' && *replanned != ':') ++replanned;
-    if (*replanned == '\0') return -1;
-    ++replanned;
-  }
-  const uint64_t fd = parseDecimal(replanned);
-  return *replanned != '\0' && fd > 2 && fd <= INT32_MAX ? static_cast<int>(fd) : -1;
 }
 
 /** Loads the plan and checks that it holds for the host as it is now. */
@@ -184,7 +171,7 @@ void enterWorkingDirectory(const Launch& launch) {
 [[noreturn]] void execute(const Launch& launch, const char* path, const char* name) {
   const Plan& plan = launch.plan;
   Environment environment(launch.environment, plan.environment().count);
-  ignoreAgain(findVariable(launch.environment, replannedVariable));
+  ignoreAgain(launch.replanned.ignoredSignals);
   environment.unset(replannedVariable);
   for (const file::String& variable : plan.environment()) {
     const char* text = plan.text(variable);
@@ -226,6 +213,7 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
   launch.uid = sys::userId();
   launch.gid = sys::groupId();
   parseOptions(argv, launch.options);
+  launch.replanned = findReplanned(environment);
   char workingDirectory[4096];
   if (sys::getcwd(workingDirectory, sizeof workingDirectory) > 0) launch.workingDirectory.add(workingDirectory);
 
@@ -239,7 +227,7 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
 
   resolveRequest(launch.options, environment, launch.workingDirectory.get(), launch.uid, launch.request);
   {
-    const sys::Descriptor lock(heldLock(findVariable(environment, replannedVariable)));
+    const sys::Descriptor lock(launch.replanned.lock);
     result = findPlan(launch);
   }
   if (!result.ok()) goCold(launch.options, launch.request, argv, environment, result);

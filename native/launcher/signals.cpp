@@ -20,19 +20,6 @@ int changeAction(int signal, const Action* wanted, Action* old) {
   return static_cast<int>(sys::call(SYS_rt_sigaction, signal, sys::word(wanted), sys::word(old), sizeof(uint64_t)));
 }
 
-uint64_t parseHex(const char* text) {
-  uint64_t value = 0;
-  for (;; ++text) {
-    if (*text >= '0' && *text <= '9') {
-      value = value << 4 | static_cast<unsigned>(*text - '0');
-    } else if (*text >= 'a' && *text <= 'f') {
-      value = value << 4 | static_cast<unsigned>(*text - 'a' + 10);
-    } else {
-      return value;
-    }
-  }
-}
-
 }  // namespace
 
 uint64_t ignoredSignals() {
@@ -44,10 +31,7 @@ uint64_t ignoredSignals() {
   return signals;
 }
 
-void ignoreAgain(const char* value) {
-  while (value != nullptr && *value != '\0' && *value != ':') ++value;
-  if (value == nullptr || *value == '\0') return;
-  const uint64_t signals = parseHex(value + 1);
+void ignoreAgain(uint64_t signals) {
   for (int signal = 1; signal <= lastSignal; ++signal) {
     if ((signals >> (signal - 1) & 1) == 0) continue;
     Action action;

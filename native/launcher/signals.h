@@ -9,7 +9,6 @@ namespace appc {
 /** Bit N-1 for signal N. */
 uint64_t ignoredSignals();
 
-/** Ignores those of `value`, which is `ROUNDS:SIGNALS` as goCold() writes it, or null. */
-void ignoreAgain(const char* value);
+void ignoreAgain(uint64_t signals);
 
 }  // namespace appc

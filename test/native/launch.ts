@@ -62,7 +62,7 @@ for (const [who, user] of users) {
         sandbox.run(['--', 'pass', '-c', 'echo "$0|$1|$2"', '--root', '', 'two words']).stdout,
         '--root||two words\n',
       )
-      const env = { CHANGED: 'old', GONE: 'old', KEPT: 'kept', APPC_REPLANNED: '1:0' }
+      const env = { CHANGED: 'old', GONE: 'old', KEPT: 'kept', APPC_REPLANNED: '1:0:' }
       const shown = sandbox.run(
         ['pass', '-c', 'echo "$SET $CHANGED $KEPT"; env | grep -c -e ^GONE= -e ^APPC_REPLANNED='],
         {
@@ -95,6 +95,15 @@ for (const [who, user] of users) {
       const env = { APPC_REPLANNED: cold.stdout.split('\n')[0] ?? '' }
       t.match(env.APPC_REPLANNED, /^1:/)
       t.equal(sandbox.run(['signals', '-c', 'kill -HUP $$; echo alive'], { env }).stdout, 'alive\n')
+    })
+
+    t.test('what the launcher tells itself around Node is believed as a whole or not at all', async t => {
+      const roundAfter = (value: string) =>
+        sandbox.run(['unknown'], { env: { APPC_REPLANNED: value } }).stdout.split(':')[0]
+      for (const value of ['1:0:', '1:ff:0,1,2', '1:0:0:7']) t.equal(roundAfter(value), '2', value)
+      const malformed = ['', '9', '9:0', '9::', ':0:', '9:0:x', '9:0:0:', '9:0:0:2', '9:0:0:7:', '9:F:', '-9:0:']
+      const long = ['9:0:0:9999999999', `${'9'.repeat(30)}:0:`, `9:${'f'.repeat(17)}:`]
+      for (const value of [...malformed, ...long]) t.equal(roundAfter(value), '1', `${value} is none`)
     })
 
     t.test('the entry is chosen by name, the first without one', async t => {
