@@ -148,6 +148,13 @@ bool isStale(const Result& result) {
   return result.step == Step::checkView || (result.step == Step::openDirectory && gone);
 }
 
+bool isCovered(const Plan& plan, const char* path) {
+  for (const file::Overlay& overlay : plan.overlays()) {
+    if (isWithin(path, plan.text(overlay.target))) return true;
+  }
+  return false;
+}
+
 /**
  * The working directory still is the directory below the mounts: names looked up from it would not be the mixed ones.
  */
@@ -160,12 +167,39 @@ void enterWorkingDirectory(const Launch& launch) {
     sys::chdir(directory);
     return;
   }
-  bool covered = false;
-  for (const file::Overlay& overlay : plan.overlays())
-    covered = covered || isWithin(directory, plan.text(overlay.target));
   // It was reachable a moment ago; if it was removed since, the program starts in a removed directory, as it would
   // have.
-  if (covered) sys::chdir(directory);
+  if (isCovered(plan, directory)) sys::chdir(directory);
+}
+
+/** Whether the program is what lies at `path`. Overlay shows a device number of its own. */
+bool isProgram(const Launch& launch, const char* path) {
+  struct statx program;
+  struct statx found;
+  return sys::statAt(launch.request.program.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, program) == 0 &&
+         sys::statAt(AT_FDCWD, path, 0, STATX_BASIC_STATS, found) == 0 && found.stx_ino == program.stx_ino &&
+         found.stx_size == program.stx_size && found.stx_mtime.tv_sec == program.stx_mtime.tv_sec &&
+         found.stx_mtime.tv_nsec == program.stx_mtime.tv_nsec;
+}
+
+/**
+ * The path to execute, which a script gets as an argument: as it was typed, as without appc. In a tree that may lead
+ * elsewhere, though: the tree has no such working directory, or lacks or has files of its own where a link leads to, or
+ * a directory of the machine's lies over its own. Then it is the program's real path, or there is none.
+ */
+const char* programPath(const Launch& launch) {
+  const char* typed = launch.options.program;
+  const char* root = launch.request.root.get();
+  if (*root == '\0' || isProgram(launch, typed)) return typed;
+  const char* real = launch.request.subject.get();
+  const bool inTree = isStrictlyBelow(real, root);
+  if (inTree && root[1] != '\0') real += launch.request.root.length();
+  // An overlay may replace the program itself, where it is a library too (libc.so.6, ld.so).
+  if (isProgram(launch, real) || (inTree && isCovered(launch.plan, real))) return real;
+  Text<8192> cause;
+  cause.add("the tree at ").addEscaped(root).add(" does not show ").addEscaped(real);
+  fail(Exit::notFound, "no such program:", typed, cause.get(),
+       "move it into the tree, or below /home or /tmp, which a tree that has these shares with this machine");
 }
 
 [[noreturn]] void execute(const Launch& launch, const char* path, const char* name) {
@@ -232,13 +266,7 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
   }
   if (!result.ok()) goCold(launch.options, launch.request, argv, environment, result);
 
-  const char* path = launch.options.program;
-  const char* name = path;
-  if (path == nullptr) {
-    const file::Program& program = chooseProgram(launch);
-    path = launch.plan.text(program.path);
-    name = launch.plan.text(program.name);
-  }
+  const file::Program* entry = launch.options.program == nullptr ? &chooseProgram(launch) : nullptr;
   result = setUp(launch);
   if (!result.ok()) {
     launch.overlays.remove();
@@ -247,7 +275,8 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
     fail(Exit::failed, result);
   }
   enterWorkingDirectory(launch);
-  execute(launch, path, name);
+  if (entry == nullptr) execute(launch, programPath(launch), launch.options.program);
+  execute(launch, launch.plan.text(entry->path), launch.plan.text(entry->name));
 }
 
 }  // namespace appc

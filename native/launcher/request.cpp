@@ -47,7 +47,9 @@ int realDirectory(const char* path, PathText& real) {
 
 /** With --root a program is first looked for in the tree, as it will be inside. */
 int openProgram(const char* program, const char* root, const char* workingDirectory) {
-  if (root != nullptr) {
+  // Without a path of the working directory (it was removed, or lies outside of the root directory) there is no telling
+  // what would be there in the tree.
+  if (root != nullptr && (*program == '/' || *workingDirectory == '/')) {
     const sys::Descriptor tree(sys::open(AT_FDCWD, root, O_PATH | O_DIRECTORY));
     if (tree.error() != 0) return -tree.error();
     PathText inside;
@@ -62,9 +64,9 @@ int openProgram(const char* program, const char* root, const char* workingDirect
 }
 
 void resolveProgram(const Options& options, const char* workingDirectory, Request& request) {
-  const sys::Descriptor program(openProgram(options.program, options.root, workingDirectory));
-  int error = -program.error();
-  if (error == 0) error = pathOf(program.get(), request.subject);
+  request.program.reset(openProgram(options.program, options.root, workingDirectory));
+  int error = -request.program.error();
+  if (error == 0) error = pathOf(request.program.get(), request.subject);
   if (error == -ENOENT || error == -ENOTDIR) {
     fail(Exit::notFound, "no such program:", options.program, errorText(-error), nullptr);
   }

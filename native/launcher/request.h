@@ -5,6 +5,7 @@
 
 #include "options.h"
 #include "plan.h"
+#include "sys.h"
 #include "text.h"
 
 namespace appc {
@@ -12,6 +13,8 @@ namespace appc {
 struct Request {
   /** The container's name, or the program's real path on the machine. */
   PathText subject;
+  /** The program itself; none for a container. */
+  sys::Descriptor program;
   /** Empty when there is none. */
   PathText root;
   const char* libraries[maxLibraryDirectories];
