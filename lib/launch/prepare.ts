@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { closeSync } from 'node:fs'
+import { closeSync, lstatSync, rmSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { type Container, isExecutable, readContainer } from '../container/containers.js'
@@ -26,7 +26,7 @@ import { refPath } from '../store/refs.js'
 import { readRegular } from '../store/regular.js'
 import { holdLinks, type Store, withLock } from '../store/store.js'
 import { Writer } from '../store/writer.js'
-import { hasCode, writeDurably } from '../store/writing.js'
+import { hasCode, writeDurably, writing } from '../store/writing.js'
 import { addon } from './addon.js'
 import { loaderEnvironment } from './machine.js'
 
@@ -81,7 +81,7 @@ function untilSettled(destination: Destination, prepare: () => Plan): void {
     const changed = changedSince(guards, began)
     // Something comes and goes in some directories all the time; a file that the plan rests on does not.
     if (changed === null || (changed === 'names' && attempt === ATTEMPTS)) {
-      withLock(store, 'shared', () => writeDurably(store, planPath(destination), encodePlan(plan), 0o644))
+      withLock(store, 'shared', () => writePlan(destination, plan))
       return
     }
     if (attempt < ATTEMPTS) continue
@@ -186,7 +186,7 @@ function refresh(destination: Destination): { readonly refreshed: boolean; reado
     try {
       const known = readPlan(destination)
       const plan = known && refreshPlan(store, known, circumstances())
-      if (plan) writeDurably(store, planPath(destination), encodePlan(plan), 0o644)
+      if (plan) writePlan(destination, plan)
       return { refreshed: plan !== null, links }
     } catch (error) {
       closeSync(links)
@@ -205,6 +205,17 @@ function readPlan(destination: Destination): Plan | null {
     if (unusable || hasCode(error, 'ENOENT')) return null
     throw error
   }
+}
+
+/** Under a lock of the store. */
+function writePlan(destination: Destination, plan: Plan): void {
+  const { store } = destination
+  const path = planPath(destination)
+  writing(store.home, () => {
+    // rename(2) replaces whatever has the name, but for a directory.
+    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true, force: true })
+  })
+  writeDurably(store, path, encodePlan(plan), 0o644)
 }
 
 function makePlan(destination: Destination, digest: string, request: Request, decision: Decision, host: Host): Plan {

@@ -1,4 +1,4 @@
-import { readdirSync, utimesSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { hostAt } from '../../lib/launch/machine.js'
@@ -23,7 +23,12 @@ function prepare(changes: number) {
     return host
   }
   const run = () => prepareContainer({ store, key: name, root }, name, openHost)
-  return { run, looks: () => looks, plans: () => readdirSync(join(store.home, 'plans')) }
+  return {
+    run,
+    looks: () => looks,
+    plan: join(store.home, 'plans', name),
+    plans: () => readdirSync(join(store.home, 'plans')),
+  }
 }
 
 t.test('a host that changes while it is planned for is looked at again', async t => {
@@ -38,4 +43,11 @@ t.test('one that never rests gets no plan: its guards would bless what nobody lo
   t.throws(run, { code: 'PLAN_UNSTABLE' })
   t.equal(looks(), 3)
   t.same(plans(), [])
+})
+
+t.test('a directory in the place of a plan gives way to it', async t => {
+  const { run, plan } = prepare(0)
+  mkdirSync(join(plan, 'something'), { recursive: true })
+  run()
+  t.ok(statSync(plan).isFile())
 })
