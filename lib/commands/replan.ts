@@ -11,7 +11,7 @@ import {
 import { hostAt } from '../launch/machine.js'
 import { openStoreAt } from '../launch/open-store.js'
 import { bringUpToDate, prepareContainer, prepareProgram } from '../launch/prepare.js'
-import { asText } from './report.js'
+import { asKnown, asText } from './report.js'
 
 /**
  * What the launcher starts when it has no plan, or one that no longer holds: plans anew and gives way to the launcher again, in
@@ -60,8 +60,7 @@ try {
   main()
 } catch (error) {
   const { writeSync } = await import('node:fs')
-  const known =
-    error instanceof AppcError ? error : new AppcError('INTERNAL', 'this should not happen', { because: String(error) })
+  const known = asKnown(error)
   writeSync(2, asText('appc-run', known))
   process.exitCode = NOT_EXECUTABLE.includes(known.code) ? 126 : 125
 }

@@ -1,4 +1,5 @@
 import { AppcError, type ErrorCode } from '../errors.js'
+import { asUnreadable } from '../host/unreadable.js'
 
 /** Codes that are an answer (1) or a matter of the command line (2); everything else is appc's own failure (125). */
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -26,7 +27,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 
 /** Says on stderr what went wrong and returns the exit status of it. */
 export function reportError(program: string, error: unknown, json: boolean): number {
-  const known = error instanceof AppcError ? error : unexpected(error)
+  const known = asKnown(error)
   process.stderr.write(json ? `${asJson(known)}\n` : asText(program, known))
   return STATUS[known.code] ?? 125
 }
@@ -41,6 +42,14 @@ export function asText(program: string, error: AppcError): string {
 function asJson(error: AppcError): string {
   const { code, message, because, hint } = error
   return JSON.stringify({ schema: 'appc.error/1', code, message, cause: because, hint })
+}
+
+/**
+ * Any error as one of appc's own. Trees are read in many places, each of which may meet a link in a circle or a closed directory: that
+ * is put into words here once, where else it would pass for a bug.
+ */
+export function asKnown(error: unknown): AppcError {
+  return error instanceof AppcError ? error : (asUnreadable(error) ?? unexpected(error))
 }
 
 function unexpected(error: unknown): AppcError {

@@ -3,6 +3,7 @@ import { AppcError } from '../errors.js'
 import { type Canonicalizer, canonicalizer } from '../host/canonical.js'
 import { type PackageDatabase, readPackageDatabase } from '../host/dpkg.js'
 import type { Package } from '../host/packages.js'
+import { unreadable } from '../host/unreadable.js'
 import { FactsCache } from '../loader/candidate.js'
 import { join, parent, resolvePath } from '../loader/file-system.js'
 import type { FileStat, FileSystem, OpenFile } from '../loader/types.js'
@@ -90,10 +91,6 @@ function reading<T>(path: string, fn: () => T): T {
     return fn()
   } catch (error) {
     if (error instanceof AppcError || !(error instanceof Error && 'code' in error)) throw error
-    throw new AppcError('FILE_UNREADABLE', `${path} cannot be read`, {
-      because: error.message,
-      ...(error.code === 'EACCES' ? { hint: 'pack as a user who may read the whole tree' } : {}),
-      cause: error,
-    })
+    throw unreadable(path, error)
   }
 }

@@ -3,7 +3,7 @@ import { readElf } from '../elf/reader.js'
 import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
 import { LibraryCache } from '../loader/cache.js'
-import { join, resolvePath } from '../loader/file-system.js'
+import { errorCode, join, resolvePath } from '../loader/file-system.js'
 import { readLoader } from '../loader/loader.js'
 import type { FileStat, FileSystem, Loader } from '../loader/types.js'
 import { type OperatingSystem, readOperatingSystem } from './os.js'
@@ -76,17 +76,32 @@ function usualLoader(fs: FileSystem): Loader | null {
 function librariesOf(fs: FileSystem, loader: Loader, memory: LibraryMemory): readonly InventoryLibrary[] {
   const found = new Map<string, InventoryLibrary>()
   for (const candidate of candidates(fs, loader)) {
-    const { path } = resolvePath(fs, candidate)
-    const stat = path === null ? null : fs.lstat(path)
-    if (path === null || stat?.kind !== 'file' || found.has(path)) continue
-    let library = memory.get(stat)
-    if (library === undefined) {
-      library = describe(path, readFacts(fs, path), loader)
-      memory.set(stat, library)
-    }
-    if (library !== null) found.set(path, { ...library, path })
+    const library = unlessClosed(() => inspect(fs, candidate, loader, memory))
+    if (library !== null) found.set(library.path, library)
   }
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+function inspect(fs: FileSystem, candidate: string, loader: Loader, memory: LibraryMemory): InventoryLibrary | null {
+  const { path } = resolvePath(fs, candidate)
+  const stat = path === null ? null : fs.lstat(path)
+  if (path === null || stat?.kind !== 'file') return null
+  let library = memory.get(stat)
+  if (library === undefined) {
+    library = describe(path, readFacts(fs, path), loader)
+    memory.set(stat, library)
+  }
+  return library === null ? null : { ...library, path }
+}
+
+/** What the loader cannot open it passes over, and looks further: such a name is none that it would find. */
+function unlessClosed<T>(look: () => T): T | null {
+  try {
+    return look()
+  } catch (error) {
+    if (error instanceof AppcError || !['EACCES', 'ELOOP', 'ENAMETOOLONG'].includes(errorCode(error))) throw error
+    return null
+  }
 }
 
 /** Names in the system directories and their hwcaps twins, and all that the cache lists. */

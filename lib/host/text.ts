@@ -1,15 +1,16 @@
 import { AppcError } from '../errors.js'
 import { resolvePath } from '../loader/file-system.js'
 import type { FileSystem } from '../loader/types.js'
+import { unreadable } from './unreadable.js'
 
 /** No database or configuration file is larger: a full Debian's status file has some 10 MB. */
 const MAX_BYTES = 1 << 28
 
 /** A text file of a root, symlinks followed inside it; null when it does not exist. Throws FILE_UNREADABLE. */
 export function readText(fs: FileSystem, path: string): string | null {
-  const found = resolvePath(fs, path).path
-  if (found === null) return null
   try {
+    const found = resolvePath(fs, path).path
+    if (found === null) return null
     const file = fs.open(found)
     try {
       if (file.size > MAX_BYTES) throw new AppcError('FILE_UNREADABLE', `${path} is too large to be what it should be`)
@@ -22,9 +23,6 @@ export function readText(fs: FileSystem, path: string): string | null {
     }
   } catch (error) {
     if (error instanceof AppcError) throw error
-    throw new AppcError('FILE_UNREADABLE', `${path} cannot be read`, {
-      because: error instanceof Error ? error.message : String(error),
-      cause: error,
-    })
+    throw unreadable(path, error)
   }
 }

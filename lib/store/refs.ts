@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
+import { unreadable } from '../host/unreadable.js'
 import { isDigest } from './objects.js'
 import { readRegular } from './regular.js'
 import type { Store } from './store.js'
@@ -76,11 +77,4 @@ function suggestion(name: string): string {
     .replace(/[^a-z0-9]+$/, '')
     .slice(0, 128)
   return cleaned === '' ? 'my-app' : cleaned
-}
-
-function unreadable(path: string, error: unknown): AppcError {
-  return new AppcError('FILE_UNREADABLE', `${path} cannot be read`, {
-    because: error instanceof Error ? error.message : String(error),
-    cause: error,
-  })
 }

@@ -52,6 +52,7 @@ t.test('what is no library is passed over', async t => {
     [`${libraries}/libscript.so`]: 'INPUT(libc.so.6)',
     [`${libraries}/libcut.so.1`]: one(1).subarray(0, 100),
     [`${libraries}/libdangling.so.1`]: { link: 'nowhere' },
+    [`${libraries}/libcircle.so.1`]: { link: 'libcircle.so.1' },
     [`${libraries}/libdirectory.so.1/file`]: '',
     [`${libraries}/libone.so`]: { link: 'libone.so.1' },
     [`${libraries}/libone.so.1`]: one(1),

@@ -46,3 +46,10 @@ t.test('where it lies, and where there is none', async t => {
   put(root, '/etc/os-release', { link: join(outside, 'secret') })
   t.not(osOf(root)?.id, 'outside', 'an absolute link stays inside')
 })
+
+t.test('a link to itself is not silence about the system', async t => {
+  const root = fresh()
+  put(root, '/usr/lib/os-release', 'ID=vendor\n')
+  put(root, '/etc/os-release', { link: 'os-release' })
+  t.throws(() => osOf(root), { code: 'FILE_UNREADABLE', message: '/etc/os-release cannot be read', because: /circle/ })
+})
