@@ -101,11 +101,10 @@ async function main(args: readonly string[]): Promise<void> {
 /** Commander's `error: unknown command 'plna'`, a newline and `(Did you mean plan?)`; no command at all has printed the help. */
 function usage({ code, message }: CommanderError): AppcError {
   if (code === 'commander.help') return new AppcError('USAGE', 'no command was given')
-  const [said = '', suggestion] = message.split('\n')
-  const hint = suggestion
-    ? suggestion.replace(/^\(D(.*)\)$/, 'd$1')
-    : 'appc --help and appc COMMAND --help show how it is used'
-  return new AppcError('USAGE', said.replace(/^error: /, ''), { hint })
+  // What was typed stands in it as it is, newlines too; only what follows at the end is commander's.
+  const [, said, suggestion] = /^(?:error: )?(.*?)(?:\n\(D(id you mean [^\n]*)\))?$/s.exec(message) ?? []
+  const hint = suggestion === undefined ? 'appc --help and appc COMMAND --help show how it is used' : `d${suggestion}`
+  return new AppcError('USAGE', said ?? message, { hint })
 }
 
 await main(process.argv.slice(2))

@@ -1,7 +1,7 @@
 import type { Inventory } from '../host/inventory.js'
 import { openStore } from '../launch/open-store.js'
 import { takeStockOf } from '../launch/stock.js'
-import { visible } from './report.js'
+import { visibleLines } from './report.js'
 
 /** `appc inventory`. */
 export function runInventory({ json, root }: { readonly json: boolean; readonly root: string }): number {
@@ -26,5 +26,5 @@ function asText({ digest, os, kernel, cpu, loader, libraries }: Inventory): stri
       ({ soname, path, versions }) => `  ${soname}  ${path}${versions.length > 0 ? `  ${versions.at(-1)}` : ''}`,
     ),
   ]
-  return visible(lines.join('\n'))
+  return visibleLines(lines)
 }

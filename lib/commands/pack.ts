@@ -3,7 +3,7 @@ import type { Container } from '../container/containers.js'
 import { packContainer } from '../container/pack.js'
 import type { Manifest } from '../container/types.js'
 import { openStore } from '../launch/open-store.js'
-import { human, visible } from './report.js'
+import { human, visibleLines } from './report.js'
 
 export interface PackOptions {
   readonly name: string
@@ -39,15 +39,13 @@ function asJson({ name, digest, manifest }: Container): string {
 function asText({ name, digest, manifest }: Container): string {
   const { files, bytes } = totalsOf(manifest)
   const { entries, packages, source } = manifest
-  return visible(
-    [
-      `packed ${name} from ${source.os?.name ?? 'a tree that does not say what it is'}`,
-      `digest:   ${digest}`,
-      `entries:  ${entries.map(({ name, path }) => `${name} (${path})`).join(', ')}`,
-      `packages: ${packages.length === 0 ? 'none' : `${packages.length} (the entries' own: ${packages.flatMap(({ name, own }) => (own ? [name] : [])).join(', ')})`}`,
-      `files:    ${files}, ${human(bytes)}`,
-    ].join('\n'),
-  )
+  return visibleLines([
+    `packed ${name} from ${source.os?.name ?? 'a tree that does not say what it is'}`,
+    `digest:   ${digest}`,
+    `entries:  ${entries.map(({ name, path }) => `${name} (${path})`).join(', ')}`,
+    `packages: ${packages.length === 0 ? 'none' : `${packages.length} (the entries' own: ${packages.flatMap(({ name, own }) => (own ? [name] : [])).join(', ')})`}`,
+    `files:    ${files}, ${human(bytes)}`,
+  ])
 }
 
 /** Files and links, and the bytes of the files; directories do not count. */

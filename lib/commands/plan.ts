@@ -3,7 +3,7 @@ import { hostAt } from '../launch/machine.js'
 import { openStore } from '../launch/open-store.js'
 import { type Decided, decideContainer } from '../launch/prepare.js'
 import { takeStockOf } from '../launch/stock.js'
-import { human, visible } from './report.js'
+import { human, visibleLines } from './report.js'
 
 interface Totals {
   readonly shared: { readonly libraries: number; readonly bytes: number }
@@ -54,7 +54,7 @@ function asText({ container, decision }: Decided, os: string, totals: Totals): s
   for (const { name, reasons } of packages) lines.push(`  ${name}: ${reasons[0]?.text ?? ''}`)
   if (decision.problems.length > 0) lines.push('')
   for (const { kind, text } of decision.problems) lines.push(`${kind}: ${text}`)
-  return visible(lines.join('\n'))
+  return visibleLines(lines)
 }
 
 /** For a shared library one line says all; for a private one the reason is what the reader came for. */

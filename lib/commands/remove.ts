@@ -3,7 +3,7 @@ import { AppcError } from '../errors.js'
 import { openStore } from '../launch/open-store.js'
 import type { Freed } from '../store/collect.js'
 import { requireRef } from '../store/refs.js'
-import { human, visible } from './report.js'
+import { human, visibleLines } from './report.js'
 
 /** `appc remove`: all names are looked at before the first is removed, so that a misspelt one costs nothing. */
 export function runRemove(names: readonly string[], { json }: { readonly json: boolean }): number {
@@ -18,18 +18,18 @@ export function runRemove(names: readonly string[], { json }: { readonly json: b
   }
   for (const name of new Set(names)) {
     const freed = removeContainer(store, name)
-    const line = json ? JSON.stringify({ schema: 'appc.remove/1', name, ...freed }) : visible(asText(name, freed))
+    const line = json ? JSON.stringify({ schema: 'appc.remove/1', name, ...freed }) : visibleLines(asText(name, freed))
     process.stdout.write(`${line}\n`)
   }
   return 0
 }
 
-function asText(name: string, { objects, bytes, unreadable }: Freed): string {
+function asText(name: string, { objects, bytes, unreadable }: Freed): readonly string[] {
   if (unreadable.length === 0)
-    return `removed ${name}: ${objects} ${objects === 1 ? 'object' : 'objects'}, ${human(bytes)} freed`
+    return [`removed ${name}: ${objects} ${objects === 1 ? 'object' : 'objects'}, ${human(bytes)} freed`]
   const others = unreadable.join(', ')
-  return (
-    `removed ${name}: nothing freed yet, since it cannot be told what is needed by ${others}\n` +
-    'what nobody needs is freed by the next removal after these are packed again or removed'
-  )
+  return [
+    `removed ${name}: nothing freed yet, since it cannot be told what is needed by ${others}`,
+    'what nobody needs is freed by the next removal after these are packed again or removed',
+  ]
 }

@@ -32,11 +32,19 @@ export function reportError(program: string, error: unknown, json: boolean): num
   return STATUS[known.code] ?? 125
 }
 
-/** `appc: MESSAGE: CAUSE`, an empty line, `hint: …`. */
+/**
+ * `appc: MESSAGE: CAUSE`, an empty line, `hint: …`. Only hints have several lines, which are appc's own words: message and cause hold
+ * names, and a file's name must not look like a hint.
+ */
 export function asText(program: string, error: AppcError): string {
-  const because = error.because === null ? '' : `: ${error.because}`
-  const hint = error.hint === null ? '' : `\nhint: ${error.hint}\n`
-  return visible(`${program}: ${error.message}${because}\n${hint}`)
+  const because = error.because === null ? '' : `: ${causeOf(error.code, error.because)}`
+  const hint = error.hint === null ? '' : `\nhint: ${visibleLines(error.hint.split('\n'))}\n`
+  return `${program}: ${visible(error.message)}${because}\n${hint}`
+}
+
+/** A bug's stack is easier to read in its lines. */
+function causeOf(code: ErrorCode, because: string): string {
+  return code === 'INTERNAL' ? visibleLines(because.split(/\n(?= {4}at )/)) : visible(because)
 }
 
 function asJson(error: AppcError): string {
@@ -62,11 +70,16 @@ function unexpected(error: unknown): AppcError {
 }
 
 /**
- * Control characters as escapes, but for the newlines that appc itself prints: what a container says of itself must not steer the
- * terminal (CVE-2023-28101 of Flatpak).
+ * Control characters as escapes: what a container says of itself must not steer the terminal (CVE-2023-28101 of Flatpak), and with a
+ * newline it would speak as appc.
  */
 export function visible(text: string): string {
-  return text.replace(/[^\P{Cc}\n]/gu, c => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  return text.replace(/\p{Cc}/gu, c => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}
+
+/** Lines that appc itself ends, each of them visible. */
+export function visibleLines(lines: readonly string[]): string {
+  return lines.map(visible).join('\n')
 }
 
 /** A reader that has seen enough (`| head`) is no error. */

@@ -105,14 +105,16 @@ export function missing(tree: Tree, asked: string, path: string): AppcError {
   const directories = asked.includes('/') ? [parent(path)] : PATH
   const names = directories.flatMap(directory => tree.fs.readdir(tree.canonical.directory(directory)) ?? [])
   const meant = nearest(base(path), names)
-  const hint = asked.includes('/') ? join(parent(path), meant ?? '') : meant
+  const hint = asked.includes('/') ? join(parent(path), meant ?? '') : (meant ?? '')
+  // A hint is printed as it is, so a name must not bring lines of its own.
+  const suggested = meant !== null && meant !== base(path) && !/\p{Cc}/u.test(hint)
   return new AppcError('FILE_MISSING', `there is no ${asked} in the tree`, {
     because: names.includes(base(path))
       ? 'what has that name is a link that leads nowhere, or cannot be executed'
       : asked.includes('/')
         ? `${path} does not exist`
         : `it is not in ${PATH.join(', ')}`,
-    ...(meant === null || meant === base(path) ? {} : { hint: `did you mean ${hint}?` }),
+    ...(suggested ? { hint: `did you mean ${hint}?` } : {}),
   })
 }
 

@@ -3,14 +3,20 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { asText, human, reportError, visible } from '../../lib/commands/report.js'
 import { AppcError } from '../../lib/errors.js'
+import { library } from '../container/tree.js'
+import { libraries, newStore, packInto, program, tree } from '../decide/scenario.js'
+
+const cli = fileURLToPath(new URL('../../lib/commands/cli.js', import.meta.url))
+const store = newStore()
+packInto(store, tree({ '/usr/bin/app': program('int main(void) { return 0; }') }))
 
 t.test('what steers a terminal is shown and not obeyed', async t => {
-  t.equal(visible('a\x1b[31mred\x07\tb\r\nc'), 'a\\x1b[31mred\\x07\\x09b\\x0d\nc')
+  t.equal(visible('a\x1b[31mred\x07\tb\r\nc'), 'a\\x1b[31mred\\x07\\x09b\\x0d\\x0ac')
   t.equal(visible('\x7f\u009b31m'), '\\x7f\\x9b31m', 'DEL, and CSI as one character')
   t.equal(visible('Zeichen: ä 漢 🙂'), 'Zeichen: ä 漢 🙂')
   for (let code = 0; code < 0xa0; code++) {
     const shown = visible(String.fromCharCode(code))
-    const plain = code === 10 || (code >= 0x20 && code < 0x7f)
+    const plain = code >= 0x20 && code < 0x7f
     t.equal(shown.length, plain ? 1 : 4, `U+${code.toString(16)}`)
   }
   const error = new AppcError('FILE_MISSING', '\x1b]0;title\x07', { because: '\x1b[2J', hint: '\x1b[H' })
@@ -40,6 +46,47 @@ t.test('what is no AppcError is a bug, and says so', async t => {
   t.match(JSON.parse(written[1] ?? ''), { code: 'INTERNAL', cause: 'thrown text' })
 })
 
+t.test('no name speaks as appc: only hints, and the stack of a bug, have several lines', async t => {
+  const error = new AppcError('FILE_MISSING', 'no a\nhint: b', {
+    because: 'c\nhint: d\n    at e',
+    hint: 'one\ntwo\x07',
+  })
+  t.equal(asText('appc', error), 'appc: no a\\x0ahint: b: c\\x0ahint: d\\x0a    at e\n\nhint: one\ntwo\\x07\n')
+  const bug = new AppcError('INTERNAL', 'x', { because: 'Error: a\nhint: b\n    at f (g)\n    at h' })
+  t.equal(asText('appc', bug), 'appc: x: Error: a\\x0ahint: b\n    at f (g)\n    at h\n')
+})
+
+t.test('a name with a newline is one line, whatever says it', async t => {
+  const evil = '/opt/a\nhint: b'
+  const root = tree({
+    [`${evil}/app`]: program('int main(void) { return 0; }'),
+    [`${libraries}/libone.so.1\nhint: b`]: library('libone\nhint: c', 'int one(void) { return 0; }'),
+    '/usr/bin/sh': program('int main(void) { return 0; }'),
+    '/usr/bin/lost': program('int main(void) { return 0; }', {}, ['-Wl,--dynamic-linker=/lib/x\nhint: y']),
+    '/usr/bin/nea\nhint: rest': '#!/bin/sh',
+  })
+  const appc = (...args: string[]) => {
+    const env = { ...process.env, APPC_HOME: store.home }
+    const { stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8', env })
+    return stdout + stderr
+  }
+  const said = [
+    appc('pack', '--root', root, '--name', 'evil', `${evil}/app`),
+    appc('plan', '--root', root, 'evil'),
+    appc('inventory', '--root', root),
+    appc('list'),
+    appc('tree', '--root', root, '/usr/bin/lost', `${evil}/app`),
+    appc('tree', '--root', root, `${evil}/gone`),
+    appc('pack', '--root', root, '--name', 'lost', 'lost'),
+    appc('pack', '--root', root, '--name', 'lost', `${evil}/ap`),
+    appc('pack', '--root', root, '--name', 'lost', '/usr/bin/nea\nhint: res'),
+    appc('list', '--a\nhint: b'),
+    appc('plan', 'a\nhint: b'),
+  ].join('')
+  t.match(said, /^entries: +app \(\/opt\/a\\x0ahint: b\/app\)$/m)
+  t.notMatch(said, /^(hint: )?(b|c|y|res)\b/m)
+})
+
 t.test('bytes for people', async t => {
   const shown = [0, 512, 999, 1000, 1449, 99_400, 99_600, 999_400, 999_600, 1.5e9, 2e15].map(human)
   t.same(shown, [
@@ -58,7 +105,6 @@ t.test('bytes for people', async t => {
 })
 
 t.test('a reader that has seen enough is no error', async t => {
-  const cli = fileURLToPath(new URL('../../lib/commands/cli.js', import.meta.url))
   // More than a pipe holds, to a reader that reads one byte.
   const line = `set -o pipefail; "$1" "$2" tree $(yes /bin/sh | head -n 2000) | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"`
   const { stdout, stderr } = spawnSync('bash', ['-c', line, 'bash', process.execPath, cli], { encoding: 'utf8' })
