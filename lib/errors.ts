@@ -45,5 +45,6 @@ export type ErrorCode =
   | 'KERNEL_REFUSED' // the kernel refused a namespace or a mount
   | 'LAUNCH_FAILED' // the launcher could not start the program
   | 'ADDON_MISSING' // the native addon is not built or does not load
+  | 'OUTPUT_UNWRITABLE' // standard output cannot be written
   | 'USAGE' // a command line that says nothing sensible
   | 'INTERNAL' // a bug in appc

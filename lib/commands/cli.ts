@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { AppcError } from '../errors.js'
-import { reportError, tolerateBrokenPipe } from './report.js'
+import { reportError, watchOutput } from './report.js'
 import { version } from './version.js'
 
 /** Every command loads its own code when it is called: the parts of appc that it does not need cost it nothing. */
@@ -85,8 +85,8 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  tolerateBrokenPipe()
   const json = args.includes('--json')
+  watchOutput('appc', json)
   try {
     await program(status => {
       process.exitCode = status

@@ -61,6 +61,10 @@ try {
 } catch (error) {
   const { writeSync } = await import('node:fs')
   const known = asKnown(error)
-  writeSync(2, asText('appc-run', known))
   process.exitCode = NOT_EXECUTABLE.includes(known.code) ? 126 : 125
+  try {
+    writeSync(2, asText('appc-run', known))
+  } catch {
+    // There is nobody to tell, and the exit status has to do.
+  }
 }

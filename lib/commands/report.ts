@@ -82,11 +82,31 @@ export function visibleLines(lines: readonly string[]): string {
   return lines.map(visible).join('\n')
 }
 
-/** A reader that has seen enough (`| head`) is no error. */
-export function tolerateBrokenPipe(): void {
+/**
+ * What becomes of output that cannot be written. A reader that has seen enough (`| head`) is no error; anything else is told once, as
+ * the answer did not arrive. Where stderr cannot be written there is nobody to tell, and the exit status has to do.
+ */
+export function watchOutput(program: string, json: boolean): void {
+  process.stderr.on('error', () => {})
+  let told = false
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exitCode ??= 0
+    if (error.code === 'EPIPE') process.exitCode ??= 0
+    else if (!told) {
+      told = true
+      const status = reportError(program, unwritable(error), json)
+      // At the very end: the command is still under way, and will set the status of what it has done.
+      process.once('exit', () => {
+        process.exitCode = status
+      })
+    }
+  })
+}
+
+function unwritable(error: NodeJS.ErrnoException): AppcError {
+  return new AppcError('OUTPUT_UNWRITABLE', 'standard output cannot be written', {
+    because: error.message,
+    hint: error.code === 'ENOSPC' ? 'free some space where it goes to' : 'see where it is redirected to',
+    cause: error,
   })
 }
 

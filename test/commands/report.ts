@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { asText, human, reportError, visible } from '../../lib/commands/report.js'
 import { AppcError } from '../../lib/errors.js'
 import { library } from '../container/tree.js'
-import { libraries, newStore, packInto, program, tree } from '../decide/scenario.js'
+import { launcher, libraries, newStore, packInto, program, tree } from '../decide/scenario.js'
 
 const cli = fileURLToPath(new URL('../../lib/commands/cli.js', import.meta.url))
 const store = newStore()
@@ -109,4 +110,44 @@ t.test('a reader that has seen enough is no error', async t => {
   const line = `set -o pipefail; "$1" "$2" tree $(yes /bin/sh | head -n 2000) | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"`
   const { stdout, stderr } = spawnSync('bash', ['-c', line, 'bash', process.execPath, cli], { encoding: 'utf8' })
   t.same([stdout, stderr], ['0\n', ''])
+})
+
+/** Runs a line of shell in which "$@" is appc, with a store that holds the container `app`. */
+function inShell(line: string) {
+  const env = { ...process.env, APPC_HOME: store.home }
+  return spawnSync('bash', ['-c', line, 'bash', process.execPath, cli], { encoding: 'utf8', env })
+}
+
+t.test('an answer that cannot be written is one error', async t => {
+  t.match(inShell('"$@" list >/dev/full'), {
+    status: 125,
+    stderr: /^appc: standard output cannot be written: ENOSPC[^\n]+\n\nhint: [^\n]+\n$/,
+  })
+  const { status, stderr } = inShell('"$@" list --json >/dev/full')
+  t.equal(status, 125)
+  t.match(JSON.parse(stderr), { schema: 'appc.error/1', code: 'OUTPUT_UNWRITABLE', cause: /^ENOSPC/, hint: String })
+  const many = inShell('"$@" tree /bin/sh /bin/ls /bin/cat >/dev/full')
+  t.same([many.status, many.stderr.match(/^appc: /gm)?.length], [125, 1], 'however often it was tried')
+  t.equal(inShell('"$@" --help >/dev/full').status, 125)
+  t.equal(inShell('"$@" tree /nowhere /bin/sh >/dev/full').status, 1, 'nothing was to be written')
+})
+
+t.test('errors that nobody can read leave the exit status as it is', async t => {
+  for (const to of ['2>/dev/full', '2> >(exec true)', '2>&-']) {
+    t.equal(inShell(`"$@" plan nosuch ${to}`).status, 1, to)
+    t.equal(inShell(`"$@" plan nosuch --json ${to}`).status, 1, to)
+    t.equal(inShell(`"$@" plna ${to}`).status, 2, to)
+  }
+  t.equal(inShell('"$@" list >/dev/full 2>/dev/full').status, 125)
+})
+
+t.test('the same of appc-run, where Node plans', async t => {
+  const run = (line: string) =>
+    spawnSync('sh', ['-c', line, 'sh', launcher], {
+      encoding: 'utf8',
+      env: { PATH: `${dirname(process.execPath)}:/usr/bin:/bin`, APPC_HOME: store.home },
+    })
+  t.match(run('"$@" nosuch'), { status: 125, stderr: /^appc-run: there is no container nosuch/ })
+  t.equal(run('"$@" nosuch 2>/dev/full').status, 125)
+  t.equal(run('"$@" /etc/passwd 2>/dev/full').status, 126)
 })
