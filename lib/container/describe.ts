@@ -6,6 +6,7 @@ import { isExecutable } from './containers.js'
 import type { Gathered } from './gather.js'
 import { loadable } from './libraries.js'
 import { roleTeller } from './roles.js'
+import { REPLACEMENT } from './tree.js'
 import type { PackedElf, PackedFile, PackedPackage } from './types.js'
 
 /** Takes a file's bytes; gives their digest and number. */
@@ -39,7 +40,9 @@ function describeFile(
   const base = { path, package: harvest.paths.get(path)?.name ?? null }
   if (stat.kind === 'symlink') {
     const { end } = tree.chain(path)
-    return { type: 'symlink', ...base, target: tree.fs.readlink(path), ...(end === null ? {} : { end: end.path }) }
+    const target = tree.fs.readlink(path)
+    if (end === null && target.includes(REPLACEMENT)) throw unwritable(path)
+    return { type: 'symlink', ...base, target, ...(end === null ? {} : { end: end.path }) }
   }
   if (stat.kind === 'directory')
     return isTheirs(harvest.packages, tree.database?.ownersOf(path) ?? [])
@@ -72,6 +75,14 @@ export function describePackages({ harvest }: Gathered): readonly PackedPackage[
 
 function isSame(a: FileStat, b: FileStat | null): boolean {
   return b !== null && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs
+}
+
+/** A manifest is UTF-8: in the container the link would lead elsewhere. */
+function unwritable(path: string): AppcError {
+  return new AppcError('FILE_UNREADABLE', `${path} cannot be packed`, {
+    because: 'what it links to is not UTF-8',
+    hint: 'rename what it links to, and make the link anew',
+  })
 }
 
 function changed(path: string): AppcError {

@@ -6,7 +6,7 @@ import type { FileStat } from '../loader/types.js'
 import { isProgram } from './roles.js'
 import { readInterpreterLine } from './script.js'
 import { nearest } from './suggest.js'
-import type { Chain, Tree } from './tree.js'
+import { type Chain, REPLACEMENT, type Tree } from './tree.js'
 import type { Entry } from './types.js'
 
 /** Where a program is looked up by its bare name: the PATH of a root's login (login.defs of Debian), root's first. */
@@ -109,13 +109,17 @@ export function missing(tree: Tree, asked: string, path: string): AppcError {
   // A hint is printed as it is, so a name must not bring lines of its own.
   const suggested = meant !== null && meant !== base(path) && !/\p{Cc}/u.test(hint)
   return new AppcError('FILE_MISSING', `there is no ${asked} in the tree`, {
-    because: names.includes(base(path))
-      ? 'what has that name is a link that leads nowhere, or cannot be executed'
-      : asked.includes('/')
-        ? `${path} does not exist`
-        : `it is not in ${PATH.join(', ')}`,
+    because: whyMissing(asked, path, names),
     ...(suggested ? { hint: `did you mean ${hint}?` } : {}),
   })
+}
+
+function whyMissing(asked: string, path: string, names: readonly string[]): string {
+  if (names.includes(base(path)))
+    return base(path).includes(REPLACEMENT)
+      ? 'its name is not UTF-8'
+      : 'what has that name is a link that leads nowhere, or cannot be executed'
+  return asked.includes('/') ? `${path} does not exist` : `it is not in ${PATH.join(', ')}`
 }
 
 function noProgram(path: string, because: string, hint?: string): AppcError {

@@ -1,8 +1,9 @@
+import { AppcError } from '../errors.js'
 import { satisfiers } from '../host/dpkg.js'
 import type { Dependency, Package } from '../host/packages.js'
-import { join } from '../loader/file-system.js'
+import { base, join, parent } from '../loader/file-system.js'
 import { excluder, type Leaving } from './excluded.js'
-import type { Chain, Tree } from './tree.js'
+import { type Chain, REPLACEMENT, type Tree } from './tree.js'
 
 export interface HarvestOptions extends Leaving {
   readonly withEssential: boolean
@@ -50,6 +51,7 @@ export class Harvest {
     for (const name of [...(this.tree.fs.readdir(path) ?? [])].sort()) {
       const inside = join(path, name)
       const kind = this.tree.fs.lstat(inside)?.kind
+      if (kind === undefined) throw unnameable(inside, 'rename it, or leave it out by naming the others')
       if (kind === 'file' || kind === 'symlink') this.takeWithPackages(inside, own)
       if (kind !== 'directory') continue
       this.paths.set(inside, this.tree.owner(inside))
@@ -98,6 +100,20 @@ export class Harvest {
       if (this.#excluded(path)) continue
       const kind = this.tree.fs.lstat(path)?.kind
       if (kind === 'file' || kind === 'symlink' || kind === 'directory') this.paths.set(path, pkg)
+      if (kind === undefined && this.#isDecoded(path))
+        throw unnameable(path, `rename it; then ${pkg.name} is packed without it`)
     }
   }
+
+  /** Whether a path that is not there is that of a file that is: lists and names come decoded, and what is not UTF-8 alike. */
+  #isDecoded(path: string): boolean {
+    return path.includes(REPLACEMENT) && this.tree.fs.readdir(parent(path))?.includes(base(path)) === true
+  }
+}
+
+function unnameable(path: string, hint: string): AppcError {
+  return new AppcError('FILE_UNREADABLE', `${path} cannot be packed`, {
+    because: 'its name is not UTF-8, or it vanished',
+    hint,
+  })
 }

@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import {
+  appendFileSync,
   chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -308,4 +310,54 @@ t.test('setuid is not kept', async (t: Test) => {
   chmodSync(join(tree, 'usr/bin/recommended'), 0o6755)
   t.match(file(pack({ entries: ['recommended'] }), '/usr/bin/recommended'), { mode: 0o755 })
   t.ok(existsSync(join(tree, 'usr/bin/recommended')))
+})
+
+/** A path of bytes, which Node's own decoding would not give back. */
+function raw(...parts: readonly (string | number)[]): Buffer {
+  return Buffer.concat(parts.map(part => (typeof part === 'number' ? Buffer.of(part) : Buffer.from(part))))
+}
+
+t.test('a name that is not UTF-8 is not left out in silence', async t => {
+  const root = join(base, 'bytes')
+  mkdirSync(root)
+  exampleTree(root)
+  mkdirSync(join(root, 'opt/data/deep'), { recursive: true })
+  writeFileSync(join(root, 'opt/data/plain'), '')
+  execFileSync('mkfifo', [join(root, 'opt/data/fifo')])
+  const including = () => pack({ root, include: ['/opt/data'] })
+  const packed = including().manifest.files.filter(({ path }) => path.startsWith('/opt/data/'))
+  t.same(
+    packed.map(({ path }) => path),
+    ['/opt/data/deep', '/opt/data/plain'],
+    'nor does a FIFO belong into a container',
+  )
+
+  const refused = { code: 'FILE_UNREADABLE', because: /not UTF-8/, hint: /rename/ }
+  const file = raw(root, '/opt/data/deep/d', 0xff)
+  writeFileSync(file, '')
+  t.throws(including, { ...refused, message: /^\/opt\/data\/deep\/d\ufffd/ })
+  t.throws(() => pack({ root, include: ['/opt/data/deep/d\ufffd'] }), { code: 'FILE_MISSING', because: /not UTF-8/ })
+  t.ok(pack({ root, include: ['/opt/data/plain'] }), 'by naming the others')
+  rmSync(file)
+  symlinkSync(raw('gone', 0xff), join(root, 'opt/data/deep/link'))
+  t.throws(including, { ...refused, message: /^\/opt\/data\/deep\/link/ })
+})
+
+t.test('the same of what a package lists, if it is there and not to be left out', async t => {
+  const root = join(base, 'listed-bytes')
+  mkdirSync(root)
+  exampleTree(root)
+  const list = join(root, 'var/lib/dpkg/info/app.list')
+  const lines = (name: string) => raw('/usr/lib/app/', name, 0xff, '\n/usr/share/man/man1/', name, 0xff, '\n')
+  appendFileSync(list, lines('absent'))
+  writeFileSync(raw(root, '/usr/share/man/man1/absent', 0xff), '')
+  t.ok(pack({ root }), 'trees may lack what is listed, and manuals are left out')
+  appendFileSync(list, lines('there'))
+  writeFileSync(raw(root, '/usr/lib/app/there', 0xff), '')
+  t.throws(() => pack({ root }), {
+    code: 'FILE_UNREADABLE',
+    message: '/usr/lib/app/there\ufffd cannot be packed',
+    because: /not UTF-8/,
+    hint: /rename/,
+  })
 })
