@@ -1,13 +1,8 @@
 #!/usr/bin/env node
+import { isUtf8 } from 'node:buffer'
 import { parseArgs } from 'node:util'
 import { AppcError, type ErrorCode } from '../errors.js'
-import {
-  addon,
-  argumentsAfterDashes,
-  inheritedDescriptors,
-  originalEnvironment,
-  restoreEnvironment,
-} from '../launch/addon.js'
+import { addon, inheritedDescriptors, originalEnvironment, rawArguments, restoreEnvironment } from '../launch/addon.js'
 import { hostAt } from '../launch/machine.js'
 import { openStoreAt } from '../launch/open-store.js'
 import { bringUpToDate, prepareContainer, prepareProgram } from '../launch/prepare.js'
@@ -35,6 +30,8 @@ function main(): void {
   const { key, store: home, kind, subject, root, exe } = values
   if (!key || !home || !kind || !subject || !exe)
     throw new AppcError('INTERNAL', 'the launcher gave no complete request')
+  const { before, after } = rawArguments()
+  requireUtf8(before)
   restoreEnvironment()
   const store = openStoreAt(home)
   const destination = { store, key, root: root ?? null }
@@ -43,7 +40,22 @@ function main(): void {
     if (kind === 'container') prepareContainer(destination, subject, host)
     else prepareProgram(destination, subject, values.lib ?? [], host)
   })
-  addon().execve(exe, argumentsAfterDashes(), originalEnvironment(links), [...inheritedDescriptors(), links])
+  addon().execve(exe, after, originalEnvironment(links), [...inheritedDescriptors(), links])
+}
+
+/**
+ * Node has decoded the options, and of a path that is not UTF-8 made another one, which would be said to be missing. An entry is not
+ * looked at here.
+ */
+function requireUtf8(given: readonly Buffer[]): void {
+  const lost = given.find(argument => !isUtf8(argument) && !argument.toString().startsWith('--entry='))
+  if (lost === undefined) return
+  const path = lost.toString('latin1').replace(/^--[a-z]+=/, '')
+  const shown = path.replace(/[\x80-\xff]/g, c => `\\x${c.charCodeAt(0).toString(16)}`)
+  throw new AppcError('FILE_UNREADABLE', `${shown} cannot be used`, {
+    because: 'the path is not UTF-8',
+    hint: 'rename the file or directory whose name it is',
+  })
 }
 
 /** What is wrong with a program itself: 126, as a shell has it. Everything else is appc's own failure, 125. */

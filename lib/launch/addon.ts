@@ -59,11 +59,11 @@ function load(): Addon {
   }
 }
 
-/** The arguments after `--` as this process got them: process.argv has lost bytes that are not UTF-8. */
-export function argumentsAfterDashes(): Uint8Array[] {
+/** The arguments as this process got them, before and after `--`: process.argv has lost bytes that are not UTF-8. */
+export function rawArguments(): { readonly before: readonly Buffer[]; readonly after: readonly Buffer[] } {
   const all = splitAtNul(readFileSync('/proc/self/cmdline'))
   const dashes = all.findIndex(argument => argument.length === 2 && argument.toString() === '--')
-  return dashes < 0 ? [] : all.slice(dashes + 1)
+  return dashes < 0 ? { before: all, after: [] } : { before: all.slice(0, dashes), after: all.slice(dashes + 1) }
 }
 
 /** Before the names of variables that the launcher keeps from Node (native/launcher/cold.cpp). */

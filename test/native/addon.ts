@@ -52,8 +52,8 @@ t.test('execve', async t => {
     const print = '/usr/bin/printf'
     writeFileSync(
       file,
-      `import { addon, argumentsAfterDashes, originalEnvironment } from ${module}
-      addon().execve('${print}', ['printf', '%s|', ...argumentsAfterDashes(), ...originalEnvironment()], [], [1])`,
+      `import { addon, originalEnvironment, rawArguments } from ${module}
+      addon().execve('${print}', ['printf', '%s|', ...rawArguments().after, ...originalEnvironment()], [], [1])`,
     )
     const bytes = '$(printf "\\\\377\\\\200")'
     const script = `env -i B=${bytes} ${process.execPath} ${file} --x -- ${bytes} -- '' last`.replaceAll('\\\\', '\\')
