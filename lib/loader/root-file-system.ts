@@ -10,7 +10,8 @@ import {
   readSync,
 } from 'node:fs'
 import { AppcError } from '../errors.js'
-import { errorCode, systemError } from './file-system.js'
+import { errorCode, parent, systemError } from './file-system.js'
+import { remember } from './remember.js'
 import type { FileStat, FileSystem, OpenFile } from './types.js'
 
 const S_IFMT = 0o170000
@@ -29,8 +30,18 @@ export function rootFileSystem(root: string): FileSystem {
     })
   }
   const host = (path: string) => (path === '/' ? `${prefix}/` : prefix + path)
+  const known = new Map([['/', true]])
+  /** False behind a link: the kernel would follow an absolute one out of the tree. */
+  const isInside = (directory: string): boolean =>
+    prefix === '' ||
+    remember(known, directory, () => isInside(parent(directory)) && !lstatOrNull(host(directory))?.isSymbolicLink())
+  const inside = (path: string): string => {
+    if (!isInside(parent(path))) throw systemError('ENOENT', path)
+    return host(path)
+  }
   return {
     lstat(path) {
+      if (!isInside(parent(path))) return null
       const stat = lstatOrNull(host(path))
       if (stat === null) return null
       const mode = Number(stat.mode)
@@ -46,16 +57,16 @@ export function rootFileSystem(root: string): FileSystem {
         ctimeNs: stat.ctimeNs,
       }
     },
-    readlink: path => readlinkSync(host(path)),
+    readlink: path => readlinkSync(inside(path)),
     readdir(path) {
       try {
-        return readdirSync(host(path))
+        return isInside(path) ? readdirSync(host(path)) : null
       } catch (error) {
         return nullIfAbsent(error)
       }
     },
     hostPath: host,
-    open: path => openHostFile(host(path)),
+    open: path => openHostFile(inside(path)),
   }
 }
 
@@ -75,8 +86,9 @@ function nullIfAbsent(error: unknown): null {
 
 /** Opens a regular file of this machine; anything else (a FIFO would block, a device act) is refused as EINVAL. */
 export function openHostFile(path: string): OpenFile {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer. Node opens close-on-exec.
-  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  // O_NONBLOCK: opening a FIFO must not wait for a writer. O_NOFOLLOW: a link of a tree may lead out of it. Node opens
+  // close-on-exec.
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
   const stat = fstatSync(descriptor)
   if (!stat.isFile()) {
     closeSync(descriptor)

@@ -43,7 +43,7 @@ function told(t: Test, command: string, path: string, { status, stdout, stderr }
 
 const CIRCLES: readonly (readonly [string, readonly string[]])[] = [
   ['/etc/os-release', ['plan', 'inventory', 'pack']],
-  ['/etc', ['plan', 'inventory', 'pack', 'run']],
+  ['/etc', ['plan', 'inventory', 'pack']],
   ['/usr/lib64', ['plan', 'inventory', 'pack', 'tree', 'run']],
   ['/usr/local/sbin', ['pack']],
   ['/var/lib/dpkg', ['plan', 'pack', 'run']],

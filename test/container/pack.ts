@@ -317,6 +317,22 @@ function raw(...parts: readonly (string | number)[]): Buffer {
   return Buffer.concat(parts.map(part => (typeof part === 'number' ? Buffer.of(part) : Buffer.from(part))))
 }
 
+t.test('nothing outside of the tree is packed, wherever its links lead on the machine', async t => {
+  const root = join(base, 'leaving')
+  const outside = join(base, 'outside')
+  for (const directory of [root, outside]) mkdirSync(directory)
+  exampleTree(root)
+  writeFileSync(join(outside, 'secret'), 'secret')
+  mkdirSync(join(root, 'opt'))
+  symlinkSync(outside, join(root, 'opt/link'))
+  t.throws(() => pack({ root, include: ['/opt/link/secret'] }), { code: 'FILE_MISSING' })
+  const packed = pack({ root, include: ['/opt'] })
+  t.same(
+    paths(packed).filter(path => path.startsWith('/opt/')),
+    ['/opt/link'],
+  )
+})
+
 t.test('a name that is not UTF-8 is not left out in silence', async t => {
   const root = join(base, 'bytes')
   mkdirSync(root)

@@ -71,6 +71,27 @@ function realpathIn(root: string, path: string): string | null {
   return output === '' ? null : output
 }
 
+t.test('a tree is never left, even by a path with a link before its end', async t => {
+  const base = temporaryDirectory()
+  const outside = join(base, 'outside')
+  mkdirSync(join(base, 'root/opt'), { recursive: true })
+  mkdirSync(outside)
+  writeFileSync(join(outside, 'secret'), 'secret')
+  symlinkSync(outside, join(base, 'root/opt/absolute'))
+  symlinkSync('../../outside', join(base, 'root/opt/relative'))
+  symlinkSync(join(outside, 'secret'), join(base, 'root/opt/file'))
+  const fs = rootFileSystem(join(base, 'root'))
+  for (const directory of ['/opt/absolute', '/opt/relative']) {
+    t.equal(fs.lstat(directory)?.kind, 'symlink')
+    t.equal(fs.lstat(`${directory}/secret`), null)
+    t.equal(fs.lstat(`${directory}/..`), null)
+    t.equal(fs.readdir(directory), null)
+    t.throws(() => fs.open(`${directory}/secret`), { code: 'ENOENT' })
+    t.throws(() => fs.readlink(`${directory}/secret`), { code: 'ENOENT' })
+  }
+  t.throws(() => fs.open('/opt/file'), { code: 'ELOOP' })
+})
+
 t.test('symlink chains of forty are walked, longer ones are not', async t => {
   const tree = Object.fromEntries(Array.from({ length: 41 }, (_, index) => [`/l${index}`, { target: `l${index + 1}` }]))
   const fs = memoryFileSystem({ ...tree, '/l41': { bytes } })
