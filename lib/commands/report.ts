@@ -1,5 +1,5 @@
 import { AppcError, type ErrorCode } from '../errors.js'
-import { asUnreadable } from '../host/unreadable.js'
+import { asUnreadable } from '../loader/unreadable.js'
 
 /** Codes that are an answer (1) or a matter of the command line (2); everything else is appc's own failure (125). */
 const STATUS: Partial<Record<ErrorCode, number>> = {

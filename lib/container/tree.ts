@@ -3,10 +3,10 @@ import { AppcError } from '../errors.js'
 import { type Canonicalizer, canonicalizer } from '../host/canonical.js'
 import { type PackageDatabase, readPackageDatabase } from '../host/dpkg.js'
 import type { Package } from '../host/packages.js'
-import { unreadable } from '../host/unreadable.js'
 import { FactsCache } from '../loader/candidate.js'
 import { join, parent, resolvePath } from '../loader/file-system.js'
 import type { FileStat, FileSystem, OpenFile } from '../loader/types.js'
+import { unreadable } from '../loader/unreadable.js'
 
 /** What decoding makes of bytes that are not UTF-8; nobody has it in a name of his own will. */
 export const REPLACEMENT = '\ufffd'

@@ -1,8 +1,8 @@
 import type { FactsCache } from '../loader/candidate.js'
-import { base, isOutOfReach, join, parent, resolvePath } from '../loader/file-system.js'
+import { base, join, parent } from '../loader/file-system.js'
 import { searchNames } from '../loader/names.js'
 import type { Loader } from '../loader/types.js'
-import { fileIdentity, hostDirectory, hostPath, nameChain } from './host-paths.js'
+import { fileIdentity, hostDirectory, hostPath, leadsTo, nameChain } from './host-paths.js'
 import type { Host } from './types.js'
 
 /** Where on the host libraries are found by name, by the host's own loader and by the container's in its place. */
@@ -70,22 +70,12 @@ export class Finder {
   private usable(loader: Loader, soname: string): readonly string[] {
     const { fs, context } = this.host
     return searchNames(fs, loader, context, soname).filter(path => {
-      const real = this.realPath(path)
+      const real = leadsTo(fs, path)
       const stat = real === null ? null : fs.lstat(real)
-      // What is no ELF file at all, or no file, is not passed over: the loader stops there.
+      // What is no ELF file at all, no file, or a link in a circle is not passed over: the loader stops there.
       if (real === null || stat?.kind !== 'file') return true
       const { identity } = this.facts.inspect(fs, real, stat)
       return identity === null || (identity.class === loader.class && identity.machine === loader.machine)
     })
-  }
-
-  /** null for a link that leads in circles. */
-  private realPath(path: string): string | null {
-    try {
-      return resolvePath(this.host.fs, path).path
-    } catch (error) {
-      if (isOutOfReach(error)) return null
-      throw error
-    }
   }
 }

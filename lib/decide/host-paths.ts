@@ -10,9 +10,10 @@ export function hostDirectory(fs: FileSystem, directory: string): string {
   return leadsTo(fs, directory) ?? hostPath(fs, directory)
 }
 
-function leadsTo(fs: FileSystem, directory: string): string | null {
+/** Where a path leads, without links; null where it leads nowhere, in circles or where nobody may look. */
+export function leadsTo(fs: FileSystem, path: string): string | null {
   try {
-    return resolvePath(fs, directory).path
+    return resolvePath(fs, path).path
   } catch (error) {
     if (isOutOfReach(error)) return null
     throw error

@@ -3,7 +3,7 @@ import { readElf } from '../elf/reader.js'
 import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
 import { LibraryCache } from '../loader/cache.js'
-import { errorCode, join, resolvePath } from '../loader/file-system.js'
+import { isOutOfReach, join, resolvePath } from '../loader/file-system.js'
 import { readLoader } from '../loader/loader.js'
 import type { FileStat, FileSystem, Loader } from '../loader/types.js'
 import { type OperatingSystem, readOperatingSystem } from './os.js'
@@ -99,7 +99,7 @@ function unlessClosed<T>(look: () => T): T | null {
   try {
     return look()
   } catch (error) {
-    if (error instanceof AppcError || !['EACCES', 'ELOOP', 'ENAMETOOLONG'].includes(errorCode(error))) throw error
+    if (error instanceof AppcError || !isOutOfReach(error)) throw error
     return null
   }
 }

@@ -1,7 +1,7 @@
 import { AppcError } from '../errors.js'
 import { resolvePath } from '../loader/file-system.js'
 import type { FileSystem } from '../loader/types.js'
-import { unreadable } from './unreadable.js'
+import { unreadable } from '../loader/unreadable.js'
 
 /** No database or configuration file is larger: a full Debian's status file has some 10 MB. */
 const MAX_BYTES = 1 << 28

@@ -8,6 +8,7 @@ import { muslRules } from './musl.js'
 import { remember } from './remember.js'
 import { type Requester, type Rules, Trail } from './search.js'
 import type { Edge, FileSystem, Graph, How, Loader, Problem, SearchContext } from './types.js'
+import { unreadable } from './unreadable.js'
 
 const DF_1_PIE = 0x0800_0000
 const PRELOAD_FILE = '/etc/ld.so.preload'
@@ -73,7 +74,8 @@ function readable<T>(path: string, read: () => T): T {
   try {
     return read()
   } catch (error) {
-    throw new AppcError('FILE_UNREADABLE', `${path} cannot be read`, { because: errorCode(error), cause: error })
+    errorCode(error)
+    throw unreadable(path, error)
   }
 }
 

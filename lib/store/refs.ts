@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
-import { unreadable } from '../host/unreadable.js'
+import { unreadable } from '../loader/unreadable.js'
 import { isDigest } from './objects.js'
 import { readRegular } from './regular.js'
 import type { Store } from './store.js'

@@ -46,6 +46,7 @@ const CIRCLES: readonly (readonly [string, readonly string[]])[] = [
   ['/etc', ['plan', 'inventory', 'pack']],
   ['/usr/lib64', ['plan', 'inventory', 'pack', 'tree', 'run']],
   ['/usr/local/sbin', ['pack']],
+  ['/usr/bin/app', ['tree']],
   ['/var/lib/dpkg', ['plan', 'pack', 'run']],
   ['/var/lib/dpkg/status', ['plan', 'pack', 'run']],
   [LIBRARIES, ['plan', 'inventory', 'pack', 'tree', 'run']],

@@ -2,7 +2,7 @@ import { lstatSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import t from 'tap'
 import { AppcError } from '../../lib/errors.js'
-import { asUnreadable, unreadable } from '../../lib/host/unreadable.js'
+import { asUnreadable, unreadable } from '../../lib/loader/unreadable.js'
 import { fresh } from '../decide/scenario.js'
 
 function thrownBy(fn: () => unknown): unknown {
