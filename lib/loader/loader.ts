@@ -2,6 +2,7 @@ import { readElf } from '../elf/reader.js'
 import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
 import { join, parent, readWhole, resolvePath } from './file-system.js'
+import { remember } from './remember.js'
 import type { FileSystem, Loader } from './types.js'
 
 /** $PLATFORM: AT_PLATFORM as the kernel gives it for the plain machine. */
@@ -119,12 +120,18 @@ const INTERPRETERS: Readonly<Record<string, { glibc: string; musl: string }>> = 
   '243/64': { glibc: '/lib/ld-linux-riscv64-lp64d.so.1', musl: 'riscv64' },
 }
 
+const usual = new WeakMap<FileSystem, Map<string, string | null>>()
+
 /** The loader that would load a library in this root; null where there is none. Libraries themselves do not name it. */
-export function usualInterpreter(fs: FileSystem, facts: ElfFacts): string | null {
-  const known = INTERPRETERS[`${facts.machine}/${facts.class}`]
+export function usualInterpreter(fs: FileSystem, { machine, class: bits, needed }: ElfFacts): string | null {
+  const known = INTERPRETERS[`${machine}/${bits}`]
   if (known === undefined) return null
   const musl = `/lib/ld-musl-${known.musl}.so.1`
   // glibc's C library has a version in its name (libc.so.6), musl's has none.
-  const order = facts.needed.some(name => /^libc\.(so|musl-.*)$/.test(name)) ? [musl, known.glibc] : [known.glibc, musl]
-  return order.find(path => resolvePath(fs, path).path !== null) ?? null
+  const prefersMusl = needed.some(name => /^libc\.(so|musl-.*)$/.test(name))
+  const found = remember(usual, fs, () => new Map<string, string | null>())
+  return remember(found, prefersMusl ? musl : known.glibc, () => {
+    const order = prefersMusl ? [musl, known.glibc] : [known.glibc, musl]
+    return order.find(path => resolvePath(fs, path).path !== null) ?? null
+  })
 }
