@@ -38,6 +38,7 @@ const MAX_ENTRIES = 16_384
 /** A dynamic section, and the way from its virtual addresses to the file's bytes. */
 export class Dynamic {
   readonly #values = new Map<number, number[]>()
+  #strings: { readonly start: number; readonly end: number } | null = null
   readonly little: boolean
   readonly wide: boolean
 
@@ -94,6 +95,11 @@ export class Dynamic {
 
   /** Where the string table lies in the file, `end` exclusive. */
   strings(): { readonly start: number; readonly end: number } {
+    this.#strings ??= this.#locateStrings()
+    return this.#strings
+  }
+
+  #locateStrings(): { readonly start: number; readonly end: number } {
     const address = this.value(DT.STRTAB)
     const size = this.value(DT.STRSZ)
     if (address === null || size === null) throw malformed('dynamic section without a string table', 0)
