@@ -35,7 +35,8 @@ export function readSections(window: Window, header: Header): Section[] {
   const names = sectionAt(fields, index * size)
   const sections: Section[] = []
   for (let at = 0; at < fields.length; at += size) {
-    const name = index === 0 ? '' : window.string(names.offset + fields.u32(at), names.offset + names.size, 'section name')
+    const name =
+      index === 0 ? '' : window.string(names.offset + fields.u32(at), names.offset + names.size, 'section name')
     sections.push({ name, ...sectionAt(fields, at) })
   }
   return sections
