@@ -2,6 +2,8 @@ import { AppcError } from '../errors.js'
 import type { OpenFile } from './types.js'
 
 const PAGE = 4096
+/** Names and versions are shorter. */
+const USUAL_STRING = 128
 
 /**
  * An ELF file's bytes by offset, for small reads: every range is checked against the file's size before anything is
@@ -25,6 +27,8 @@ export class Window {
   /** The bytes [offset, offset + length); ELF_MALFORMED where that is not all inside the file. `what` names them. */
   bytes(offset: number, length: number, what: string): Buffer {
     this.#check(offset, length, what)
+    const ready = this.#file.view?.(offset, length)
+    if (ready) return ready
     const first = Math.floor(offset / PAGE)
     if (length <= PAGE && Math.floor((offset + length - 1) / PAGE) === first) {
       const start = offset - first * PAGE
@@ -41,6 +45,9 @@ export class Window {
   string(offset: number, end: number, what: string): string {
     if (offset >= end) throw malformed(`${what} lies outside its table`, offset)
     this.#check(offset, end - offset, what)
+    const ready = this.#file.view?.(offset, Math.min(end - offset, USUAL_STRING))
+    const stop = ready ? ready.indexOf(0) : -1
+    if (ready && stop !== -1) return this.#handOut(ready, stop, offset)
     const parts: Buffer[] = []
     for (let at = offset; at < end; ) {
       const index = Math.floor(at / PAGE)
@@ -51,9 +58,8 @@ export class Window {
       const nul = page.indexOf(0, start)
       if (nul !== -1 && nul < stop) {
         parts.push(page.subarray(start, nul))
-        this.#stringBytes += index * PAGE + nul - offset
-        if (this.#stringBytes > this.#file.size) throw malformed('strings repeat without end', offset)
-        return parts.length === 1 ? (parts[0] as Buffer).toString() : Buffer.concat(parts).toString()
+        const bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)
+        return this.#handOut(bytes, bytes.length, offset)
       }
       parts.push(page.subarray(start, stop))
       at = (index + 1) * PAGE
@@ -61,6 +67,12 @@ export class Window {
       if (at - offset > 4 * PAGE) break
     }
     throw malformed(`${what} has no end`, offset)
+  }
+
+  #handOut(bytes: Buffer, length: number, offset: number): string {
+    this.#stringBytes += length
+    if (this.#stringBytes > this.#file.size) throw malformed('strings repeat without end', offset)
+    return bytes.toString('utf8', 0, length)
   }
 
   #check(offset: number, length: number, what: string): void {

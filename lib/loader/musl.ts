@@ -61,7 +61,7 @@ export function muslRules(candidates: Candidates, context: SearchContext): Rules
       const trail = new Trail()
       return trail.answer(find(name, requester, trail))
     },
-    checkVersions: () => [],
+    checksVersions: false,
   }
 }
 
