@@ -52,10 +52,7 @@ export function dynamicSections(description: ElfDescription, target: Target): Se
   const needs = neededSymbols(description)
   const defines = definedSymbols(description)
   const versions = new Versions(
-    [
-      ...(description.verdefs ?? []),
-      ...defines.flatMap(({ version }) => (version === undefined ? [] : [version])),
-    ],
+    [...(description.verdefs ?? []), ...defines.flatMap(({ version }) => (version === undefined ? [] : [version]))],
     [...(description.verneeds ?? []), ...neededVersions(needs)],
   )
   const symbols = arrange(defines, needs, versions, strings)
@@ -124,7 +121,7 @@ function hashParts({ rows, firstDefined }: Rows, style: 'sysv' | 'gnu' | 'both',
   const parts: readonly (Part & { readonly style: string })[] = [
     {
       style: 'gnu',
-      section: { ...common, name: '.gnu.hash', type: SHT.GNU_HASH, bytes: () => gnu },
+      section: { ...common, name: '.gnu.hash', type: SHT.GNU_HASH, entrySize: wide ? 0 : 4, bytes: () => gnu },
       entries: [[DT.GNU_HASH, '.gnu.hash']],
     },
     {

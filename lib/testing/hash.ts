@@ -1,4 +1,4 @@
-import { Bytes, alignUp } from './bytes.js'
+import { alignUp, Bytes } from './bytes.js'
 
 /** The hash of DT_HASH and of versions (System V ABI, Figure 5-13). */
 export function sysvHash(name: string): number {

@@ -80,7 +80,12 @@ export function segmentKinds(sections: readonly Section[], { executableStack = f
   ]
 }
 
-export function programHeaders(kinds: readonly Kind[], sections: readonly Placed[], base: number, target: Target): Buffer {
+export function programHeaders(
+  kinds: readonly Kind[],
+  sections: readonly Placed[],
+  base: number,
+  target: Target,
+): Buffer {
   const { little, wide } = target
   const table = new Bytes(little, wide)
   const size = kinds.length * programHeaderSize(target)

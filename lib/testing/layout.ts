@@ -77,6 +77,10 @@ export function sectionHeaders(layout: Layout, end: number, { little, wide }: Ta
   const text = names.done()
   table.u32(name, 3).word(0, 0, end, text.length).u32(0, 0).word(1, 0)
   const offset = alignUp(end + text.length, 8)
-  const tail = new Bytes(little, wide).raw(text).padTo(offset - end).raw(table.done()).done()
+  const tail = new Bytes(little, wide)
+    .raw(text)
+    .padTo(offset - end)
+    .raw(table.done())
+    .done()
   return { offset, count: layout.sections.length + 2, tail }
 }

@@ -44,8 +44,7 @@ export class Versions {
       const size = 20 + 8 * names.length
       table.u16(1, flags, index + 1, names.length)
       table.u32(sysvHash(name), 20, index === all.length - 1 ? 0 : size)
-      for (const [place, text] of names.entries())
-        table.u32(strings.add(text), place === names.length - 1 ? 0 : 8)
+      for (const [place, text] of names.entries()) table.u32(strings.add(text), place === names.length - 1 ? 0 : 8)
     }
     return { bytes: table.done(), count: all.length }
   }
