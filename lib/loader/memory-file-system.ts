@@ -58,6 +58,12 @@ export function memoryFileSystem(tree: MemoryTree): FileSystem {
     }
     return inodes.get(path)
   }
+  const existing = (path: string): Inode['node'] => {
+    const inode = find(path)
+    if (inode !== undefined) return inode.node
+    const above = inodes.get(parent(path))
+    throw systemError(above === undefined || 'directoryMode' in above.node ? 'ENOENT' : 'ENOTDIR', path)
+  }
   return {
     lstat(path) {
       const inode = find(path)
@@ -65,8 +71,7 @@ export function memoryFileSystem(tree: MemoryTree): FileSystem {
       return { dev, ino: inode.ino, uid: 0, gid: 0, mtimeNs: 0n, ctimeNs: 0n, ...shape(inode.node) }
     },
     readlink(path) {
-      const node = find(path)?.node
-      if (node === undefined) throw systemError('ENOENT', path)
+      const node = existing(path)
       if (!('target' in node)) throw systemError('EINVAL', path)
       return node.target
     },
@@ -78,11 +83,10 @@ export function memoryFileSystem(tree: MemoryTree): FileSystem {
     },
     hostPath: () => null,
     open(path) {
-      const node = find(path)?.node
-      if (node === undefined) throw systemError('ENOENT', path)
-      if ('directoryMode' in node) throw systemError('EISDIR', path)
+      const node = existing(path)
       if ('target' in node) throw systemError('ELOOP', path)
-      if (!mayRead(modeOf(node))) throw systemError('EACCES', path)
+      if (!mayRead('bytes' in node ? modeOf(node) : node.directoryMode)) throw systemError('EACCES', path)
+      if ('directoryMode' in node) throw systemError('EISDIR', path)
       const { bytes } = node
       return {
         size: bytes.length,
