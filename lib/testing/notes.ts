@@ -12,7 +12,7 @@ export interface NamedNote extends Note {
 }
 
 export function notesOf(description: ElfDescription, little: boolean): NamedNote[] {
-  const { buildId, abiTag, dlopen, packageMetadata, notes = [] } = description
+  const { buildId, abiTag, dlopen = [], packageMetadata, notes = [] } = description
   const found: NamedNote[] = []
   const add = (section: string, owner: string, type: number, descriptor: Uint8Array) =>
     found.push({ section, owner, type, descriptor })
@@ -20,14 +20,14 @@ export function notesOf(description: ElfDescription, little: boolean): NamedNote
   if (abiTag != null) {
     add('.note.ABI-tag', 'GNU', NT_GNU_ABI_TAG, new Bytes(little, false).u32(abiTag.os, ...abiTag.kernel).done())
   }
-  if (packageMetadata !== undefined) add('.note.package', 'FDO', FDO_PACKAGING_METADATA, json(packageMetadata))
-  if (dlopen !== undefined) add('.note.dlopen', 'FDO', FDO_DLOPEN, json(dlopen))
+  if (packageMetadata != null) add('.note.package', 'FDO', FDO_PACKAGING_METADATA, json(packageMetadata))
+  if (dlopen.length > 0) add('.note.dlopen', 'FDO', FDO_DLOPEN, json(dlopen))
   return [...found, ...notes.map(note => ({ ...note, section: '.note' }))]
 }
 
-/** Both specifications want the JSON to end in NUL. */
+/** Both specifications want the JSON to end in NUL. What is null is not said. */
 function json(value: unknown): Buffer {
-  return Buffer.from(`${JSON.stringify(value)}\0`)
+  return Buffer.from(`${JSON.stringify(value, (_, part) => part ?? undefined)}\0`)
 }
 
 export function noteBytes({ owner, type, descriptor }: Note, little: boolean): Buffer {

@@ -94,9 +94,11 @@ export function arrange(
   const undefinedRows = needRows.filter(({ place }) => place === null)
   const definedRows = [...needRows.filter(({ place }) => place !== null), ...defineRows]
   const buckets = gnuBuckets(definedRows.length)
-  const bucket = ({ name }: Row) => gnuHash(name) % buckets
+  const sorted = definedRows
+    .map(row => ({ row, bucket: gnuHash(row.name) % buckets }))
+    .sort((a, b) => a.bucket - b.bucket)
   return {
-    rows: [...undefinedRows, ...definedRows.sort((a, b) => bucket(a) - bucket(b))],
+    rows: [...undefinedRows, ...sorted.map(({ row }) => row)],
     firstDefined: 1 + undefinedRows.length,
     sizes,
   }

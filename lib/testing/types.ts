@@ -48,8 +48,8 @@ export interface ElfDescription
   readonly verneeds?: readonly NeededVersion[]
   /** .note.dlopen, by the keys of its specification (UAPI.12). */
   readonly dlopen?: readonly DlopenNote[]
-  /** .note.package: what built the file, as systemd's package metadata have it. */
-  readonly packageMetadata?: Readonly<Record<string, string>>
+  /** .note.package (UAPI.8): the package that the file was built in. */
+  readonly packageMetadata?: Readonly<Record<string, string>> | null
   /** Any other notes. */
   readonly notes?: readonly Note[]
   /** Bytes that are only looked at, such as strings. */
@@ -79,8 +79,8 @@ export interface NeededVersion extends Partial<VersionNeed> {
 
 export interface DlopenNote {
   readonly soname: readonly string[]
-  readonly feature?: string
-  readonly description?: string
+  readonly feature?: string | null
+  readonly description?: string | null
   readonly priority?: 'required' | 'recommended' | 'suggested'
 }
 

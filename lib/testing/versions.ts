@@ -13,11 +13,14 @@ const FIRST = 2
 export class Versions {
   readonly #definitions: readonly DefinedVersion[]
   readonly #needs: readonly NeededVersion[]
+  readonly #indices: ReadonlyMap<string, number>
 
   constructor(definitions: readonly (string | DefinedVersion)[], needs: readonly NeededVersion[]) {
     const named = definitions.map(version => (typeof version === 'string' ? { name: version } : version))
     this.#definitions = distinct(named, ({ name }) => name)
-    this.#needs = distinct(needs, ({ file, version }) => `${file}\0${version}`)
+    this.#needs = distinct(needs, keyOf)
+    const keys = [...this.#definitions.map(({ name }) => name), ...this.#needs.map(keyOf)]
+    this.#indices = new Map(keys.map((key, index) => [key, FIRST + index]))
   }
 
   get any(): boolean {
@@ -25,12 +28,11 @@ export class Versions {
   }
 
   definition(version: string): number {
-    return FIRST + this.#definitions.findIndex(({ name }) => name === version)
+    return this.#indices.get(version) as number
   }
 
   need(file: string, version: string): number {
-    const index = this.#needs.findIndex(need => need.file === file && need.version === version)
-    return FIRST + this.#definitions.length + index
+    return this.#indices.get(keyOf({ file, version })) as number
   }
 
   /** DT_VERDEF; null where nothing is defined. The first definition is the file itself. */
@@ -71,6 +73,11 @@ export interface Table {
   readonly bytes: Buffer
   /** DT_VERDEFNUM or DT_VERNEEDNUM. */
   readonly count: number
+}
+
+/** No name of a version has the character in it. */
+function keyOf({ file, version }: NeededVersion): string {
+  return `${file}\0${version}`
 }
 
 /** Each once: the first to be mentioned. */

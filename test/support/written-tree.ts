@@ -36,7 +36,8 @@ export function runInTree(
   command: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
-  const enter = 'import json, os, sys\nos.chroot(sys.argv[1])\nos.chdir("/")\nos.execve(sys.argv[3], sys.argv[3:], json.loads(sys.argv[2]))'
+  const enter =
+    'import json, os, sys\nos.chroot(sys.argv[1])\nos.chdir("/")\nos.execve(sys.argv[3], sys.argv[3:], json.loads(sys.argv[2]))'
   const unprivileged = ['setpriv', '--bounding-set=-dac_override,-dac_read_search']
   const python = ['python3', '-c', enter, directory, JSON.stringify(env), ...command]
   return spawnSync('unshare', ['--map-root-user', ...unprivileged, ...python], { encoding: 'utf8' })
