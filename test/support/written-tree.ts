@@ -27,6 +27,13 @@ export function writeTree(tree: MemoryTree, directory: string): void {
   for (const [place, mode] of modes) chmodSync(place, mode)
 }
 
+/** So that who may not do everything can take it away again. */
+export function openTree(tree: MemoryTree, directory: string): void {
+  for (const [path, node] of Object.entries(tree)) {
+    if (typeof node === 'object' && 'directoryMode' in node) chmodSync(join(directory, path), 0o755)
+  }
+}
+
 /**
  * Runs a program with that directory as its root and exactly this environment, without the right to read what its mode forbids: by
  * that the owner's bits count for root too.
@@ -36,9 +43,11 @@ export function runInTree(
   command: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
-  const enter =
-    'import json, os, sys\nos.chroot(sys.argv[1])\nos.chdir("/")\nos.execve(sys.argv[3], sys.argv[3:], json.loads(sys.argv[2]))'
+  const enter = 'chroot(shift) && chdir("/") && exec({ $ARGV[0] } @ARGV); die $!'
   const unprivileged = ['setpriv', '--bounding-set=-dac_override,-dac_read_search']
-  const python = ['python3', '-c', enter, directory, JSON.stringify(env), ...command]
-  return spawnSync('unshare', ['--map-root-user', ...unprivileged, ...python], { encoding: 'utf8' })
+  const cleared = ['perl', '-e', `%ENV = (); while ($ARGV[0] =~ /^(\\w+)=(.*)/s) { $ENV{$1} = $2; shift } ${enter}`]
+  const assignments = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  return spawnSync('unshare', ['--map-root-user', ...unprivileged, ...cleared, ...assignments, directory, ...command], {
+    encoding: 'utf8',
+  })
 }

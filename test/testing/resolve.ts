@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
 import { readLoader } from '../../lib/loader/loader.js'
@@ -21,7 +22,7 @@ import {
 } from '../../lib/testing/index.js'
 import { temporaryDirectory } from '../support/fixtures.js'
 import { askLoader, asTraced, HOST_LOADER, missingVersions, parseTrace, withoutIdleLoader } from '../support/oracle.js'
-import { runInTree, writeTree } from '../support/written-tree.js'
+import { openTree, runInTree, writeTree } from '../support/written-tree.js'
 
 /*
  * Made-up trees: what we say of them in memory is what the real loader says of them on disk, where it is their root's own.
@@ -31,6 +32,7 @@ const real = readLoader(rootFileSystem('/'), HOST_LOADER)
 /** Debian's first system directory, by whatever name it has on this machine. */
 const [system = ''] = real.systemDirectories
 const cpuLevel = addon().cpuLevel()
+const dir = temporaryDirectory()
 
 interface Case {
   readonly tree: MemoryTree
@@ -172,14 +174,15 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 }
 
-for (const [name, { tree, env = {}, context = {}, expect }] of Object.entries(CASES)) {
+for (const [index, [name, { tree, env = {}, context = {}, expect }]] of Object.entries(CASES).entries()) {
   t.test(name, async t => {
     const graph = resolve({ ...tree, [LOADER]: glibcLoader(real) }, '/bin/app', { cpuLevel, ...context })
     for (const [name, path] of Object.entries(expect)) t.equal(found(graph, name), path, name)
 
-    const root = temporaryDirectory()
+    const root = join(dir, `${index}`)
     writeTree({ ...tree, [LOADER]: readFileSync(HOST_LOADER) }, root)
     const answer = runInTree(root, [LOADER, '/bin/app'], { LD_TRACE_LOADED_OBJECTS: '1', ...env })
+    openTree(tree, root)
     const gaveUp = graph.problems.some(({ kind }) => kind === 'unusable')
     t.equal(answer.status, gaveUp ? 127 : 0, answer.stderr)
     if (gaveUp) return
@@ -223,7 +226,7 @@ t.test("musl's loader, beside the real one", async t => {
   }
   const graph = resolve({ ...tree, [loader]: muslLoader() }, '/bin/app')
   t.equal(how(graph, 'liby.so'), 'runpath', 'inherited, which glibc would not')
-  const root = temporaryDirectory()
+  const root = join(dir, 'musl')
   writeTree({ ...tree, [loader]: readFileSync(loader) }, root)
   const answer = askLoader('/bin/app', { root, loader })
   t.same(
