@@ -34,29 +34,32 @@ export interface Rows {
 
 export function definedSymbols({ defines = [] }: ElfDescription): DefinedSymbol[] {
   return defines.map(symbol => {
-    if (typeof symbol !== 'string') return symbol
-    const { name, version, at } = split(symbol)
-    return { name, ...(version !== undefined && { version }), ...(at === '@' && { hidden: true }) }
+    const { name, ...rest } = typeof symbol === 'string' ? { name: symbol } : symbol
+    const { hidden, ...plain } = split(name)
+    return { ...rest, ...plain, ...(hidden && { hidden }) }
   })
 }
 
 export function neededSymbols({ needs = [], needed = [] }: ElfDescription): NeededSymbol[] {
   return needs.map(symbol => {
-    const { name, version, ...rest } = typeof symbol === 'string' ? split(symbol) : symbol
-    if (version === undefined) return { ...rest, name }
-    const file = ('file' in rest ? rest.file : undefined) ?? (needed.length === 1 ? needed[0] : undefined)
-    if (file === undefined)
+    const said: NeededSymbol = typeof symbol === 'string' ? { name: symbol } : symbol
+    const { hidden: _, ...plain } = split(said.name)
+    const { name, version, file = needed.length === 1 ? needed[0] : undefined } = { ...said, ...plain }
+    if (version === undefined) return said
+    if (file === undefined) {
       throw new AppcError('FIXTURE_INVALID', `nothing says which library is to define ${name}@${version}`, {
         because: `needed names ${needed.length} of them`,
         hint: `say { name: '${name}', version: '${version}', file: … }`,
       })
-    return { ...rest, name, version, file }
+    }
+    return { ...said, name, version, file }
   })
 }
 
-function split(text: string): { name: string; version?: string; at?: string } {
+/** `f`, `f@@V` or `f@V`, of which the last is hidden. */
+function split(text: string): { name: string; version?: string; hidden?: true } {
   const [, name = text, at, version] = /^(.+?)(@@?)(.+)$/.exec(text) ?? []
-  return { name, ...(version !== undefined && { version }), ...(at !== undefined && { at }) }
+  return { name, ...(version !== undefined && { version }), ...(at === '@' && { hidden: true }) }
 }
 
 export function neededVersions(needs: readonly NeededSymbol[]): NeededVersion[] {

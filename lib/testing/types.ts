@@ -38,7 +38,7 @@ export interface ElfDescription
   readonly pie?: boolean
   /** DF_STATIC_TLS. */
   readonly staticTls?: boolean
-  /** Symbols defined: `f`, `f@@V` with the default version, `f@V` with one that is bound only by who asks for it. */
+  /** Symbols defined: `f`, `f@@V` with the default version, `f@V` with one that is bound only by who asks for it (hidden). */
   readonly defines?: readonly (string | DefinedSymbol)[]
   /** Symbols needed: `f`, or `f@V` of the only library in `needed`; in the longer form the library is named. */
   readonly needs?: readonly (string | NeededSymbol)[]

@@ -280,6 +280,24 @@ t.test('it can be executed', async t => {
   t.equal(statusOf(write('run/musl', program({ ...user, interpreter: '/lib/ld-musl-x86_64.so.1' }))), 0)
 })
 
+t.test('a version may stand in the name, also where there is more to say', async t => {
+  const bytes = buildElf({
+    needed: ['libx.so'],
+    defines: [
+      { name: 'f@V', weak: true },
+      { name: 'd@@V', objectSize: 4 },
+    ],
+    needs: [{ name: 'g@W', weak: true }],
+  })
+  t.same(symbolsOf(bytes), {
+    imports: [{ name: 'g', version: 'W', file: 'libx.so', weak: true }],
+    exports: [
+      { name: 'f', version: 'V', hidden: true, weak: true },
+      { name: 'd', version: 'V', objectSize: 4 },
+    ],
+  })
+})
+
 t.test('small', async t => {
   t.ok(library().length < 512, 'as nothing but a library')
   t.ok(program(user).length < 1536)
