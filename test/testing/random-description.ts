@@ -4,7 +4,7 @@ import type { DefinedSymbol, ElfDescription } from '../../lib/testing/types.js'
 /** A description, and what it says in the terms of the readers, put together beside it and not by the builder. */
 export interface Random {
   readonly description: ElfDescription
-  readonly facts: Omit<ElfFacts, 'dlopen' | 'packageMetadata'>
+  readonly facts: Omit<ElfFacts, 'dlopen' | 'packageMetadata' | 'unreadNotes'>
   readonly symbols: ElfSymbols
 }
 
