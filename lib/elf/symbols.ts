@@ -15,6 +15,7 @@ const STV_DEFAULT = 0
 const STV_PROTECTED = 3
 const SHN_ABS = 0xfff1
 const VERSYM_HIDDEN = 0x8000
+const EM_S390 = 22
 
 /** R_*_COPY of each machine: it has the loader fill the program's own copy of a library's variable. */
 const COPY_RELOCATIONS: Readonly<Record<number, number>> = {
@@ -156,10 +157,17 @@ function versionTable(dynamic: Dynamic): Map<number, Version> {
  */
 function countSymbols(dynamic: Dynamic): number {
   const hash = dynamic.value(DT.HASH)
-  if (hash !== null) return dynamic.fields(hash, 8, 'hash table').u32(4)
+  if (hash !== null) return countChains(dynamic, hash)
   const gnuHash = dynamic.value(DT.GNU_HASH)
   const hashed = gnuHash === null ? 0 : countHashed(dynamic, gnuHash)
   return hashed > 0 ? hashed : 1 + highestRelocated(dynamic)
+}
+
+/** The words of DT_HASH are of four bytes, but of eight on s390x (its supplement to the System V ABI). */
+function countChains(dynamic: Dynamic, address: number): number {
+  return dynamic.wide && dynamic.header.machine === EM_S390
+    ? dynamic.fields(address, 16, 'hash table').u64(8)
+    : dynamic.fields(address, 8, 'hash table').u32(4)
 }
 
 function countHashed(dynamic: Dynamic, address: number): number {

@@ -109,8 +109,9 @@ function muslDirectories(fs: FileSystem, interpreter: string, text: string): str
 }
 
 /** PT_INTERP as the psABI of each machine fixes it for glibc, and the architecture's name in musl's. */
-const INTERPRETERS: Readonly<Record<string, { glibc: string; musl: string }>> = {
+export const INTERPRETERS: Readonly<Record<string, { glibc: string; musl: string }>> = {
   '3/32': { glibc: '/lib/ld-linux.so.2', musl: 'i386' },
+  '20/32': { glibc: '/lib/ld.so.1', musl: 'powerpc' },
   '21/64': { glibc: '/lib64/ld64.so.2', musl: 'powerpc64le' },
   '22/64': { glibc: '/lib/ld64.so.1', musl: 's390x' },
   '40/32': { glibc: '/lib/ld-linux-armhf.so.3', musl: 'armhf' },
