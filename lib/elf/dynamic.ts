@@ -42,6 +42,8 @@ export class Dynamic {
   readonly #tags: number[] = []
   readonly #values: number[] = []
   #strings: { readonly start: number; readonly end: number } | null = null
+  /** Of the section in the file: where what it says wrongly is to be looked for. */
+  readonly offset: number
   readonly little: boolean
   readonly wide: boolean
 
@@ -50,6 +52,7 @@ export class Dynamic {
     readonly header: Header,
     segment: Segment,
   ) {
+    this.offset = segment.offset
     this.little = header.data === 'little'
     this.wide = header.class === 64
     this.#read(segment)
@@ -100,7 +103,7 @@ export class Dynamic {
         return { offset, available: Math.min(segment.fileSize - into, Math.max(0, this.window.size - offset)) }
       }
     }
-    throw malformed(`${what} at address 0x${address.toString(16)} is in no loaded segment`, 0)
+    throw malformed(`${what} at address 0x${address.toString(16)} is in no loaded segment`, this.offset)
   }
 
   /** `length` bytes at a virtual address. */
@@ -119,7 +122,7 @@ export class Dynamic {
   #locateStrings(): { readonly start: number; readonly end: number } {
     const address = this.value(DT.STRTAB)
     const size = this.value(DT.STRSZ)
-    if (address === null || size === null) throw malformed('dynamic section without a string table', 0)
+    if (address === null || size === null) throw malformed('dynamic section without a string table', this.offset)
     const { offset, available } = this.locate(address, 'string table')
     if (size > available) throw malformed('string table runs past its segment', offset)
     return { start: offset, end: offset + size }

@@ -15,8 +15,13 @@ const STV_DEFAULT = 0
 const STV_PROTECTED = 3
 const SHN_ABS = 0xfff1
 const VERSYM_HIDDEN = 0x8000
+const EM_S390 = 22
+const EM_ALPHA = 0x9026
 
-/** R_*_COPY of each machine: it has the loader fill the program's own copy of a library's variable. */
+/**
+ * R_*_COPY of each machine: it has the loader fill the program's own copy of a library's variable. MIPS is left out: its programs
+ * reach variables through the GOT, and its 64-bit relocations are packed in a way of their own.
+ */
 const COPY_RELOCATIONS: Readonly<Record<number, number>> = {
   3: 5,
   20: 19,
@@ -156,7 +161,13 @@ function versionTable(dynamic: Dynamic): Map<number, Version> {
  */
 function countSymbols(dynamic: Dynamic): number {
   const hash = dynamic.value(DT.HASH)
-  if (hash !== null) return dynamic.fields(hash, 8, 'hash table').u32(4)
+  if (hash !== null) {
+    // The second of its words, which these two machines have of 64 bits (glibc, Elf_Symndx in sysdeps/*/bits/elfclass.h).
+    const machine = dynamic.header.machine
+    const wide = dynamic.wide && (machine === EM_S390 || machine === EM_ALPHA)
+    const words = dynamic.fields(hash, wide ? 16 : 8, 'hash table')
+    return wide ? words.u64(8) : words.u32(4)
+  }
   const gnuHash = dynamic.value(DT.GNU_HASH)
   const hashed = gnuHash === null ? 0 : countHashed(dynamic, gnuHash)
   return hashed > 0 ? hashed : 1 + highestRelocated(dynamic)
