@@ -65,7 +65,7 @@ function elf(shape: Shape): void {
 
 const STRINGS = [
   [DT.STRTAB, DATA],
-  [DT.STRSZ, 16],
+  [DT.STRSZ, 64],
 ] as const
 
 /** Version needs, each entry `step` bytes after the one before, and each with one version at `aux` from it. */
