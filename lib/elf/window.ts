@@ -60,7 +60,8 @@ export class Window {
       if (nul !== -1 && nul < stop) {
         parts.push(page.subarray(start, nul))
         this.#stringBytes += index * PAGE + nul - offset
-        if (this.#stringBytes > Math.min(this.#file.size, MAX_STRINGS)) throw malformed('strings repeat without end', offset)
+        if (this.#stringBytes > Math.min(this.#file.size, MAX_STRINGS))
+          throw malformed('strings repeat without end', offset)
         return parts.length === 1 ? (parts[0] as Buffer).toString() : Buffer.concat(parts).toString()
       }
       parts.push(page.subarray(start, stop))
