@@ -164,13 +164,8 @@ const ELF: Readonly<Record<string, Shape>> = {
     segments: [[3, DATA, 1]],
     dynamic: [
       ...[...STRINGS, [DT.SYMTAB, DATA] as const],
-      ...[
-        [DT.RELA, DATA] as const,
-        [DT.RELASZ, 2 ** 26] as const,
-        [DT.REL, DATA] as const,
-        [DT.RELSZ, 2 ** 26] as const,
-      ],
-      ...[[DT.JMPREL, DATA] as const, [DT.PLTRELSZ, 2 ** 26] as const],
+      ...[[DT.RELA, DATA] as const, [DT.RELASZ, 2 ** 25] as const],
+      ...[[DT.JMPREL, DATA] as const, [DT.PLTRELSZ, 2 ** 25] as const],
     ],
   },
   'a version need that is its own version': {
