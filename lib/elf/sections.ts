@@ -31,7 +31,8 @@ export function readSections(window: Window, header: Header): Section[] {
   const { fields, size } = table
   const first = sectionAt(fields, 0)
   const index = header.sectionNames === SHN_XINDEX ? first.link : header.sectionNames
-  if (index * size >= fields.length) throw malformed(`section names in section ${index}, which is not there`, 0)
+  if (index * size >= fields.length)
+    throw malformed(`section names in section ${index}, which is not there`, table.fields.wide ? 62 : 50)
   const names = sectionAt(fields, index * size)
   const sections: Section[] = []
   for (let at = 0; at < fields.length; at += size) {

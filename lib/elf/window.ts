@@ -4,6 +4,13 @@ import type { OpenFile } from './types.js'
 const PAGE = 4096
 /** Names and versions are shorter. */
 const USUAL_STRING = 128
+/*
+ * A file's size bounds nothing: a hole of a terabyte costs its maker nothing. So what one file can have a reader keep is bounded
+ * by what real ones do: string and symbol tables of some 50 MiB, the rest on a few dozen pages, strings of some 100 KiB.
+ */
+const MAX_RANGE = 64 * 1024 * 1024
+const MAX_PAGES = 4096
+const MAX_STRINGS = 16 * 1024 * 1024
 
 /**
  * An ELF file's bytes by offset, for small reads: every range is checked against the file's size before anything is
@@ -36,6 +43,7 @@ export class Window {
       if (page.length < start + length) throw malformed(`${what} ends early`, offset)
       return page.subarray(start, start + length)
     }
+    if (length > MAX_RANGE) throw malformed(`${what} has ${length} bytes`, offset)
     const buffer = Buffer.allocUnsafe(length)
     if (this.#file.read(buffer, offset) < length) throw malformed(`${what} ends early`, offset)
     return buffer
@@ -71,7 +79,7 @@ export class Window {
 
   #handOut(bytes: Buffer, length: number, offset: number): string {
     this.#stringBytes += length
-    if (this.#stringBytes > this.#file.size) throw malformed('strings repeat without end', offset)
+    if (this.#stringBytes > Math.min(this.#file.size, MAX_STRINGS)) throw malformed('strings repeat without end', offset)
     return bytes.toString('utf8', 0, length)
   }
 
@@ -85,6 +93,7 @@ export class Window {
   #page(index: number): Buffer {
     let page = this.#pages.get(index)
     if (page === undefined) {
+      if (this.#pages.size === MAX_PAGES) throw malformed('what is looked for lies all over the file', index * PAGE)
       const buffer = Buffer.allocUnsafe(Math.min(PAGE, this.#file.size - index * PAGE))
       page = buffer.subarray(0, this.#file.read(buffer, index * PAGE))
       this.#pages.set(index, page)

@@ -113,7 +113,7 @@ class GlibcRules implements Rules {
     // elf/dl-load.c compares prefixes, so sub-directories of a system directory count as well.
     const system = this.#loader.systemDirectories.some(directory => path.startsWith(`${directory}/`))
     if (system && noDefaultLibraries(requester)) return null
-    const found = tryPath(this.#candidates, path, 'cache', trail)
+    const found = tryPath(this.#candidates, this.#absolute(path), 'cache', trail)
     return typeof found === 'string' ? null : found
   }
 

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { openElf } from '../../lib/elf/header.js'
 import { readElf } from '../../lib/elf/reader.js'
+import { isDebugFile, readSections } from '../../lib/elf/sections.js'
 import { readSymbols } from '../../lib/elf/symbols.js'
 import type { OpenFile } from '../../lib/elf/types.js'
 import { AppcError } from '../../lib/errors.js'
@@ -10,6 +12,13 @@ import { compile, temporaryDirectory } from '../support/fixtures.js'
 const dir = temporaryDirectory()
 const source =
   'extern int printf(const char *, ...); int data = 7; __thread int local; int f(void) { return printf("%d", data); }'
+const NOTES = `.pushsection .note.dlopen, "a", %note
+.long 4, 28, 0x407c0c0a
+.asciz "FDO"
+.asciz "[{\\"soname\\":[\\"libfoo.so\\"]}]"
+.balign 4
+.popsection
+`
 const samples = {
   '64 bit': readFileSync(compile(dir, 'lib64.so', source, ['-shared', '-fPIC', '-Wl,-soname,lib64.so,--build-id'])),
   '32 bit': readFileSync(
@@ -19,6 +28,13 @@ const samples = {
       '-fPIC',
       '-nostdlib',
       '-Wl,--hash-style=both',
+    ]),
+  ),
+  notes: readFileSync(
+    compile(dir, 'notes.so', `__asm__(${JSON.stringify(NOTES)}); int f(void) { return 1; }`, [
+      '-shared',
+      '-fPIC',
+      '-nostdlib',
     ]),
   ),
   program: readFileSync(
@@ -41,9 +57,14 @@ function inMemory(bytes: Uint8Array): OpenFile {
   }
 }
 
+function readSectionsOf(file: OpenFile): unknown {
+  const { window, header } = openElf(file)
+  return readSections(window, header)
+}
+
 /** null where it was read; else the error, which is a failure unless it is typed. */
 function attempt(bytes: Uint8Array): unknown {
-  for (const read of [readElf, readSymbols]) {
+  for (const read of [readElf, readSymbols, readSectionsOf, isDebugFile]) {
     try {
       read(inMemory(bytes))
     } catch (error) {
