@@ -35,12 +35,15 @@ export const DT = {
 /** More entries than this are an attack: linkers write some thirty, and one for each library. */
 const MAX_ENTRIES = 16_384
 const STEP = 64
+/** Linkers write two to five. Every address is looked for in all of them. */
+const MAX_LOADS = 1024
 
 /** A dynamic section, and the way from its virtual addresses to the file's bytes. */
 export class Dynamic {
   /** Entries in file order. There are some thirty: looking through them costs less than a map of them. */
   readonly #tags: number[] = []
   readonly #values: number[] = []
+  readonly #loads: readonly Segment[]
   #strings: { readonly start: number; readonly end: number } | null = null
   /** Of the section in the file: where what it says wrongly is to be looked for. */
   readonly offset: number
@@ -55,6 +58,9 @@ export class Dynamic {
     this.offset = segment.offset
     this.little = header.data === 'little'
     this.wide = header.class === 64
+    this.#loads = header.segments.filter(({ type }) => type === PT_LOAD)
+    if (this.#loads.length > MAX_LOADS)
+      throw malformed(`${this.#loads.length} segments to load`, header.programHeaders.offset)
     this.#read(segment)
   }
 
@@ -95,8 +101,7 @@ export class Dynamic {
 
   /** The file offset of a virtual address, and how many bytes follow it in its segment. */
   locate(address: number, what: string): { readonly offset: number; readonly available: number } {
-    for (const segment of this.header.segments) {
-      if (segment.type !== PT_LOAD) continue
+    for (const segment of this.#loads) {
       const into = address - segment.address
       if (into >= 0 && into < segment.fileSize) {
         const offset = segment.offset + into

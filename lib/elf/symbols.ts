@@ -15,6 +15,8 @@ const STV_DEFAULT = 0
 const STV_PROTECTED = 3
 const SHN_ABS = 0xfff1
 const VERSYM_HIDDEN = 0x8000
+/** Few symbols share a bucket, but a chain that does not end is as long as its segment: it is read in pieces that grow. */
+const MAX_PIECE = 1 << 16
 const EM_S390 = 22
 const EM_ALPHA = 0x9026
 
@@ -42,7 +44,7 @@ export function readSymbols(file: OpenFile): ElfSymbols {
   const address = dynamic?.value(DT.SYMTAB) ?? null
   if (dynamic === null || address === null) return { imports: [], exports: [] }
   const copied = copiedSymbols(dynamic)
-  const count = countSymbols(dynamic)
+  const count = countSymbols(dynamic, address)
   if (count === 0) return { imports: [], exports: [] }
   return decodeSymbols(dynamic, dynamic.fields(address, count * symbolSize(dynamic), 'symbol table'), count, copied)
 }
@@ -159,7 +161,7 @@ function versionTable(dynamic: Dynamic): Map<number, Version> {
  * symbol, which is the last of all, but where nothing is exported it tells nothing: then only symbols that a relocation
  * names can matter.
  */
-function countSymbols(dynamic: Dynamic): number {
+function countSymbols(dynamic: Dynamic, symbols: number): number {
   const hash = dynamic.value(DT.HASH)
   if (hash !== null) {
     // The second of its words, which these two machines have of 64 bits (glibc, Elf_Symndx in sysdeps/*/bits/elfclass.h).
@@ -169,11 +171,11 @@ function countSymbols(dynamic: Dynamic): number {
     return wide ? words.u64(8) : words.u32(4)
   }
   const gnuHash = dynamic.value(DT.GNU_HASH)
-  const hashed = gnuHash === null ? 0 : countHashed(dynamic, gnuHash)
+  const hashed = gnuHash === null ? 0 : countHashed(dynamic, gnuHash, symbols)
   return hashed > 0 ? hashed : 1 + highestRelocated(dynamic)
 }
 
-function countHashed(dynamic: Dynamic, address: number): number {
+function countHashed(dynamic: Dynamic, address: number, symbols: number): number {
   const header = dynamic.fields(address, 16, 'hash table')
   const bucketCount = header.u32(0)
   const symbolOffset = header.u32(4)
@@ -185,9 +187,15 @@ function countHashed(dynamic: Dynamic, address: number): number {
   if (last < symbolOffset || last === 0) return 0
   const chainsAt = bucketsAt + bucketCount * 4
   // The chain of the highest bucket holds the last symbol; its end has the low bit set.
-  for (let index = last; ; index++) {
-    if ((dynamic.fields(chainsAt + (index - symbolOffset) * 4, 4, 'hash chain').u32(0) & 1) === 1) return index + 1
+  const limit = Math.floor(dynamic.locate(symbols, 'symbol table').available / symbolSize(dynamic))
+  for (let index = last, piece = 64; index < limit; piece = Math.min(4 * piece, MAX_PIECE)) {
+    const at = chainsAt + (index - symbolOffset) * 4
+    const rest = Math.ceil(dynamic.locate(at, 'hash chain').available / 4)
+    const chain = dynamic.fields(at, 4 * Math.min(piece, limit - index, rest), 'hash chain')
+    for (let offset = 0; offset < chain.length; offset += 4, index++)
+      if ((chain.u32(offset) & 1) === 1) return index + 1
   }
+  throw malformed('hash chain that outruns the symbol table', dynamic.locate(address, 'hash table').offset)
 }
 
 /** Symbol index and type of each relocation, in whatever tables there are. */
