@@ -1,4 +1,4 @@
-import { compareNames } from '../loader/cache.js'
+import { compareNames } from '../loader/cache-names.js'
 import { Bytes, StringTable } from './bytes.js'
 
 export interface CacheEntry {
@@ -59,7 +59,7 @@ export function ldSoCache(entries: readonly CacheEntry[], options: CacheOptions 
 
 /** The loader searches from the end: names fall; of one name, variants for better CPUs come before the plain one. */
 function compareEntries(a: CacheEntry, b: CacheEntry): number {
-  const byName = compareNames(Buffer.from(b.name), Buffer.from(a.name))
+  const byName = compareNames(Buffer.from(b.name), Buffer.from(a.name), 0, true)
   if (byName !== 0) return byName
   const byFlags = (b.flags ?? 0x303) - (a.flags ?? 0x303)
   if (byFlags !== 0) return byFlags
