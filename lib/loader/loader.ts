@@ -121,10 +121,14 @@ const INTERPRETERS: Readonly<Record<string, { glibc: string; musl: string }>> = 
 
 /** The loader that would load a library in this root; null where there is none. Libraries themselves do not name it. */
 export function usualInterpreter(fs: FileSystem, facts: ElfFacts): string | null {
+  return usualInterpreters(facts).find(path => resolvePath(fs, path).path !== null) ?? null
+}
+
+/** Where the loaders for a file's machine are; the likelier first. */
+export function usualInterpreters(facts: ElfFacts): readonly string[] {
   const known = INTERPRETERS[`${facts.machine}/${facts.class}`]
-  if (known === undefined) return null
+  if (known === undefined) return []
   const musl = `/lib/ld-musl-${known.musl}.so.1`
   // glibc's C library has a version in its name (libc.so.6), musl's has none.
-  const order = facts.needed.some(name => /^libc\.(so|musl-.*)$/.test(name)) ? [musl, known.glibc] : [known.glibc, musl]
-  return order.find(path => resolvePath(fs, path).path !== null) ?? null
+  return facts.needed.some(name => /^libc\.(so|musl-.*)$/.test(name)) ? [musl, known.glibc] : [known.glibc, musl]
 }
