@@ -8,13 +8,20 @@ export class AppcError extends Error {
   readonly because: string | null
   /** What the reader can do; null when there is nothing. */
   readonly hint: string | null
+  /** Where in a file its bytes are wrong; null for an error that is about no place in a file. */
+  readonly offset: number | null
 
-  constructor(code: ErrorCode, message: string, details: { because?: string; hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: { because?: string; hint?: string; offset?: number; cause?: unknown } = {},
+  ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.name = 'AppcError'
     this.code = code
     this.because = details.because ?? null
     this.hint = details.hint ?? null
+    this.offset = details.offset ?? null
   }
 }
 

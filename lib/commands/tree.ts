@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { AppcError } from '../errors.js'
 import { searchContext } from '../launch/machine.js'
-import { FactsCache } from '../loader/candidate.js'
+import { FactsCache } from '../loader/facts-cache.js'
 import { resolveGraph } from '../loader/resolve.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import type { Edge, Graph, How, Problem } from '../loader/types.js'

@@ -68,6 +68,13 @@ const symbols = v.strictObject({
   ),
 })
 
+const dlopenNote = v.strictObject({
+  soname: list(name),
+  feature: v.nullable(name),
+  description: v.nullable(name),
+  priority: v.picklist(['required', 'recommended', 'suggested']),
+})
+
 const elf = v.strictObject({
   class: elfClass,
   data: v.picklist(['little', 'big']),
@@ -89,6 +96,10 @@ const elf = v.strictObject({
   verneeds: list(v.strictObject({ file: name, version: name, weak: v.boolean() })),
   buildId: v.nullable(v.pipe(v.string(), v.regex(/^([0-9a-f]{2})*$/), v.maxLength(1024))),
   abiTag: v.nullable(v.strictObject({ os: count, kernel: v.tuple([count, count, count]) })),
+  // Absent in manifests of appc 0.1.0.
+  dlopen: v.exactOptional(list(dlopenNote), []),
+  packageMetadata: v.exactOptional(v.nullable(v.record(name, name)), null),
+  unreadNotes: v.exactOptional(list(v.strictObject({ offset: count, because: line })), []),
   executableStack: v.boolean(),
   tls: v.boolean(),
   symbols,

@@ -1,5 +1,5 @@
 import type { Manifest, PackedFile, PackedRegular } from '../container/types.js'
-import { FactsCache } from '../loader/candidate.js'
+import { FactsCache } from '../loader/facts-cache.js'
 import { readLoader } from '../loader/loader.js'
 import type { Graph, Loader } from '../loader/types.js'
 import { type Demand, demandLibrariesAndVersions, demandSymbols, type Subject } from './constraints.js'

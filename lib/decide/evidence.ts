@@ -32,8 +32,9 @@ export function evidenceOf(
     for (const object of graph.objects) {
       if (mix.fileOf(object) === null) for (const name of chainOrSelf(host, object.path)) add(name)
     }
-    for (const path of graph.links) add(hostPath(host.fs, path))
-    for (const edge of graph.edges) for (const path of edge.tried) add(hostPath(host.fs, path))
+    for (const { watched, tried } of [{ ...graph, tried: [] }, ...graph.edges]) {
+      for (const path of [...watched, ...tried]) add(hostPath(host.fs, path))
+    }
   }
   for (const file of contents.manifest.files) if (selection.goesByPath(file)) paths.add(hostPath(host.fs, file.path))
   // What is covered counts too: when the host's own copy is replaced it may serve after all, or go by another name.

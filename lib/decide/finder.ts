@@ -1,4 +1,4 @@
-import type { FactsCache } from '../loader/candidate.js'
+import type { FactsCache } from '../loader/facts-cache.js'
 import { base, join, parent } from '../loader/file-system.js'
 import { searchNames } from '../loader/names.js'
 import type { Loader } from '../loader/types.js'

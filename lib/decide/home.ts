@@ -119,13 +119,13 @@ export function homeGraph(contents: Contents, root: PackedRegular): Graph {
     for (const [name, path] of inNeededOrder(elf)) {
       const file = contents.follow(path)
       const to = file?.elf ? load({ ...file, elf: file.elf }) : -1
-      edges.push({ from: at, name, to, how: to < 0 ? 'not-found' : 'path', tried: [] })
+      edges.push({ from: at, name, to, how: to < 0 ? 'not-found' : 'path', tried: [], watched: [] })
     }
   }
   // The loader is part of every scope: symbols such as __tls_get_addr are found there even where nobody names it.
   const interpreter = root.elf?.interpreter ? contents.follow(loaderPath(contents)) : null
   if (interpreter?.elf) load({ ...interpreter, elf: interpreter.elf })
-  return { objects, edges, loader: contents.manifest.source.loader, problems: [], links: [] }
+  return { objects, edges, loader: contents.manifest.source.loader, problems: [], watched: [] }
 }
 
 /** DT_NEEDED's order is the order of loading, and so of symbol search; names whose tokens were expanded come last. */

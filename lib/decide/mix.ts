@@ -1,7 +1,7 @@
 import type { PackedRegular } from '../container/types.js'
 import { readSymbols } from '../elf/symbols.js'
 import type { ElfSymbols } from '../elf/types.js'
-import type { FactsCache } from '../loader/candidate.js'
+import type { FactsCache } from '../loader/facts-cache.js'
 import { base } from '../loader/file-system.js'
 import { type OverlayNode, overlayFileSystem } from '../loader/overlay-file-system.js'
 import { type ResolveContext, resolveGraph } from '../loader/resolve.js'

@@ -1,4 +1,4 @@
-import { Fields, type Header, PT_DYNAMIC, PT_LOAD } from './header.js'
+import { Fields, type Header, PT_DYNAMIC, PT_LOAD, type Segment } from './header.js'
 import { malformed, type Window } from './window.js'
 
 export const DT = {
@@ -34,42 +34,60 @@ export const DT = {
 
 /** More entries than this are an attack: linkers write some thirty, and one for each library. */
 const MAX_ENTRIES = 16_384
+const STEP = 64
 
 /** A dynamic section, and the way from its virtual addresses to the file's bytes. */
 export class Dynamic {
-  readonly #values = new Map<number, number[]>()
+  /** Entries in file order. There are some thirty: looking through them costs less than a map of them. */
+  readonly #tags: number[] = []
+  readonly #values: number[] = []
+  #strings: { readonly start: number; readonly end: number } | null = null
   readonly little: boolean
   readonly wide: boolean
 
   private constructor(
     readonly window: Window,
     readonly header: Header,
-    entries: Iterable<readonly [tag: number, value: number]>,
+    segment: Segment,
   ) {
     this.little = header.data === 'little'
     this.wide = header.class === 64
-    for (const [tag, value] of entries) {
-      const values = this.#values.get(tag)
-      if (values === undefined) this.#values.set(tag, [value])
-      else values.push(value)
-    }
+    this.#read(segment)
   }
 
   /** null for a static file, which has no PT_DYNAMIC. */
   static read(window: Window, header: Header): Dynamic | null {
     // glibc takes the last PT_DYNAMIC (elf/dl-load.c, _dl_map_object_from_fd); no linker writes two.
     const segment = header.segments.findLast(({ type }) => type === PT_DYNAMIC)
-    return segment === undefined ? null : new Dynamic(window, header, readEntries(window, header, segment))
+    return segment === undefined ? null : new Dynamic(window, header, segment)
+  }
+
+  /** A step at a time: the size of the segment is the file's claim, and DT_NULL comes early. */
+  #read({ offset, fileSize }: Segment): void {
+    const size = this.wide ? 16 : 8
+    const count = Math.floor(fileSize / size)
+    for (let index = 0; index < count; index += STEP) {
+      if (index >= MAX_ENTRIES) throw malformed('dynamic section without an end', offset)
+      const length = Math.min(STEP, count - index) * size
+      const bytes = this.window.bytes(offset + index * size, length, 'dynamic section')
+      const fields = new Fields(bytes, this.little, this.wide)
+      for (let at = 0; at < length; at += size) {
+        const tag = fields.word(at)
+        if (tag === 0) return
+        this.#tags.push(tag)
+        this.#values.push(fields.word(at + size / 2))
+      }
+    }
   }
 
   /** The value of a tag that stands once; the loader lets the last one win. */
   value(tag: number): number | null {
-    return this.#values.get(tag)?.at(-1) ?? null
+    return this.#values[this.#tags.lastIndexOf(tag)] ?? null
   }
 
   /** The values of a tag that may stand many times, in order. */
   values(tag: number): readonly number[] {
-    return this.#values.get(tag) ?? []
+    return this.#values.filter((_, index) => this.#tags[index] === tag)
   }
 
   /** The file offset of a virtual address, and how many bytes follow it in its segment. */
@@ -94,6 +112,11 @@ export class Dynamic {
 
   /** Where the string table lies in the file, `end` exclusive. */
   strings(): { readonly start: number; readonly end: number } {
+    this.#strings ??= this.#locateStrings()
+    return this.#strings
+  }
+
+  #locateStrings(): { readonly start: number; readonly end: number } {
     const address = this.value(DT.STRTAB)
     const size = this.value(DT.STRSZ)
     if (address === null || size === null) throw malformed('dynamic section without a string table', 0)
@@ -105,27 +128,5 @@ export class Dynamic {
   string(index: number, what: string): string {
     const { start, end } = this.strings()
     return this.window.string(start + index, end, what)
-  }
-}
-
-function* readEntries(
-  window: Window,
-  header: Header,
-  segment: { offset: number; fileSize: number },
-): Generator<[number, number]> {
-  const wide = header.class === 64
-  const size = wide ? 16 : 8
-  const count = Math.floor(segment.fileSize / size)
-  const step = 64
-  for (let index = 0; index < count; index += step) {
-    if (index >= MAX_ENTRIES) throw malformed('dynamic section without an end', segment.offset)
-    const some = Math.min(step, count - index)
-    const bytes = window.bytes(segment.offset + index * size, some * size, 'dynamic section')
-    const fields = new Fields(bytes, header.data === 'little', wide)
-    for (let at = 0; at < some * size; at += size) {
-      const tag = fields.word(at)
-      if (tag === 0) return
-      yield [tag, fields.word(at + size / 2)]
-    }
   }
 }

@@ -2,15 +2,35 @@ import { AppcError } from '../errors.js'
 import type { OpenFile } from './types.js'
 import { malformed, Window } from './window.js'
 
-/** The ELF header and the program headers, decoded; numbers are file offsets, virtual addresses and sizes in bytes. */
-export interface Header {
+/** The ELF header, decoded: enough for the loader to tell a foreign file by. Numbers are file offsets, addresses and bytes. */
+export interface Identity {
   readonly class: 32 | 64
   readonly data: 'little' | 'big'
   readonly osabi: number
   readonly abiVersion: number
-  readonly machine: number
   /** e_type: 1 relocatable, 2 executable, 3 shared, 4 core. */
   readonly type: number
+  readonly machine: number
+  /** e_version, which glibc holds to be 1; the version in the identification is 1 wherever there is a header. */
+  readonly version: number
+  readonly entry: number
+  /** e_flags, the processor's own: on ARM the float ABI, on MIPS the ABI. */
+  readonly flags: number
+  readonly headerSize: number
+  readonly programHeaders: Table
+  readonly sectionHeaders: Table
+  /** e_shstrndx as it is: which section has the sections' names. */
+  readonly sectionNames: number
+}
+
+/** Where one of the two header tables lies, as the header has it. */
+export interface Table {
+  readonly offset: number
+  readonly entrySize: number
+  readonly count: number
+}
+
+export interface Header extends Identity {
   readonly segments: readonly Segment[]
 }
 
@@ -19,8 +39,10 @@ export interface Segment {
   readonly flags: number
   readonly offset: number
   readonly address: number
+  readonly physicalAddress: number
   readonly fileSize: number
   readonly memorySize: number
+  readonly align: number
 }
 
 export const PT_LOAD = 1
@@ -30,74 +52,91 @@ export const PT_NOTE = 4
 export const PT_TLS = 7
 export const PT_GNU_STACK = 0x6474e551
 
-/** What stands before the program headers, with their place: enough for the loader to tell a foreign file by. */
-export interface Identity extends Omit<Header, 'segments'> {
-  readonly programHeaders: { readonly offset: number; readonly entrySize: number; readonly count: number }
-}
+const MAGIC = 0x7f454c46
 
 /** Throws ELF_NOT for a file without the magic number, ELF_MALFORMED for one that ends or errs within the header. */
 export function readIdentity(window: Window): Identity {
-  if (window.size < 4 || window.bytes(0, 4, 'magic number').readUInt32BE(0) !== 0x7f454c46) {
-    throw new AppcError('ELF_NOT', 'not an ELF file')
-  }
-  const ident = window.bytes(0, 16, 'identification')
-  if (ident[4] !== 1 && ident[4] !== 2) throw malformed(`class ${ident[4]} is neither 32 nor 64 bit`, 4)
-  if (ident[5] !== 1 && ident[5] !== 2) throw malformed(`data encoding ${ident[5]} is neither little nor big endian`, 5)
-  if (ident[6] !== 1) throw malformed(`version ${ident[6]} is not 1`, 6)
-  const wide = ident[4] === 2
-  const fields = new Fields(window.bytes(0, wide ? 64 : 52, 'header'), ident[5] === 1, wide)
-  const tail = wide ? 52 : 40
+  const start = window.bytes(0, Math.min(window.size, 64), 'header')
+  if (start.length < 4 || start.readUInt32BE(0) !== MAGIC) throw new AppcError('ELF_NOT', 'not an ELF file')
+  if (start.length < 16) throw malformed('identification runs past the end of the file', 0)
+  if (start[4] !== 1 && start[4] !== 2) throw malformed(`class ${start[4]} is neither 32 nor 64 bit`, 4)
+  if (start[5] !== 1 && start[5] !== 2) throw malformed(`data encoding ${start[5]} is neither little nor big endian`, 5)
+  if (start[6] !== 1) throw malformed(`version ${start[6]} is not 1`, 6)
+  const wide = start[4] === 2
+  if (start.length < (wide ? 64 : 52)) throw malformed('header runs past the end of the file', 0)
+  const fields = new Fields(start, start[5] === 1, wide)
+  const tail = wide ? 48 : 36
   return {
     class: wide ? 64 : 32,
-    data: ident[5] === 1 ? 'little' : 'big',
-    osabi: ident[7] as number,
-    abiVersion: ident[8] as number,
+    data: fields.little ? 'little' : 'big',
+    osabi: start[7] as number,
+    abiVersion: start[8] as number,
     type: fields.u16(16),
     machine: fields.u16(18),
+    version: fields.u32(20),
+    entry: fields.word(24),
+    flags: fields.u32(tail),
+    headerSize: fields.u16(tail + 4),
     programHeaders: {
       offset: fields.word(wide ? 32 : 28),
-      entrySize: fields.u16(tail + 2),
-      count: fields.u16(tail + 4),
+      entrySize: fields.u16(tail + 6),
+      count: fields.u16(tail + 8),
     },
+    sectionHeaders: {
+      offset: fields.word(wide ? 40 : 32),
+      entrySize: fields.u16(tail + 10),
+      count: fields.u16(tail + 12),
+    },
+    sectionNames: fields.u16(tail + 14),
   }
 }
 
 export function readHeader(window: Window): Header {
-  const { programHeaders, ...identity } = readIdentity(window)
-  return { ...identity, segments: readSegments(window, identity, programHeaders) }
+  const identity = readIdentity(window)
+  return { ...identity, segments: readSegments(window, identity) }
 }
 
-function readSegments(
-  window: Window,
-  identity: Omit<Header, 'segments'>,
-  { offset, entrySize, count }: Identity['programHeaders'],
-): Segment[] {
+/**
+ * A count of 0xffff (PN_XNUM) is taken as it is: neither the kernel nor glibc looks for a larger one in the first section
+ * header, as tools do with core files.
+ */
+function readSegments(window: Window, identity: Identity): Segment[] {
+  const { offset, entrySize, count } = identity.programHeaders
   if (count === 0) return []
   const wide = identity.class === 64
   const size = wide ? 56 : 32
   // glibc 2.36, elf/dl-load.c: any other size is an error, though the standard leaves room for it.
   if (entrySize !== size) throw malformed(`program headers of ${entrySize} bytes instead of ${size}`, wide ? 54 : 42)
   const table = new Fields(window.bytes(offset, count * size, 'program header table'), identity.data === 'little', wide)
-  return Array.from({ length: count }, (_, index) => {
-    const at = index * size
-    return wide
-      ? {
-          type: table.u32(at),
-          flags: table.u32(at + 4),
-          offset: table.word(at + 8),
-          address: table.word(at + 16),
-          fileSize: table.word(at + 32),
-          memorySize: table.word(at + 40),
-        }
-      : {
-          type: table.u32(at),
-          flags: table.u32(at + 24),
-          offset: table.word(at + 4),
-          address: table.word(at + 8),
-          fileSize: table.word(at + 16),
-          memorySize: table.word(at + 20),
-        }
-  })
+  const segments: Segment[] = []
+  for (let at = 0; at < count * size; at += size) segments.push(wide ? segment64(table, at) : segment32(table, at))
+  return segments
+}
+
+function segment64(table: Fields, at: number): Segment {
+  return {
+    type: table.u32(at),
+    flags: table.u32(at + 4),
+    offset: table.u64(at + 8),
+    address: table.u64(at + 16),
+    physicalAddress: table.u64(at + 24),
+    fileSize: table.u64(at + 32),
+    memorySize: table.u64(at + 40),
+    align: table.u64(at + 48),
+  }
+}
+
+function segment32(table: Fields, at: number): Segment {
+  return {
+    type: table.u32(at),
+    flags: table.u32(at + 24),
+    offset: table.u32(at + 4),
+    address: table.u32(at + 8),
+    physicalAddress: table.u32(at + 12),
+    fileSize: table.u32(at + 16),
+    memorySize: table.u32(at + 20),
+    align: table.u32(at + 28),
+  }
 }
 
 /** Integers in a file's own byte order and word size. A read outside the bytes throws RangeError: check sizes before. */

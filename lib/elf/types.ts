@@ -40,10 +40,33 @@ export interface ElfFacts {
   readonly buildId: string | null
   /** NT_GNU_ABI_TAG: the operating system (0 Linux) and the oldest kernel, e.g. [3, 2, 0]. */
   readonly abiTag: { readonly os: number; readonly kernel: readonly [number, number, number] } | null
+  /** What it loads by dlopen, as far as its notes say (`.note.dlopen`, UAPI.12). */
+  readonly dlopen: readonly DlopenNote[]
+  /** The package that it was built in, as its note says (`.note.package`, UAPI.8): type, name, version, architecture and so on. */
+  readonly packageMetadata: PackageMetadata | null
+  /** Notes that would be facts here, but say nothing that can be understood. No loader looks at them, so the file is sound. */
+  readonly unreadNotes: readonly UnreadNote[]
   /** PT_GNU_STACK asks for an executable stack; true too where the header is absent, as the kernel has it. */
   readonly executableStack: boolean
   /** Has a PT_TLS segment. */
   readonly tls: boolean
+}
+
+export interface DlopenNote {
+  /** Names for one library; the first that is there is the one that is loaded. */
+  readonly soname: readonly string[]
+  /** All libraries of one feature are needed for it. */
+  readonly feature: string | null
+  readonly description: string | null
+  readonly priority: 'required' | 'recommended' | 'suggested'
+}
+
+export type PackageMetadata = Readonly<Record<string, string>>
+
+export interface UnreadNote {
+  /** Of the note in the file. */
+  readonly offset: number
+  readonly because: string
 }
 
 export interface VersionDefinition {

@@ -1,57 +1,10 @@
-import { type Identity, readIdentity } from '../elf/header.js'
-import { readElf } from '../elf/reader.js'
-import type { ElfFacts, OpenFile } from '../elf/types.js'
-import { Window } from '../elf/window.js'
-import { AppcError, type ErrorCode } from '../errors.js'
+import type { ElfFacts } from '../elf/types.js'
+import { AppcError } from '../errors.js'
+import type { FactsCache, Inspection } from './facts-cache.js'
 import { errorCode, listing, resolveDirectory, resolvePath } from './file-system.js'
 import { remember } from './remember.js'
 import type { FileStat, FileSystem, Loader } from './types.js'
 import { atLeast } from './version.js'
-
-/** What a regular file is: its ELF facts, or why it has none. */
-export interface Inspection {
-  readonly identity: Identity | null
-  readonly facts: ElfFacts | null
-  /** Why `facts` is null: ELF_NOT or ELF_MALFORMED, and in words. */
-  readonly code: ErrorCode | null
-  readonly because: string
-}
-
-/** Facts by file (device, inode, size and times), so that thousands of programs share what they have in common. */
-export class FactsCache {
-  readonly #known = new Map<string, Inspection>()
-
-  /** Throws the system's error where the file cannot be opened or read. */
-  inspect(fs: FileSystem, path: string, stat: FileStat): Inspection {
-    const key = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
-    return remember(this.#known, key, () => {
-      const file = fs.open(path)
-      try {
-        return inspectFile(file)
-      } finally {
-        file.close()
-      }
-    })
-  }
-}
-
-function inspectFile(file: OpenFile): Inspection {
-  try {
-    return { identity: readIdentity(new Window(file)), facts: readElf(file), code: null, because: '' }
-  } catch (error) {
-    if (!(error instanceof AppcError)) throw error
-    return { identity: identityOf(file), facts: null, code: error.code, because: error.message }
-  }
-}
-
-function identityOf(file: OpenFile): Identity | null {
-  try {
-    return readIdentity(new Window(file))
-  } catch (error) {
-    if (!(error instanceof AppcError)) throw error
-    return null
-  }
-}
 
 /** What the loader makes of one path. */
 export type Probe =
@@ -74,6 +27,8 @@ export interface FoundFile {
 export class Candidates {
   readonly #probes = new Map<string, { probe: Probe; watched: readonly string[] }>()
   readonly #directories = new Map<string, { path: string | null; watched: readonly string[] }>()
+
+  #interpreter: FoundFile | null = null
 
   constructor(
     readonly fs: FileSystem,
@@ -100,6 +55,20 @@ export class Candidates {
     return listing(this.fs, directory)?.has(name) ?? true
   }
 
+  /** The loader's own file. */
+  interpreter(): FoundFile {
+    this.#interpreter ??= this.#openInterpreter()
+    return this.#interpreter
+  }
+
+  #openInterpreter(): FoundFile {
+    const { path, realPath } = this.loader
+    const stat = this.fs.lstat(realPath)
+    const facts = stat === null ? null : this.facts.inspect(this.fs, realPath, stat).facts
+    if (stat === null || facts === null) throw new AppcError('FILE_MISSING', `the loader ${realPath} has gone`)
+    return { path, realPath, facts, id: fileId(stat) }
+  }
+
   #lookDirectory(path: string): { path: string | null; watched: readonly string[] } {
     try {
       const resolved = resolveDirectory(this.fs, path)
@@ -122,15 +91,13 @@ export class Candidates {
         const blocked = resolved.links.length > 0 && this.fs.lstat(resolved.missing as string) !== null
         return { probe: { kind: 'absent', errno: blocked ? 'ENOTDIR' : 'ENOENT' }, watched }
       }
-      return { probe: this.#open(path, resolved.path), watched }
+      return { probe: this.#open(path, resolved.path, resolved.stat), watched }
     } catch (error) {
       return { probe: { kind: 'absent', errno: errorCode(error) }, watched }
     }
   }
 
-  #open(path: string, realPath: string): Probe {
-    const stat = this.fs.lstat(realPath)
-    if (stat === null) return { kind: 'absent', errno: 'ENOENT' }
+  #open(path: string, realPath: string, stat: FileStat): Probe {
     if (stat.kind === 'directory') return { kind: 'fatal', because: 'it is a directory' }
     if (stat.kind !== 'file') return { kind: 'fatal', because: 'it is not a regular file' }
     const inspection = this.facts.inspect(this.fs, realPath, stat)
@@ -139,8 +106,13 @@ export class Candidates {
     if (verdict === 'foreign') return { kind: 'absent', errno: 'ENOENT' }
     if (verdict !== null) return { kind: 'fatal', because: verdict }
     const facts = inspection.facts as ElfFacts
-    return { kind: 'found', file: { path, realPath, facts, id: `${stat.dev}:${stat.ino}` } }
+    return { kind: 'found', file: { path, realPath, facts, id: fileId(stat) } }
   }
+}
+
+/** The same for the same file, whatever its name. */
+export function fileId({ dev, ino }: FileStat): string {
+  return `${dev}:${ino}`
 }
 
 const DF_1_PIE = 0x0800_0000

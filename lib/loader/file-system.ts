@@ -4,14 +4,14 @@ import type { FileStat, FileSystem } from './types.js'
 /** Linux follows at most 40 symlinks in one path (MAXSYMLINKS, include/linux/namei.h), then fails with ELOOP. */
 const MAX_LINKS = 40
 
-export interface ResolvedPath {
-  /** The path without symlinks, or null where it leads nowhere. */
-  readonly path: string | null
+/** Where a path led, or the nearest name that did not exist (without symlinks before its last component). */
+export type ResolvedPath = {
   /** Every symlink that was walked, by its own path. */
   readonly links: readonly string[]
-  /** The nearest name that did not exist, without symlinks before its last component; null when `path` is not. */
-  readonly missing: string | null
-}
+} & (
+  | { readonly path: string; readonly stat: FileStat; readonly missing: null }
+  | { readonly path: null; readonly stat: null; readonly missing: string }
+)
 
 /**
  * Where an absolute path leads inside a file system's root: symlinks are followed, absolute targets stay inside, and '..'
@@ -19,65 +19,53 @@ export interface ResolvedPath {
  * therefore stands for one moment: make a new one to see changes.
  */
 export function resolvePath(fs: FileSystem, path: string): ResolvedPath {
-  const slash = path.lastIndexOf('/')
-  const name = path.slice(slash + 1)
-  if (name === '' || name === '.' || name === '..') return walk(fs, path)
-  const directory = resolveDirectory(fs, slash <= 0 ? '/' : path.slice(0, slash))
-  if (directory.path === null) return directory
-  const full = join(directory.path, name)
-  const stat = fs.lstat(full)
-  if (stat === null) return { path: null, links: directory.links, missing: full }
-  if (stat.kind !== 'symlink') return { path: full, links: directory.links, missing: null }
-  const target = walk(fs, full)
-  return { ...target, links: [...directory.links, ...target.links] }
+  return follow(fs, path, 0)
+}
+
+/** resolvePath for a directory, remembered; a path that ends elsewhere than in a directory counts as missing (ENOTDIR). */
+export function resolveDirectory(fs: FileSystem, path: string): ResolvedPath {
+  return directory(fs, path, 0)
 }
 
 const directories = new WeakMap<FileSystem, Map<string, ResolvedPath>>()
 
-/** resolvePath for a directory, remembered; a path that ends elsewhere than in a directory counts as missing (ENOTDIR). */
-export function resolveDirectory(fs: FileSystem, path: string): ResolvedPath {
+function directory(fs: FileSystem, path: string, depth: number): ResolvedPath {
   const known = remember(directories, fs, () => new Map<string, ResolvedPath>())
-  return remember(known, path, () => walk(fs, `${path}/`))
+  return remember(known, path, () => {
+    const found = follow(fs, path, depth)
+    if (found.path === null || found.stat.kind === 'directory') return found
+    return { path: null, stat: null, links: found.links, missing: found.path }
+  })
 }
 
-function walk(fs: FileSystem, path: string): ResolvedPath {
-  const links: string[] = []
-  let rest = components(path)
-  const mustBeDirectory = /\/\.{0,2}$/.test(path)
-  let at = '/'
-  let stat: FileStat | null = null
-  for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
-    if (stat !== null && stat.kind !== 'directory') return { path: null, links, missing: at }
-    if (name === '..') {
-      at = parent(at)
-      stat = null
-      continue
-    }
-    const full = join(at, name)
-    stat = fs.lstat(full)
-    if (stat === null) return { path: null, links, missing: full }
-    if (stat.kind !== 'symlink') {
-      at = full
-      continue
-    }
-    links.push(full)
-    if (links.length > MAX_LINKS) throw systemError('ELOOP', full)
-    const target = fs.readlink(full)
-    if (target === '') return { path: null, links, missing: full }
-    if (target.startsWith('/')) at = '/'
-    rest = [...rest, ...components(target)]
-    stat = null
-  }
-  if (mustBeDirectory && stat !== null && stat.kind !== 'directory') return { path: null, links, missing: at }
-  return { path: at, links, missing: null }
+/** `depth` counts links that lead to one another: those of a circle would never end. */
+function follow(fs: FileSystem, path: string, depth: number): ResolvedPath {
+  const slash = path.lastIndexOf('/')
+  const name = path.slice(slash + 1)
+  if (slash <= 0 && (name === '' || name === '.' || name === '..')) return at(fs, '/', [])
+  const up = directory(fs, slash <= 0 ? '/' : path.slice(0, slash), depth)
+  if (up.path === null || name === '' || name === '.') return up
+  if (name === '..') return at(fs, parent(up.path), up.links)
+  const full = join(up.path, name)
+  const stat = fs.lstat(full)
+  if (stat === null) return { path: null, stat, links: up.links, missing: full }
+  if (stat.kind !== 'symlink') return { path: full, stat, links: up.links, missing: null }
+  return followLink(fs, full, up, depth)
 }
 
-/** Components in reverse, to be popped. */
-function components(path: string): string[] {
-  return path
-    .split('/')
-    .filter(name => name !== '' && name !== '.')
-    .reverse()
+function followLink(fs: FileSystem, link: string, up: ResolvedPath, depth: number): ResolvedPath {
+  if (depth >= MAX_LINKS) throw systemError('ELOOP', link)
+  const target = fs.readlink(link)
+  if (target === '') return { path: null, stat: null, links: [...up.links, link], missing: link }
+  const end = follow(fs, target.startsWith('/') ? target : join(up.path as string, target), depth + 1)
+  const links = [...up.links, link, ...end.links]
+  if (links.length > MAX_LINKS) throw systemError('ELOOP', link)
+  return { ...end, links }
+}
+
+function at(fs: FileSystem, path: string, links: readonly string[]): ResolvedPath {
+  const stat = fs.lstat(path)
+  return stat === null ? { path: null, stat, links, missing: path } : { path, stat, links, missing: null }
 }
 
 export function join(directory: string, name: string): string {

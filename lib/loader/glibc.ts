@@ -1,9 +1,9 @@
 import type { ElfFacts } from '../elf/types.js'
 import { LibraryCache } from './cache.js'
-import type { Candidates } from './candidate.js'
+import type { Candidates, FoundFile } from './candidate.js'
 import { parent } from './file-system.js'
 import { remember } from './remember.js'
-import { type Found, type Requester, type Rules, type Trail, tryPath } from './search.js'
+import { type Answer, type Found, NOT_FOUND, type Requester, type Rules, Trail, tryPath } from './search.js'
 import { expandTokens } from './tokens.js'
 import type { Loader, Problem, SearchContext } from './types.js'
 import { atLeast } from './version.js'
@@ -20,15 +20,22 @@ export function glibcRules(candidates: Candidates, context: SearchContext): Rule
 class GlibcRules implements Rules {
   readonly #candidates: Candidates
   readonly #context: SearchContext
+  /** LD_LIBRARY_PATH holds a token, which stands for something else with each program. */
+  readonly #libraryPathVaries: boolean
   readonly #loader: Loader
   readonly #cache: LibraryCache | null
   readonly #levels: readonly string[]
   readonly #subdirectories: readonly string[]
-  readonly #directories = new WeakMap<Requester, Map<string, readonly string[]>>()
+  readonly #directories = new WeakMap<FoundFile, Map<string, readonly string[]>>()
+  /** Of searches in which no path of the asker's takes part; and of those by files with a RUNPATH or without defaults. */
+  readonly #answers = new Map<string, Answer>()
+  readonly #ownAnswers = new WeakMap<FoundFile, Map<string, Answer>>()
+  readonly #needs = new WeakMap<FoundFile, readonly VersionsNeeded[]>()
 
   constructor(candidates: Candidates, context: SearchContext) {
     this.#candidates = candidates
     this.#context = context
+    this.#libraryPathVaries = context.libraryPath.some(element => element.includes('$'))
     this.#loader = candidates.loader
     this.#cache = LibraryCache.read(candidates.fs, candidates.loader)
     this.#levels = hwcapsLevels(candidates.loader, context)
@@ -47,7 +54,26 @@ class GlibcRules implements Rules {
     return false
   }
 
-  search(name: string, requester: Requester, trail: Trail): Found {
+  search(name: string, requester: Requester): Answer {
+    const known = this.#knownAnswers(requester)
+    return known === null ? this.#search(name, requester) : remember(known, name, () => this.#search(name, requester))
+  }
+
+  /** Where answers to this requester are kept; null when they depend on who had it loaded. */
+  #knownAnswers(requester: Requester): Map<string, Answer> | null {
+    if (this.#libraryPathVaries) return null
+    const { runpath, flags1 } = requester.facts
+    if (runpath === null && hasRpathAbove(requester)) return null
+    if (runpath === null && (flags1 & DF_1_NODEFLIB) === 0) return this.#answers
+    return remember(this.#ownAnswers, requester.file, () => new Map())
+  }
+
+  #search(name: string, requester: Requester): Answer {
+    const trail = new Trail()
+    return trail.answer(this.#find(name, requester, trail))
+  }
+
+  #find(name: string, requester: Requester, trail: Trail): Found {
     if (name.includes('/')) {
       const found = tryPath(this.#candidates, this.#absolute(name), 'path', trail)
       return typeof found === 'string' ? NOT_FOUND : found
@@ -134,7 +160,7 @@ class GlibcRules implements Rules {
 
   #remember(object: Requester, key: string, make: () => readonly string[]): readonly string[] {
     return remember(
-      remember(this.#directories, object, () => new Map<string, readonly string[]>()),
+      remember(this.#directories, object.file, () => new Map<string, readonly string[]>()),
       key,
       make,
     )
@@ -161,24 +187,57 @@ class GlibcRules implements Rules {
     return path === '.' ? base : `${base === '/' ? '' : base}/${path}`
   }
 
-  checkVersions(
-    objects: readonly { path: string; facts: ElfFacts }[],
-    named: (name: string) => ElfFacts | null,
-  ): Problem[] {
-    return objects.flatMap(({ path, facts }) =>
-      facts.verneeds
-        .filter(({ file, version, weak }) => !weak && lacks(named(file), version))
-        .map(({ file, version }) => ({ kind: 'missing-version' as const, file, version, by: path })),
-    )
+  checkVersions(objects: readonly Requester[], named: (name: string) => ElfFacts | null): Problem[] {
+    const problems: Problem[] = []
+    for (const { path, facts, file } of objects) {
+      for (const need of remember(this.#needs, file, () => needsOf(facts))) {
+        for (const version of need.missingFrom(named(need.file))) {
+          problems.push({ kind: 'missing-version', file: need.file, version, by: path })
+        }
+      }
+    }
+    return problems
   }
 }
 
-const NOT_FOUND: Found = { file: null, how: 'not-found', unusable: null }
+/** The versions that an object needs of one file. Thousands of programs ask the same of the same library: the last answer is kept. */
+class VersionsNeeded {
+  readonly versions: string[] = []
+  #provider: ElfFacts | null = null
+  #missing: readonly string[] = []
+
+  constructor(readonly file: string) {}
+
+  missingFrom(provider: ElfFacts | null): readonly string[] {
+    if (provider !== this.#provider) {
+      this.#provider = provider
+      this.#missing = this.versions.filter(version => lacks(provider, version))
+    }
+    return this.#missing
+  }
+}
+
+/** Those that are not weak: the loader only warns of these. */
+function needsOf({ verneeds }: ElfFacts): VersionsNeeded[] {
+  const byFile = new Map<string, VersionsNeeded>()
+  for (const { file, version, weak } of verneeds) {
+    if (!weak) remember(byFile, file, () => new VersionsNeeded(file)).versions.push(version)
+  }
+  return [...byFile.values()]
+}
 
 /** A provider without any versions is only warned about (_dl_check_map_versions), and one that is not there was told before. */
 function lacks(provider: ElfFacts | null, version: string): boolean {
   if (provider === null || provider.verdefs.length === 0) return false
   return !provider.verdefs.some(({ name }) => name === version) && provider.soname !== version
+}
+
+/** An RPATH of the object or of any above it is heard; an RPATH beside a RUNPATH is void. */
+function hasRpathAbove(requester: Requester): boolean {
+  for (let object: Requester | null = requester; object !== null; object = object.loader) {
+    if (object.facts.rpath && object.facts.runpath === null) return true
+  }
+  return false
 }
 
 function noDefaultLibraries({ facts }: Requester): boolean {

@@ -2,6 +2,7 @@ import { readElf } from '../elf/reader.js'
 import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
 import { join, parent, readWhole, resolvePath } from './file-system.js'
+import { remember } from './remember.js'
 import type { FileSystem, Loader } from './types.js'
 
 /** $PLATFORM: AT_PLATFORM as the kernel gives it for the plain machine. */
@@ -119,16 +120,22 @@ const INTERPRETERS: Readonly<Record<string, { glibc: string; musl: string }>> = 
   '243/64': { glibc: '/lib/ld-linux-riscv64-lp64d.so.1', musl: 'riscv64' },
 }
 
+const usual = new WeakMap<FileSystem, Map<string, string | null>>()
+
 /** The loader that would load a library in this root; null where there is none. Libraries themselves do not name it. */
 export function usualInterpreter(fs: FileSystem, facts: ElfFacts): string | null {
-  return usualInterpreters(facts).find(path => resolvePath(fs, path).path !== null) ?? null
+  const order = usualInterpreters(facts)
+  const first = order[0]
+  if (first === undefined) return null
+  const found = remember(usual, fs, () => new Map<string, string | null>())
+  return remember(found, first, () => order.find(path => resolvePath(fs, path).path !== null) ?? null)
 }
 
-/** Where the loaders for a file's machine are; the likelier first. */
-export function usualInterpreters(facts: ElfFacts): readonly string[] {
-  const known = INTERPRETERS[`${facts.machine}/${facts.class}`]
+/** Where the loaders of a file's machine are, whether they are there or not; the likelier first. */
+export function usualInterpreters({ machine, class: bits, needed }: ElfFacts): readonly string[] {
+  const known = INTERPRETERS[`${machine}/${bits}`]
   if (known === undefined) return []
   const musl = `/lib/ld-musl-${known.musl}.so.1`
   // glibc's C library has a version in its name (libc.so.6), musl's has none.
-  return facts.needed.some(name => /^libc\.(so|musl-.*)$/.test(name)) ? [musl, known.glibc] : [known.glibc, musl]
+  return needed.some(name => /^libc\.(so|musl-.*)$/.test(name)) ? [musl, known.glibc] : [known.glibc, musl]
 }

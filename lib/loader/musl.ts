@@ -1,7 +1,7 @@
 import type { ElfFacts } from '../elf/types.js'
 import type { Candidates } from './candidate.js'
 import { parent } from './file-system.js'
-import { type Found, type Requester, type Rules, type Trail, tryPath } from './search.js'
+import { type Found, NOT_FOUND, type Requester, type Rules, Trail, tryPath } from './search.js'
 import type { SearchContext } from './types.js'
 
 /** Names that stand for musl itself, which is loader, C library and the rest in one file (load_library, ldso/dynlink.c). */
@@ -39,28 +39,31 @@ export function muslRules(candidates: Candidates, context: SearchContext): Rules
     return null
   }
 
+  function find(name: string, requester: Requester, trail: Trail): Found {
+    if (name.includes('/')) {
+      const found = tryPath(candidates, absolute(name, context), 'path', trail)
+      return typeof found === 'string' ? NOT_FOUND : found
+    }
+    if (Buffer.byteLength(name) > NAME_MAX) return NOT_FOUND
+    return (
+      openPath(name, context.libraryPath, 'ld-library-path', trail) ??
+      inherited(name, requester, trail) ??
+      openPath(name, loader.systemDirectories, 'system-directory', trail) ??
+      NOT_FOUND
+    )
+  }
+
   return {
     expand: name => name,
     answers: requested => (requested.includes('/') ? [] : [requested]),
     isLoader: name => RESERVED.test(name) || name === loader.path,
-    search(name, requester, trail) {
-      if (name.includes('/')) {
-        const found = tryPath(candidates, absolute(name, context), 'path', trail)
-        return typeof found === 'string' ? NOT_FOUND : found
-      }
-      if (Buffer.byteLength(name) > NAME_MAX) return NOT_FOUND
-      return (
-        openPath(name, context.libraryPath, 'ld-library-path', trail) ??
-        inherited(name, requester, trail) ??
-        openPath(name, loader.systemDirectories, 'system-directory', trail) ??
-        NOT_FOUND
-      )
+    search(name, requester) {
+      const trail = new Trail()
+      return trail.answer(find(name, requester, trail))
     },
     checkVersions: () => [],
   }
 }
-
-const NOT_FOUND: Found = { file: null, how: 'not-found', unusable: null }
 
 /** fixup_rpath: only $ORIGIN is known, even with letters after it; any other dollar sign voids the whole path. */
 function splitPath(text: string, { path }: { path: string; facts: ElfFacts }): string[] {

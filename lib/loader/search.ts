@@ -4,6 +4,7 @@ import type { How, Problem } from './types.js'
 
 /** A loaded object as the search sees it. */
 export interface Requester {
+  readonly file: FoundFile
   /** As opened; for the program without symlinks, as the kernel's /proc/self/exe has it. */
   readonly path: string
   readonly facts: ElfFacts
@@ -20,14 +21,12 @@ export interface Rules {
   /** True for names that stand for the loader itself. */
   isLoader(name: string): boolean
   /** Finds a name that no loaded object answers to. */
-  search(name: string, requester: Requester, trail: Trail): Found
+  search(name: string, requester: Requester): Answer
   /** After all is loaded: what is wrong with versions. */
-  checkVersions(
-    objects: readonly { path: string; facts: ElfFacts }[],
-    named: (name: string) => ElfFacts | null,
-  ): Problem[]
+  checkVersions(objects: readonly Requester[], named: (name: string) => ElfFacts | null): Problem[]
 }
 
+/** What a list of directories, or the whole search, came to. */
 export interface Found {
   /** null: not found, or found and unusable. */
   readonly file: FoundFile | null
@@ -36,14 +35,27 @@ export interface Found {
   readonly unusable: { readonly path: string; readonly because: string } | null
 }
 
-/** What a search leaves behind: the paths it tried in vain, and all the names on which its answer rests. */
-export class Trail {
-  readonly tried: string[] = []
-
-  constructor(readonly watched: Set<string>) {}
+/** A search's result with what it rests on. One answer serves all who would be given the same. */
+export interface Answer extends Found {
+  /** The paths tried in vain, in order. */
+  readonly tried: readonly string[]
+  /** Every link that was walked and every name whose absence was relied upon. */
+  readonly watched: readonly string[]
 }
 
-/** What one list of directories (or one path) gave: `null` means that the search goes on with the next step. */
+export const NOT_FOUND: Found = { file: null, how: 'not-found', unusable: null }
+
+/** What a search leaves behind on its way. */
+export class Trail {
+  readonly tried: string[] = []
+  readonly watched = new Set<string>()
+
+  answer({ file, how, unusable }: Found): Answer {
+    return { file, how, unusable, tried: this.tried, watched: [...this.watched] }
+  }
+}
+
+/** What one path gave; an errno means that the search goes on. */
 export function tryPath(candidates: Candidates, path: string, how: How, trail: Trail): Found | string {
   const probe = candidates.probe(path, trail.watched)
   if (probe.kind === 'found') return { file: probe.file, how, unusable: null }

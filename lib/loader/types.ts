@@ -99,6 +99,8 @@ export interface Edge {
   readonly how: How
   /** Paths that were tried before, in order: each was absent or passed over. Directories that do not exist count once. */
   readonly tried: readonly string[]
+  /** Every symlink that was walked and every name whose absence was relied upon: with `tried`, what a guard must watch. */
+  readonly watched: readonly string[]
 }
 
 export interface Graph {
@@ -108,8 +110,8 @@ export interface Graph {
   /** null for a static program or a library that was asked about by itself without an interpreter to be found. */
   readonly loader: Loader | null
   readonly problems: readonly Problem[]
-  /** Every symlink that was walked and every directory or file whose absence was relied upon: what a guard must watch. */
-  readonly links: readonly string[]
+  /** The same as each edge's `watched`, for the program's own path, its interpreter's and the list of preloads. */
+  readonly watched: readonly string[]
 }
 
 export type Problem =

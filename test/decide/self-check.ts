@@ -6,7 +6,7 @@ import { Looked, Mix } from '../../lib/decide/mix.js'
 import { Selection } from '../../lib/decide/selection.js'
 import { selfCheck } from '../../lib/decide/self-check.js'
 import type { Placement } from '../../lib/decide/types.js'
-import { FactsCache } from '../../lib/loader/candidate.js'
+import { FactsCache } from '../../lib/loader/facts-cache.js'
 import { library } from '../container/tree.js'
 import { libraries, mix, newStore, openIn, packInto, program, tree } from './scenario.js'
 

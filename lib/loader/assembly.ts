@@ -1,0 +1,197 @@
+import type { ElfFacts } from '../elf/types.js'
+import type { Candidates, FoundFile } from './candidate.js'
+import type { Answer, Requester, Rules } from './search.js'
+import type { Edge, Graph, How, Problem } from './types.js'
+
+/** An object on its way into the graph. Fields that change do so while one program is assembled. */
+class Node implements Requester {
+  readonly path: string
+  readonly facts: ElfFacts
+  readonly names: string[] = []
+  /** Has its place in the load order; its own needs have been followed; its index once the order is settled. */
+  listed = false
+  done = false
+  index = -1
+
+  constructor(
+    readonly file: FoundFile,
+    readonly loader: Node | null,
+  ) {
+    this.path = file.path
+    this.facts = file.facts
+  }
+}
+
+interface Step extends Omit<Edge, 'from' | 'to'> {
+  readonly from: Node | null
+  readonly to: Node | null
+}
+
+const NOTHING: readonly string[] = []
+
+/** Loads one program's objects breadth-first, as _dl_map_object_deps does. */
+export class Assembly {
+  readonly #program: Node
+  readonly #interpreter: Node
+  readonly #order: Node[] = []
+  readonly #byName = new Map<string, Node>()
+  readonly #byFile = new Map<string, Node>()
+  readonly #steps: Step[] = []
+  readonly #problems: Problem[] = []
+
+  constructor(
+    program: FoundFile,
+    readonly candidates: Candidates,
+    readonly rules: Rules,
+    readonly watched: readonly string[],
+  ) {
+    this.#program = this.#add(program, program.path, null)
+    this.#append(this.#program)
+    const interpreter = candidates.interpreter()
+    this.#interpreter = this.#add(interpreter, interpreter.path, null)
+    this.#step(this.#program, interpreter.path, this.#interpreter, 'interpreter')
+    if (program.facts.audits.length > 0) {
+      this.#problems.push({
+        kind: 'undecidable',
+        by: program.path,
+        because: `it names auditors (${program.facts.audits.join(', ')}), which can change any search`,
+      })
+    }
+  }
+
+  /** Preloads that fail are only warned about. */
+  preload(names: readonly string[]): void {
+    for (const name of names) {
+      const known = this.#known(name)
+      if (known !== null) {
+        this.#step(null, name, known, howKnown(known, this.#interpreter))
+        this.#append(known)
+        continue
+      }
+      const answer = this.rules.search(name, this.#program)
+      const node = this.#load(name, answer, this.#program)
+      if (node === null) continue
+      this.#step(null, name, node, 'preload', answer)
+      this.#append(node)
+    }
+  }
+
+  load(): void {
+    for (let at = 0; at < this.#order.length; ) {
+      const node = this.#order[at] as Node
+      if (node.done) {
+        at++
+        continue
+      }
+      node.done = true
+      for (const name of node.facts.needed) {
+        const needed = this.#need(node, name)
+        if (needed !== null) this.#append(needed)
+      }
+      this.#loadFiltees(node)
+    }
+    this.#append(this.#interpreter)
+  }
+
+  /** DT_AUXILIARY and DT_FILTER: what they name comes before the filter, so that its symbols are found first. */
+  #loadFiltees(node: Node): void {
+    const { auxiliaries, filters } = node.facts
+    if (auxiliaries.length === 0 && filters.length === 0) return
+    const filtees = [
+      ...auxiliaries.map(name => this.#need(node, name, 'auxiliary')),
+      ...filters.map(name => this.#need(node, name)),
+    ]
+    for (const filtee of filtees) {
+      if (filtee === null) continue
+      const place = this.#order.indexOf(node)
+      const known = this.#order.indexOf(filtee)
+      if (known !== -1 && known <= place) continue
+      if (known !== -1) this.#order.splice(known, 1)
+      this.#order.splice(place, 0, filtee)
+      filtee.listed = true
+    }
+  }
+
+  #need(node: Node, name: string, kind: 'needed' | 'auxiliary' = 'needed'): Node | null {
+    const expanded = this.rules.expand(name, node)
+    if (expanded === null) {
+      if (kind === 'needed')
+        this.#problems.push({ kind: 'unusable', path: name, by: node.path, because: 'its tokens cannot be expanded' })
+      return null
+    }
+    const known = this.#known(expanded)
+    if (known !== null) {
+      this.#step(node, expanded, known, howKnown(known, this.#interpreter))
+      return known
+    }
+    const answer = this.rules.search(expanded, node)
+    const found = this.#load(expanded, answer, node)
+    if (found === null && kind === 'auxiliary') return null
+    this.#step(node, expanded, found, found === this.#interpreter ? 'interpreter' : answer.how, answer)
+    if (answer.unusable !== null) this.#problems.push({ kind: 'unusable', ...answer.unusable, by: node.path })
+    else if (found === null) this.#problems.push({ kind: 'missing-library', name: expanded, by: node.path })
+    return found
+  }
+
+  #known(name: string): Node | null {
+    return this.#byName.get(name) ?? (this.rules.isLoader(name) ? this.#interpreter : null)
+  }
+
+  /** The object that a search led to; one that is loaded already gets another name. */
+  #load(name: string, { file }: Answer, requester: Node): Node | null {
+    if (file === null) return null
+    const same = this.#byFile.get(file.id)
+    if (same === undefined) return this.#add(file, name, requester)
+    this.#alias(same, name)
+    return same
+  }
+
+  #add(file: FoundFile, name: string, loader: Node | null): Node {
+    const node = new Node(file, loader)
+    if (!this.#byFile.has(file.id)) this.#byFile.set(file.id, node)
+    this.#alias(node, name)
+    return node
+  }
+
+  #alias(node: Node, name: string): void {
+    for (const answer of this.rules.answers(name, node.facts)) {
+      if (!node.names.includes(answer)) node.names.push(answer)
+      if (!this.#byName.has(answer)) this.#byName.set(answer, node)
+    }
+  }
+
+  #append(node: Node): void {
+    if (node.listed) return
+    node.listed = true
+    this.#order.push(node)
+  }
+
+  #step(from: Node | null, name: string, to: Node | null, how: How, answer?: Answer): void {
+    this.#steps.push({ from, name, to, how, tried: answer?.tried ?? NOTHING, watched: answer?.watched ?? NOTHING })
+  }
+
+  graph(): Graph {
+    for (const [index, node] of this.#order.entries()) node.index = index
+    return {
+      objects: this.#order.map(({ path, file, names, facts }) => ({ path, realPath: file.realPath, names, facts })),
+      edges: this.#steps.map(({ from, name, to, how, tried, watched }) => ({
+        from: from === null ? -1 : from.index,
+        name,
+        to: to === null ? -1 : to.index,
+        how,
+        tried,
+        watched,
+      })),
+      loader: this.candidates.loader,
+      problems: [
+        ...this.#problems,
+        ...this.rules.checkVersions(this.#order, name => this.#byName.get(name)?.facts ?? null),
+      ],
+      watched: this.watched,
+    }
+  }
+}
+
+function howKnown(node: Node, interpreter: Node): How {
+  return node === interpreter ? 'interpreter' : 'loaded'
+}
