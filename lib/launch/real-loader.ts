@@ -94,7 +94,7 @@ function objectionTo(setting: Setting, { loader, objects, problems }: Graph): Ve
   if (!usualInterpreters(facts).includes(loader.path)) {
     return unasked('unusual-loader', `${loader.path} is not where its machine's loaders are, and is not run`)
   }
-  const audits = objects.flatMap(object => object.facts.audits)
+  const audits = loader.kind === 'glibc' ? objects.flatMap(object => object.facts.audits) : []
   if (audits.length > 0)
     return unasked('auditors', `asking would run the auditors that it names (${audits.join(', ')})`)
   const usesLevel = loader.kind === 'glibc' && loader.machine === 62 && loader.class === 64 && atLeast(loader, 33)

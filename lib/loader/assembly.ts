@@ -38,6 +38,7 @@ export class Assembly {
   readonly #byFile = new Map<string, Node>()
   readonly #steps: Step[] = []
   readonly #problems: Problem[] = []
+  readonly #musl: boolean
 
   constructor(
     program: FoundFile,
@@ -45,12 +46,13 @@ export class Assembly {
     readonly rules: Rules,
     readonly watched: readonly string[],
   ) {
+    this.#musl = candidates.loader.kind === 'musl'
     this.#program = this.#add(program, program.path, null)
     this.#append(this.#program)
     const interpreter = candidates.interpreter()
     this.#interpreter = this.#add(interpreter, interpreter.path, null)
     this.#step(this.#program, interpreter.path, this.#interpreter, 'interpreter')
-    if (program.facts.audits.length > 0) {
+    if (program.facts.audits.length > 0 && !this.#musl) {
       this.#problems.push({
         kind: 'undecidable',
         by: program.path,
@@ -61,6 +63,8 @@ export class Assembly {
 
   /** Preloads that fail are only warned about. */
   preload(names: readonly string[]): void {
+    // glibc loads them for the program, musl for nobody: no RPATH counts but their own.
+    const requester = this.#musl ? this.#interpreter : this.#program
     for (const name of names) {
       const known = this.#known(name)
       if (known !== null) {
@@ -68,8 +72,8 @@ export class Assembly {
         this.#append(known)
         continue
       }
-      const answer = this.rules.search(name, this.#program)
-      const node = this.#load(name, answer, this.#program)
+      const answer = this.rules.search(name, requester)
+      const node = this.#load(name, answer, requester)
       if (node === null) continue
       this.#step(null, name, node, 'preload', answer)
       this.#append(node)
@@ -93,10 +97,10 @@ export class Assembly {
     this.#append(this.#interpreter)
   }
 
-  /** DT_AUXILIARY and DT_FILTER: what they name comes before the filter, so that its symbols are found first. */
+  /** DT_AUXILIARY and DT_FILTER: what they name comes before the filter, so that its symbols are found first. musl has none. */
   #loadFiltees(node: Node): void {
     const { auxiliaries, filters } = node.facts
-    if (auxiliaries.length === 0 && filters.length === 0) return
+    if (this.#musl || (auxiliaries.length === 0 && filters.length === 0)) return
     const filtees = [
       ...auxiliaries.map(name => this.#need(node, name, 'auxiliary')),
       ...filters.map(name => this.#need(node, name)),
@@ -148,13 +152,15 @@ export class Assembly {
 
   #add(file: FoundFile, name: string, loader: Node | null): Node {
     const node = new Node(file, loader)
-    if (!this.#byFile.has(file.id)) this.#byFile.set(file.id, node)
+    // To musl the program is no library that could be found again.
+    const counts = loader !== null || file === this.candidates.interpreter() || !this.#musl
+    if (counts && !this.#byFile.has(file.id)) this.#byFile.set(file.id, node)
     this.#alias(node, name)
     return node
   }
 
   #alias(node: Node, name: string): void {
-    for (const answer of this.rules.answers(name, node.facts)) {
+    for (const answer of this.rules.answers(name, node.facts, node)) {
       if (!node.names.includes(answer)) node.names.push(answer)
       if (!this.#byName.has(answer)) this.#byName.set(answer, node)
     }

@@ -1,7 +1,7 @@
 import { readElf } from '../elf/reader.js'
 import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
-import { join, parent, readWhole, resolvePath } from './file-system.js'
+import { errorCode, join, parent, readWhole, resolvePath } from './file-system.js'
 import { remember } from './remember.js'
 import type { FileSystem, Loader } from './types.js'
 
@@ -17,6 +17,8 @@ const PLATFORMS: Readonly<Record<number, string>> = {
 
 /** A loader is some 200 KiB, musl's with its C library 800; more is not read. */
 const MAX_LOADER_SIZE = 64 * 1024 * 1024
+/** A list of directories; one that is longer counts as unreadable. */
+const MAX_PATH_FILE_SIZE = 1024 * 1024
 
 /**
  * What the loader at `interpreter` does, from its own bytes: distributions build theirs with their own directories.
@@ -102,10 +104,24 @@ function muslDirectories(fs: FileSystem, interpreter: string, text: string): str
   const name = /%\.\*s(\/etc\/ld-musl-[\w.-]+\.path)\0/.exec(text)?.[1]
   if (name === undefined) throw unknown(interpreter)
   const prefix = interpreter.split('/').slice(0, -2).join('/')
-  if (resolvePath(fs, prefix + name).path === null) return ['/lib', '/usr/local/lib', '/usr/lib']
-  // One that is there but cannot be read leaves no directories at all.
-  const paths = readWhole(fs, prefix + name, 65_536)?.toString() ?? ''
+  if (isAbsent(fs, prefix + name)) return ['/lib', '/usr/local/lib', '/usr/lib']
+  // One that is there but cannot be read leaves no directories at all. What is read ends, as C's strings do, at a NUL.
+  const paths =
+    readWhole(fs, prefix + name, MAX_PATH_FILE_SIZE)
+      ?.toString()
+      .split('\0', 1)[0] ?? ''
   return paths.split(/[:\n]+/).filter(part => part !== '')
+}
+
+/** ENOENT, as opposed to all else that keeps a file from being opened. */
+function isAbsent(fs: FileSystem, path: string): boolean {
+  try {
+    const { missing } = resolvePath(fs, path)
+    return missing !== null && fs.lstat(missing) === null
+  } catch (error) {
+    errorCode(error)
+    return false
+  }
 }
 
 /** PT_INTERP as the psABI of each machine fixes it for glibc, and the architecture's name in musl's. */

@@ -1,6 +1,6 @@
 import type { ElfFacts } from '../elf/types.js'
 import type { Candidates, FoundFile } from './candidate.js'
-import type { How, Problem } from './types.js'
+import type { How, LoadedObject, Problem } from './types.js'
 
 /** A loaded object as the search sees it. */
 export interface Requester {
@@ -17,7 +17,7 @@ export interface Rules {
   /** A NEEDED name with its tokens expanded, which comes before everything else; null where that fails. */
   expand(name: string, requester: Requester): string | null
   /** The names that an object answers to from now on, once it was loaded (or found again) by a name. */
-  answers(requested: string, facts: ElfFacts): readonly string[]
+  answers(requested: string, facts: ElfFacts, object: Pick<LoadedObject, 'path' | 'names'>): readonly string[]
   /** True for names that stand for the loader itself. */
   isLoader(name: string): boolean
   /** Finds a name that no loaded object answers to. */

@@ -47,7 +47,7 @@ function parseMusl({ directory, status, stdout, stderr }: Trace): LoaderAnswer {
 
 /** Lines like `\tlibc.so.6 => /lib/…/libc.so.6 (0x…)`, or `\t/lib64/ld-linux-x86-64.so.2 (0x…)` for one with its path as name. */
 function libraries(stdout: string, directory: string): NamedFile[] {
-  return [...stdout.matchAll(/^\t(.*?)(?: => (.*))? \(0x[0-9a-f]+\)$/gm)].flatMap(([, name = '', path = name]) =>
+  return [...stdout.matchAll(/^\t(.*?)(?: => (.*))? \((?:0x[0-9a-f]+|0)\)$/gm)].flatMap(([, name = '', path = name]) =>
     // linux-vdso.so.1 is the kernel's and no file.
     path.includes('/') ? [{ name, path: absolute(path, directory) }] : [],
   )

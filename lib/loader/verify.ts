@@ -136,15 +136,18 @@ function glibcLibraries(graph: Graph): NamedFile[] {
 function muslLibraries(graph: Graph): NamedFile[] {
   const first = firstEdges(graph)
   const loader = graph.loader?.path
-  const told = new Set([loader])
+  const told = new Set<string>()
   return graph.edges.flatMap(edge => {
     const path = graph.objects[edge.to]?.path
     if (path === undefined) return []
     if (path !== loader) return first.get(edge.to) === edge ? [{ name: edge.name, path }] : []
-    const stem = edge.name.startsWith('/') ? edge.name : edge.name.split('.', 1)[0]
+    if (edge.name === loader) return []
+    // By any other name than its own it is a C library that it stands in for.
+    const name = /^lib(?:c|pthread|rt|m|dl|util|xnet)\./.test(edge.name) ? edge.name : 'libc.so'
+    const stem = name.split('.', 1)[0] as string
     if (told.has(stem)) return []
     told.add(stem)
-    return [{ name: edge.name, path }]
+    return [{ name, path }]
   })
 }
 
