@@ -37,6 +37,9 @@ export function verifyGraphs(root: string, context: SearchContext, graphs: reado
   return Promise.all(graphs.map(graph => verifyGraph(setting, graph)))
 }
 
+/** Of a program without an interpreter it says that it is static-PIE. */
+const DF_1_PIE = 0x0800_0000
+
 interface Setting {
   /** '' for this machine's own. */
   readonly root: string
@@ -87,7 +90,7 @@ function objectionTo(setting: Setting, { loader, objects, problems }: Graph): Ve
   if (loader === null) {
     const missing = problems.find(problem => problem.kind === 'missing-library')
     if (missing !== undefined) return unasked('no-loader', `its loader ${missing.name} is not there`)
-    return facts.dynamic && facts.interpreter === null && facts.needed.length > 0
+    return facts.dynamic && (facts.flags1 & DF_1_PIE) === 0
       ? unasked('no-loader', 'there is no loader for its machine')
       : unasked('static', 'it is static')
   }

@@ -45,11 +45,13 @@ function parseMusl({ directory, status, stdout, stderr }: Trace): LoaderAnswer {
   }
 }
 
+/** The kernel maps it into every process; it is no file, and its path is its name. */
+const KERNELS_OWN = /^linux-(?:gate|vdso(?:32|64)?)\.so\.1$/
+
 /** Lines like `\tlibc.so.6 => /lib/…/libc.so.6 (0x…)`, or `\t/lib64/ld-linux-x86-64.so.2 (0x…)` for one with its path as name. */
 function libraries(stdout: string, directory: string): NamedFile[] {
   return [...stdout.matchAll(/^\t(.*?)(?: => (.*))? \((?:0x[0-9a-f]+|0)\)$/gm)].flatMap(([, name = '', path = name]) =>
-    // linux-vdso.so.1 is the kernel's and no file.
-    path.includes('/') ? [{ name, path: absolute(path, directory) }] : [],
+    KERNELS_OWN.test(path) ? [] : [{ name, path: absolute(path, directory) }],
   )
 }
 
