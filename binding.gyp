@@ -57,6 +57,7 @@
       'sources': [
         '<@(core_sources)',
         'native/addon/batch.cpp',
+        'native/addon/capture.cpp',
         'native/addon/execve.cpp',
         'native/addon/files.cpp',
         'native/addon/module.cpp',

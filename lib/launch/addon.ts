@@ -13,6 +13,19 @@ export interface Addon {
    * those to be kept, 0 to 2 among them; standard streams block. Comes back only by throwing.
    */
   execve(path: string, argv: readonly Bytes[], env: readonly Bytes[], keep: readonly number[]): never
+  /**
+   * Runs a program to its end inside `root` ('' for this one) and `directory` there, and keeps what it prints. It gets this
+   * environment and nothing else of this process; /dev/null is its input. Killed (`limit`) after so many milliseconds, or when it
+   * prints more than 4 MiB. Rejects where the kernel refuses to start it.
+   */
+  capture(
+    root: string,
+    directory: string,
+    path: string,
+    argv: readonly string[],
+    env: readonly string[],
+    milliseconds: number,
+  ): Promise<Captured>
   /** flock(2). False when `wait` is false and somebody holds the lock. Released when the descriptor is closed. */
   flock(fd: number, mode: 'shared' | 'exclusive', wait: boolean): boolean
   /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
@@ -45,6 +58,15 @@ export interface Addon {
   closeMany(descriptors: Int32Array): void
   /** The x86-64 level 1..4 as glibc's loader finds it; 0 on other processors. */
   cpuLevel(): number
+}
+
+export interface Captured {
+  /** null where a signal ended it. */
+  readonly status: number | null
+  readonly signal: number | null
+  readonly limit: 'time' | 'output' | null
+  readonly stdout: Buffer
+  readonly stderr: Buffer
 }
 
 /** Text, or bytes where they need not be UTF-8, as arguments and variables need not. */

@@ -105,12 +105,12 @@ export class Assembler {
   }
 
   answers(loadable: Loadable, requested: string): Answers {
-    if (loadable.answers.requested !== requested) loadable.answers = this.#answers(requested, loadable.file.facts)
+    if (loadable.answers.requested !== requested) loadable.answers = this.#answers(requested, loadable.file)
     return loadable.answers
   }
 
-  #answers(requested: string, facts: ElfFacts): Answers {
-    const names = this.rules.answers(requested, facts)
+  #answers(requested: string, file: FoundFile): Answers {
+    const names = this.rules.answers(requested, file)
     return { requested, names, slots: names.map(name => this.name(name)) }
   }
 
@@ -127,7 +127,7 @@ export class Assembler {
       auxiliaries: needs(facts.auxiliaries),
       filters: needs(facts.filters),
       strayVersions: versions.size === 0 ? [] : needs(versions.keys()),
-      answers: this.#answers(facts.soname ?? file.path, facts),
+      answers: this.#answers(facts.soname ?? file.path, file),
     }
   }
 
@@ -147,18 +147,20 @@ class Assembly {
   readonly #edges: Mutable<Edge>[] = []
   readonly #problems: Problem[] = []
   readonly #missingVersions: Problem[] = []
+  readonly #musl: boolean
 
   constructor(
     readonly assembler: Assembler,
     readonly run: number,
     program: FoundFile,
   ) {
+    this.#musl = assembler.candidates.loader.kind === 'musl'
     this.#program = this.#add(program, program.path, null)
     this.#append(this.#program)
     const interpreter = assembler.candidates.interpreter()
     this.#interpreter = this.#add(interpreter, interpreter.path, null)
     this.#edge(this.#program, interpreter.path, this.#interpreter, 'interpreter')
-    if (program.facts.audits.length > 0) {
+    if (program.facts.audits.length > 0 && !this.#musl) {
       this.#problems.push({
         kind: 'undecidable',
         by: program.path,
@@ -169,10 +171,12 @@ class Assembly {
 
   /** Preloads that fail are only warned about. */
   preload(names: readonly string[]): void {
+    // glibc loads them for the program, musl for nobody: no RPATH counts but their own.
+    const requester = this.#musl ? this.#interpreter : this.#program
     for (const name of names) {
       const known = this.#known(name, this.assembler.name(name))
-      const answer = known === null ? this.assembler.rules.search(name, this.#program) : null
-      const node = answer === null ? known : this.#load(name, answer, this.#program)
+      const answer = known === null ? this.assembler.rules.search(name, requester) : null
+      const node = answer === null ? known : this.#load(name, answer, requester)
       if (node === null) continue
       this.#edge(null, name, node, answer === null ? this.#howKnown(node) : 'preload', answer)
       this.#append(node)
@@ -198,10 +202,10 @@ class Assembly {
     this.#append(this.#interpreter)
   }
 
-  /** DT_AUXILIARY and DT_FILTER: what they name comes before the filter, so that its symbols are found first. */
+  /** DT_AUXILIARY and DT_FILTER: what they name comes before the filter, so that its symbols are found first. musl has none. */
   #loadFiltees(node: Node): void {
     const { auxiliaries, filters } = node.loadable
-    if (auxiliaries.length === 0 && filters.length === 0) return
+    if (this.#musl || (auxiliaries.length === 0 && filters.length === 0)) return
     const filtees = [
       ...auxiliaries.map(need => this.#need(node, need, true)),
       ...filters.map(need => this.#need(node, need, false)),
@@ -270,12 +274,16 @@ class Assembly {
     const { names, slots } = this.assembler.answers(loadable, name)
     const node = new Node(loadable, loader, this.#nodes.length, names)
     this.#nodes.push(node)
-    this.#fill(loadable.identity, node)
+    // To musl the program is no library that could be found again.
+    if (!this.#musl || loader !== null || file === this.assembler.candidates.interpreter()) {
+      this.#fill(loadable.identity, node)
+    }
     for (const slot of slots) this.#fill(slot, node)
     return node
   }
 
   #alias(node: Node, name: string): void {
+    if (node.names.length > 0 && !this.assembler.rules.givesMoreNames) return
     const { names, slots } = this.assembler.answers(node.loadable, name)
     node.names = [...new Set([...node.names, ...names])]
     for (const slot of slots) this.#fill(slot, node)

@@ -131,9 +131,10 @@ function glibcVerdict({ identity, facts, because }: Inspection, loader: Loader):
   return null
 }
 
-/** musl takes the first file that opens and would fail over a foreign one. */
+/** musl takes the first file that opens; after map_library of musl 1.2's ldso/dynlink.c, which does not ask for the machine. */
 function muslVerdict({ identity, facts, because }: Inspection, loader: Loader): string | null {
   if (identity === null || facts === null) return because
-  if (identity.class !== loader.class || identity.machine !== loader.machine) return 'it is for another machine'
-  return facts.type === 'other' ? 'it is neither a program nor a shared library' : null
+  if (identity.class !== loader.class || identity.data !== loader.data) return 'it is for another machine'
+  if (facts.type === 'other') return 'it is neither a program nor a shared library'
+  return facts.dynamic ? null : 'it has no dynamic section'
 }

@@ -1,4 +1,3 @@
-import type { ElfFacts } from '../elf/types.js'
 import { LibraryCache } from './cache.js'
 import type { Candidates, FoundFile } from './candidate.js'
 import { join, parent } from './file-system.js'
@@ -26,6 +25,7 @@ interface Place {
 
 class GlibcRules implements Rules {
   readonly checksVersions = true
+  readonly givesMoreNames = true
   readonly #candidates: Candidates
   readonly #context: SearchContext
   /** LD_LIBRARY_PATH holds a token, which stands for something else with each program. */
@@ -53,7 +53,7 @@ class GlibcRules implements Rules {
     return this.#expand(name, path) || null
   }
 
-  answers(requested: string, facts: ElfFacts): readonly string[] {
+  answers(requested: string, { facts }: FoundFile): readonly string[] {
     return facts.soname === null ? [requested] : [requested, facts.soname]
   }
 

@@ -17,7 +17,9 @@ export interface Rules {
   /** A NEEDED name of the object opened by this path with its tokens expanded, which comes before all else; null where that fails. */
   expand(name: string, path: string): string | null
   /** The names that an object answers to from now on, once it was loaded (or found again) by a name. */
-  answers(requested: string, facts: ElfFacts): readonly string[]
+  answers(requested: string, file: FoundFile): readonly string[]
+  /** Whether one that has a name gets another when it is found again. */
+  readonly givesMoreNames: boolean
   /** True for names that stand for the loader itself. */
   isLoader(name: string): boolean
   /** Finds a name that no loaded object answers to. */

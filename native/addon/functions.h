@@ -5,6 +5,7 @@
 
 namespace appc::addon {
 
+Napi::Value capture(const Napi::CallbackInfo& info);
 Napi::Value execve(const Napi::CallbackInfo& info);
 Napi::Value flock(const Napi::CallbackInfo& info);
 Napi::Value syncfs(const Napi::CallbackInfo& info);

@@ -9,6 +9,7 @@ namespace {
 Napi::Value cpuLevelOf(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cpuLevel()); }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  exports.Set("capture", Napi::Function::New(env, capture, "capture"));
   exports.Set("execve", Napi::Function::New(env, execve, "execve"));
   exports.Set("flock", Napi::Function::New(env, flock, "flock"));
   exports.Set("syncfs", Napi::Function::New(env, syncfs, "syncfs"));
