@@ -39,6 +39,23 @@ export interface Addon {
   mountPoints(): string[]
   /** What the kernel allows this process, found by trying in a child: null, or the error's name (`EPERM`). */
   probe(): { userNamespace: string | null; overlay: string | null }
+  /**
+   * lstat(2) of each path: STAT_COLUMNS numbers a file, of which the first is 0 or the errno, and the others then 0. See
+   * lib/launch/batch.ts.
+   */
+  lstatMany(paths: readonly Bytes[]): BigUint64Array
+  /**
+   * Opens regular files, links not followed: for each a descriptor or a negative errno (EINVAL: it is something else), and what
+   * fstat(2) tells, as above. Whoever calls has them closed.
+   */
+  openMany(paths: readonly Bytes[]): { descriptors: Int32Array; stats: BigUint64Array }
+  /**
+   * From each descriptor at its position, to fill buffer from starts[i] up to starts[i + 1]: how many bytes there were, fewer
+   * only at the end of the file, or a negative errno.
+   */
+  readMany(descriptors: Int32Array, positions: Float64Array, starts: Uint32Array, buffer: Uint8Array): Int32Array
+  /** Negative ones are passed over. */
+  closeMany(descriptors: Int32Array): void
   /** The x86-64 level 1..4 as glibc's loader finds it; 0 on other processors. */
   cpuLevel(): number
 }

@@ -1,11 +1,10 @@
-import type { ElfFacts } from '../elf/types.js'
 import { LibraryCache } from './cache.js'
 import type { Candidates, FoundFile } from './candidate.js'
-import { parent } from './file-system.js'
+import { join, parent } from './file-system.js'
 import { remember } from './remember.js'
 import { type Answer, type Found, NOT_FOUND, type Requester, type Rules, Trail, tryPath } from './search.js'
 import { expandTokens } from './tokens.js'
-import type { Loader, Problem, SearchContext } from './types.js'
+import type { Loader, SearchContext } from './types.js'
 import { atLeast } from './version.js'
 
 const DF_1_NODEFLIB = 0x800
@@ -17,7 +16,16 @@ export function glibcRules(candidates: Candidates, context: SearchContext): Rule
   return new GlibcRules(candidates, context)
 }
 
+/** A directory that is searched, and where it really is: null when it does not exist, which the loader remembers too. */
+interface Place {
+  readonly path: string
+  readonly real: string | null
+  readonly watched: readonly string[]
+}
+
 class GlibcRules implements Rules {
+  readonly checksVersions = true
+  readonly givesMoreNames = true
   readonly #candidates: Candidates
   readonly #context: SearchContext
   /** LD_LIBRARY_PATH holds a token, which stands for something else with each program. */
@@ -27,10 +35,9 @@ class GlibcRules implements Rules {
   readonly #levels: readonly string[]
   readonly #subdirectories: readonly string[]
   readonly #directories = new WeakMap<FoundFile, Map<string, readonly string[]>>()
-  /** Of searches in which no path of the asker's takes part; and of those by files with a RUNPATH or without defaults. */
-  readonly #answers = new Map<string, Answer>()
-  readonly #ownAnswers = new WeakMap<FoundFile, Map<string, Answer>>()
-  readonly #needs = new WeakMap<FoundFile, readonly VersionsNeeded[]>()
+  /** By what the asker itself adds to a search; most add nothing. */
+  readonly #answers = new Map<string, Map<string, Answer>>()
+  readonly #places = new Map<string, readonly Place[]>()
 
   constructor(candidates: Candidates, context: SearchContext) {
     this.#candidates = candidates
@@ -42,11 +49,11 @@ class GlibcRules implements Rules {
     this.#subdirectories = searchSubdirectories(candidates.loader, context)
   }
 
-  expand(name: string, requester: Requester): string | null {
-    return this.#expand(name, requester) || null
+  expand(name: string, path: string): string | null {
+    return this.#expand(name, path) || null
   }
 
-  answers(requested: string, facts: ElfFacts): readonly string[] {
+  answers(requested: string, { facts }: FoundFile): readonly string[] {
     return facts.soname === null ? [requested] : [requested, facts.soname]
   }
 
@@ -59,13 +66,15 @@ class GlibcRules implements Rules {
     return known === null ? this.#search(name, requester) : remember(known, name, () => this.#search(name, requester))
   }
 
-  /** Where answers to this requester are kept; null when they depend on who had it loaded. */
+  /** Where answers to such a requester are kept; null when they depend on who had it loaded. */
   #knownAnswers(requester: Requester): Map<string, Answer> | null {
-    if (this.#libraryPathVaries) return null
-    const { runpath, flags1 } = requester.facts
-    if (runpath === null && hasRpathAbove(requester)) return null
-    if (runpath === null && (flags1 & DF_1_NODEFLIB) === 0) return this.#answers
-    return remember(this.#ownAnswers, requester.file, () => new Map())
+    if (this.#libraryPathVaries || (requester.facts.runpath === null && hasRpathAbove(requester))) return null
+    const { file } = requester
+    if (file.answers === undefined) {
+      const own = [noDefaultLibraries(requester), ...this.#pathOf(requester, 'runpath')].join('\0')
+      file.answers = remember(this.#answers, own, () => new Map())
+    }
+    return file.answers
   }
 
   #search(name: string, requester: Requester): Answer {
@@ -104,7 +113,7 @@ class GlibcRules implements Rules {
     // elf/dl-load.c compares prefixes, so sub-directories of a system directory count as well.
     const system = this.#loader.systemDirectories.some(directory => path.startsWith(`${directory}/`))
     if (system && noDefaultLibraries(requester)) return null
-    const found = tryPath(this.#candidates, path, 'cache', trail)
+    const found = tryPath(this.#candidates, this.#absolute(path), 'cache', trail)
     return typeof found === 'string' ? null : found
   }
 
@@ -117,26 +126,35 @@ class GlibcRules implements Rules {
   #openPath(name: string, directories: readonly string[], how: Found['how'], trail: Trail): Found | null {
     for (const directory of directories) {
       let errno: string | null = null
-      for (const subdirectory of this.#subdirectories) {
-        const full = directory === '/' ? `/${subdirectory}` : `${directory}/${subdirectory}`
-        const real = this.#candidates.directory(full.slice(0, -1) || '/', trail.watched)
-        if (real === null) {
-          noteAbsent(full.slice(0, -1), trail)
+      for (const place of this.#placesIn(directory)) {
+        for (const path of place.watched) trail.watched.add(path)
+        if (place.real === null) {
+          trail.tried.add(place.path)
           continue
         }
-        if (!this.#candidates.mayHold(real, name)) {
-          trail.tried.push(full + name)
-          trail.watched.add(real === '/' ? `/${name}` : `${real}/${name}`)
+        const full = join(place.path, name)
+        if (this.#candidates.mayHold(place.real, name)) {
+          const found = tryPath(this.#candidates, full, how, trail)
+          if (typeof found !== 'string') return found
+          errno = found
+        } else {
+          trail.tried.add(full)
+          trail.watched.add(join(place.real, name))
           errno = 'ENOENT'
-          continue
         }
-        const found = tryPath(this.#candidates, full + name, how, trail)
-        if (typeof found !== 'string') return found
-        errno = found
       }
       if (errno !== null && !this.#goesOn(errno)) return null
     }
     return null
+  }
+
+  #placesIn(directory: string): readonly Place[] {
+    return remember(this.#places, directory, () =>
+      this.#subdirectories.map(subdirectory => {
+        const path = subdirectory === '' ? directory : join(directory, subdirectory)
+        return { path, ...this.#candidates.directory(path) }
+      }),
+    )
   }
 
   /** BZ 31035: until 2.39 a component that is no directory ended the list. */
@@ -170,15 +188,15 @@ class GlibcRules implements Rules {
   #split(elements: readonly string[], object: Requester): string[] {
     const directories = new Set<string>()
     for (const element of elements) {
-      const expanded = element === '' ? '.' : this.#expand(element, object)
+      const expanded = element === '' ? '.' : this.#expand(element, object.path)
       if (expanded === null || expanded === '') continue
       directories.add(this.#absolute(expanded).replace(/(?<=.)\/+$/, ''))
     }
     return [...directories]
   }
 
-  #expand(text: string, object: Requester): string | null {
-    return expandTokens(text, { origin: parent(object.path), platform: this.#loader.platform, lib: this.#loader.lib })
+  #expand(text: string, path: string): string | null {
+    return expandTokens(text, { origin: parent(path), platform: this.#loader.platform, lib: this.#loader.lib })
   }
 
   #absolute(path: string): string {
@@ -186,50 +204,6 @@ class GlibcRules implements Rules {
     const base = this.#context.workingDirectory ?? '/'
     return path === '.' ? base : `${base === '/' ? '' : base}/${path}`
   }
-
-  checkVersions(objects: readonly Requester[], named: (name: string) => ElfFacts | null): Problem[] {
-    const problems: Problem[] = []
-    for (const { path, facts, file } of objects) {
-      for (const need of remember(this.#needs, file, () => needsOf(facts))) {
-        for (const version of need.missingFrom(named(need.file))) {
-          problems.push({ kind: 'missing-version', file: need.file, version, by: path })
-        }
-      }
-    }
-    return problems
-  }
-}
-
-/** The versions that an object needs of one file. Thousands of programs ask the same of the same library: the last answer is kept. */
-class VersionsNeeded {
-  readonly versions: string[] = []
-  #provider: ElfFacts | null = null
-  #missing: readonly string[] = []
-
-  constructor(readonly file: string) {}
-
-  missingFrom(provider: ElfFacts | null): readonly string[] {
-    if (provider !== this.#provider) {
-      this.#provider = provider
-      this.#missing = this.versions.filter(version => lacks(provider, version))
-    }
-    return this.#missing
-  }
-}
-
-/** Those that are not weak: the loader only warns of these. */
-function needsOf({ verneeds }: ElfFacts): VersionsNeeded[] {
-  const byFile = new Map<string, VersionsNeeded>()
-  for (const { file, version, weak } of verneeds) {
-    if (!weak) remember(byFile, file, () => new VersionsNeeded(file)).versions.push(version)
-  }
-  return [...byFile.values()]
-}
-
-/** A provider without any versions is only warned about (_dl_check_map_versions), and one that is not there was told before. */
-function lacks(provider: ElfFacts | null, version: string): boolean {
-  if (provider === null || provider.verdefs.length === 0) return false
-  return !provider.verdefs.some(({ name }) => name === version) && provider.soname !== version
 }
 
 /** An RPATH of the object or of any above it is heard; an RPATH beside a RUNPATH is void. */
@@ -244,20 +218,15 @@ function noDefaultLibraries({ facts }: Requester): boolean {
   return (facts.flags1 & DF_1_NODEFLIB) !== 0
 }
 
-/** A directory that does not exist is told of once in a search; the loader remembers it for good. */
-function noteAbsent(directory: string, trail: Trail): void {
-  if (!trail.tried.includes(directory)) trail.tried.push(directory)
-}
-
 /** Sub-directories of glibc-hwcaps that the CPU can use, best first. Only x86-64's are known to SearchContext. */
 export function hwcapsLevels(loader: Loader, context: SearchContext): string[] {
   if (!atLeast(loader, 33) || loader.machine !== EM_X86_64 || loader.class !== 64) return []
   return [4, 3, 2].filter(level => level <= context.cpuLevel).map(level => `x86-64-v${level}`)
 }
 
-/** Prefixes tried in each search directory, in order, each '' or with a trailing slash. */
+/** Sub-directories of each search directory that are tried, in order; '' is the directory itself. */
 export function searchSubdirectories(loader: Loader, context: SearchContext): string[] {
-  const levels = hwcapsLevels(loader, context).map(level => `glibc-hwcaps/${level}/`)
+  const levels = hwcapsLevels(loader, context).map(level => `glibc-hwcaps/${level}`)
   return [...levels, ...(atLeast(loader, 37) ? [] : legacySubdirectories(loader)), '']
 }
 
@@ -265,7 +234,9 @@ export function searchSubdirectories(loader: Loader, context: SearchContext): st
 function legacySubdirectories({ machine, platform }: Loader): string[] {
   const feature = machine === EM_X86_64 ? 'x86_64' : machine === EM_386 ? 'sse2' : null
   const names = feature === null ? [platform] : [platform, feature]
-  const combinations =
-    feature === null ? [`${platform}/`, ''] : [`${names.join('/')}/`, ...new Set(names.map(name => `${name}/`)), '']
-  return [...combinations.map(path => `tls/${path}`), ...combinations.filter(path => path !== '')]
+  const combinations = feature === null ? [platform, ''] : [names.join('/'), ...new Set(names), '']
+  return [
+    ...combinations.map(path => (path === '' ? 'tls' : `tls/${path}`)),
+    ...combinations.filter(path => path !== ''),
+  ]
 }

@@ -72,20 +72,26 @@ function unknown(path: string, because = 'its strings name no version and no sys
   })
 }
 
+/**
+ * Directories in a row, in each of which a component begins with `lib`. Every repetition has a bound, and nothing is matched in
+ * two ways: on a hostile file, the expression engine would else run out of stack or of time.
+ */
+const DIRECTORIES = /(?<=\0)(?:\/(?=(?:[\w.+-]{1,255}\/){0,15}lib)(?:[\w.+-]{1,255}\/){1,16}\0){1,64}/g
+
 /** glibc 2.36, elf/dl-load.c: system_dirs is one array of NUL-ended directories, each with a trailing slash. */
 function glibcDirectories(text: string): string[] {
-  const runs = text.match(/(?<=\0)(?:\/(?:[\w.+-]+\/)*lib[\w.+-]*\/(?:[\w.+-]+\/)*\0)+/g) ?? []
-  const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), '')
+  let longest = ''
+  for (const [run] of text.matchAll(DIRECTORIES)) if (run.length > longest.length) longest = run
   return [...new Set(longest.split('\0').filter(part => part !== ''))].map(part => part.slice(0, -1))
 }
 
 /** DL_DST_LIB follows the token's name in the literals of elf/dl-load.c; elsewhere it is the first system directory. */
 function glibcLib(text: string, directories: readonly string[]): string {
-  const literal = /\0LIB\0(lib[\w./+-]*)\0/.exec(text)?.[1]
+  const literal = /\0LIB\0(lib[\w./+-]{0,4096})\0/.exec(text)?.[1]
   return literal ?? (directories[0] as string).replace(/^\/(?:usr\/)?/, '')
 }
 
-const BANNER = /(?:stable|development) release version (\d+)\.(\d+)/
+const BANNER = /(?:stable|development) release version (\d{1,4})\.(\d{1,4})/
 
 /**
  * The loader has a banner since 2.33 (`ld.so --version`). Before that, its file is `ld-2.31.so`; failing that too, the C
@@ -101,7 +107,7 @@ function glibcVersion(fs: FileSystem, realPath: string, text: string): readonly 
 
 /** musl 1.2, ldso/dynlink.c: the file named by a literal, under the loader's path less two components. */
 function muslDirectories(fs: FileSystem, interpreter: string, text: string): string[] {
-  const name = /%\.\*s(\/etc\/ld-musl-[\w.-]+\.path)\0/.exec(text)?.[1]
+  const name = /%\.\*s(\/etc\/ld-musl-[\w.-]{1,64}\.path)\0/.exec(text)?.[1]
   if (name === undefined) throw unknown(interpreter)
   const prefix = interpreter.split('/').slice(0, -2).join('/')
   if (isAbsent(fs, prefix + name)) return ['/lib', '/usr/local/lib', '/usr/lib']
@@ -125,8 +131,9 @@ function isAbsent(fs: FileSystem, path: string): boolean {
 }
 
 /** PT_INTERP as the psABI of each machine fixes it for glibc, and the architecture's name in musl's. */
-const INTERPRETERS: Readonly<Record<string, { glibc: string; musl: string }>> = {
+export const INTERPRETERS: Readonly<Record<string, { glibc: string; musl: string }>> = {
   '3/32': { glibc: '/lib/ld-linux.so.2', musl: 'i386' },
+  '20/32': { glibc: '/lib/ld.so.1', musl: 'powerpc' },
   '21/64': { glibc: '/lib64/ld64.so.2', musl: 'powerpc64le' },
   '22/64': { glibc: '/lib/ld64.so.1', musl: 's390x' },
   '40/32': { glibc: '/lib/ld-linux-armhf.so.3', musl: 'armhf' },

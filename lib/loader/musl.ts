@@ -62,13 +62,14 @@ export function muslRules(candidates: Candidates, context: SearchContext): Rules
   return {
     expand: name => name,
     /** The name of the file that a search first led to, and never another: no soname, and no name with a slash. */
-    answers: (requested, _, { path, names }) => (requested.includes('/') || names.length > 0 ? [] : [base(path)]),
+    answers: (requested, { path }) => (requested.includes('/') ? [] : [base(path)]),
+    givesMoreNames: false,
     isLoader: name => RESERVED.test(name) || name === loader.path,
     search(name, requester) {
       const trail = new Trail()
       return trail.answer(judge(candidates, find(name, requester, trail)))
     },
-    checkVersions: () => [],
+    checksVersions: false,
   }
 }
 

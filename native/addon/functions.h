@@ -12,5 +12,9 @@ Napi::Value syncfs(const Napi::CallbackInfo& info);
 Napi::Value makeWhiteout(const Napi::CallbackInfo& info);
 Napi::Value mountPoints(const Napi::CallbackInfo& info);
 Napi::Value probe(const Napi::CallbackInfo& info);
+Napi::Value lstatMany(const Napi::CallbackInfo& info);
+Napi::Value openMany(const Napi::CallbackInfo& info);
+Napi::Value readMany(const Napi::CallbackInfo& info);
+Napi::Value closeMany(const Napi::CallbackInfo& info);
 
 }  // namespace appc::addon

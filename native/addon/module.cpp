@@ -16,6 +16,10 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("makeWhiteout", Napi::Function::New(env, makeWhiteout, "makeWhiteout"));
   exports.Set("mountPoints", Napi::Function::New(env, mountPoints, "mountPoints"));
   exports.Set("probe", Napi::Function::New(env, probe, "probe"));
+  exports.Set("lstatMany", Napi::Function::New(env, lstatMany, "lstatMany"));
+  exports.Set("openMany", Napi::Function::New(env, openMany, "openMany"));
+  exports.Set("readMany", Napi::Function::New(env, readMany, "readMany"));
+  exports.Set("closeMany", Napi::Function::New(env, closeMany, "closeMany"));
   exports.Set("cpuLevel", Napi::Function::New(env, cpuLevelOf, "cpuLevel"));
   return exports;
 }
