@@ -68,7 +68,8 @@ export class Assembly {
         this.#append(known)
         continue
       }
-      const answer = this.rules.search(name, this.#program)
+      const answer = this.rules.search(name, this.#program, 'preload')
+      this.#doubt(answer, this.#program)
       const node = this.#load(name, answer, this.#program)
       if (node === null) continue
       this.#step(null, name, node, 'preload', answer)
@@ -126,11 +127,18 @@ export class Assembly {
     }
     const answer = this.rules.search(expanded, node)
     const found = this.#load(expanded, answer, node)
+    this.#doubt(answer, node)
     if (found === null && kind === 'auxiliary') return null
     this.#step(node, expanded, found, found === this.#interpreter ? 'interpreter' : answer.how, answer)
     if (answer.unusable !== null) this.#problems.push({ kind: 'unusable', ...answer.unusable, by: node.path })
-    else if (found === null) this.#problems.push({ kind: 'missing-library', name: expanded, by: node.path })
+    else if (found === null && answer.undecidable === null) {
+      this.#problems.push({ kind: 'missing-library', name: expanded, by: node.path })
+    }
     return found
+  }
+
+  #doubt({ undecidable }: Answer, { path }: Node): void {
+    if (undecidable !== null) this.#problems.push({ kind: 'undecidable', by: path, because: undecidable })
   }
 
   #known(name: string): Node | null {

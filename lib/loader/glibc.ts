@@ -1,12 +1,19 @@
+import { posix } from 'node:path'
 import type { ElfFacts } from '../elf/types.js'
 import { LibraryCache } from './cache.js'
 import type { Candidates, FoundFile } from './candidate.js'
-import { parent } from './file-system.js'
+import { join, parent } from './file-system.js'
 import { remember } from './remember.js'
 import { type Answer, type Found, NOT_FOUND, type Requester, type Rules, Trail, tryPath } from './search.js'
-import { expandTokens } from './tokens.js'
-import type { Loader, Problem, SearchContext } from './types.js'
+import { expandTokens, hasTokens } from './tokens.js'
+import type { How, Loader, Problem, SearchContext } from './types.js'
 import { atLeast } from './version.js'
+
+const LISTS: Readonly<Partial<Record<How, string>>> = {
+  rpath: 'an element of an RPATH is relative or empty',
+  runpath: 'an element of a RUNPATH is relative or empty',
+  'ld-library-path': 'an element of LD_LIBRARY_PATH is relative or empty',
+}
 
 const DF_1_NODEFLIB = 0x800
 const EM_386 = 3
@@ -19,7 +26,10 @@ export function glibcRules(candidates: Candidates, context: SearchContext): Rule
 
 class GlibcRules implements Rules {
   readonly #candidates: Candidates
-  readonly #context: SearchContext
+  readonly #workingDirectory: string | null
+  readonly #libraryPath: readonly string[]
+  readonly #secure: boolean
+  readonly #platform: string
   /** LD_LIBRARY_PATH holds a token, which stands for something else with each program. */
   readonly #libraryPathVaries: boolean
   readonly #loader: Loader
@@ -34,15 +44,21 @@ class GlibcRules implements Rules {
 
   constructor(candidates: Candidates, context: SearchContext) {
     this.#candidates = candidates
-    this.#context = context
-    this.#libraryPathVaries = context.libraryPath.some(element => element.includes('$'))
     this.#loader = candidates.loader
+    this.#workingDirectory = context.workingDirectory ?? null
+    this.#secure = context.secure === true
+    this.#platform = platformOf(candidates.loader, context)
+    // A variable that is empty counts as unset, as do all that could lead a program with rights astray (elf/rtld.c).
+    this.#libraryPath = this.#secure || context.libraryPath.every(element => element === '') ? [] : context.libraryPath
+    this.#libraryPathVaries = this.#libraryPath.some(element => element.includes('$'))
     this.#cache = LibraryCache.read(candidates.fs, candidates.loader)
     this.#levels = hwcapsLevels(candidates.loader, context)
     this.#subdirectories = searchSubdirectories(candidates.loader, context)
   }
 
   expand(name: string, requester: Requester): string | null {
+    // "DST not allowed in SUID/SGID programs" (elf/dl-deps.c).
+    if (this.#secure && hasTokens(name)) return null
     return this.#expand(name, requester) || null
   }
 
@@ -54,7 +70,8 @@ class GlibcRules implements Rules {
     return false
   }
 
-  search(name: string, requester: Requester): Answer {
+  search(name: string, requester: Requester, preload?: 'preload'): Answer {
+    if (this.#secure && preload !== undefined) return this.#search(name, requester, new Trail(!name.includes('/')))
     const known = this.#knownAnswers(requester)
     return known === null ? this.#search(name, requester) : remember(known, name, () => this.#search(name, requester))
   }
@@ -68,19 +85,23 @@ class GlibcRules implements Rules {
     return remember(this.#ownAnswers, requester.file, () => new Map())
   }
 
-  #search(name: string, requester: Requester): Answer {
-    const trail = new Trail()
+  #search(name: string, requester: Requester, trail = new Trail()): Answer {
     return trail.answer(this.#find(name, requester, trail))
   }
 
   #find(name: string, requester: Requester, trail: Trail): Found {
     if (name.includes('/')) {
-      const found = tryPath(this.#candidates, this.#absolute(name), 'path', trail)
+      const path = this.#absolute(name)
+      if (path === null) {
+        trail.undecidable = `${name} is taken from the working directory, which is not known`
+        return NOT_FOUND
+      }
+      const found = tryPath(this.#candidates, path, 'path', trail)
       return typeof found === 'string' ? NOT_FOUND : found
     }
     return (
       this.#rpath(name, requester, trail) ??
-      this.#openPath(name, this.#libraryPath(requester), 'ld-library-path', trail) ??
+      this.#openPath(name, this.#libraryPathFor(requester), 'ld-library-path', trail) ??
       this.#openPath(name, this.#pathOf(requester, 'runpath'), 'runpath', trail) ??
       this.#cached(name, requester, trail) ??
       this.#system(name, requester, trail) ??
@@ -99,7 +120,8 @@ class GlibcRules implements Rules {
   }
 
   #cached(name: string, requester: Requester, trail: Trail): Found | null {
-    const path = this.#cache?.lookup(name, this.#levels) ?? null
+    // _dl_map_object leaves the cache out for preloads that must be setuid.
+    const path = trail.setuidOnly ? null : (this.#cache?.lookup(name, this.#levels) ?? null)
     if (path === null) return null
     // elf/dl-load.c compares prefixes, so sub-directories of a system directory count as well.
     const system = this.#loader.systemDirectories.some(directory => path.startsWith(`${directory}/`))
@@ -116,6 +138,10 @@ class GlibcRules implements Rules {
   /** open_path: each directory with its sub-directories for the CPU. Errors but the expected ones end the whole list. */
   #openPath(name: string, directories: readonly string[], how: Found['how'], trail: Trail): Found | null {
     for (const directory of directories) {
+      if (!directory.startsWith('/')) {
+        trail.undecidable = `${name} is looked for in the working directory, which is not known (${LISTS[how]})`
+        continue
+      }
       let errno: string | null = null
       for (const subdirectory of this.#subdirectories) {
         const full = directory === '/' ? `/${subdirectory}` : `${directory}/${subdirectory}`
@@ -144,12 +170,11 @@ class GlibcRules implements Rules {
     return errno === 'ENOENT' || errno === 'EACCES' || (errno === 'ENOTDIR' && atLeast(this.#loader, 39))
   }
 
-  #libraryPath(requester: Requester): readonly string[] {
+  #libraryPathFor(requester: Requester): readonly string[] {
+    if (this.#libraryPath.length === 0) return []
     let program = requester
     while (program.loader !== null) program = program.loader
-    const { libraryPath } = this.#context
-    if (libraryPath.every(element => element === '')) return []
-    return this.#remember(program, 'ld-library-path', () => this.#split(libraryPath, program))
+    return this.#remember(program, 'ld-library-path', () => this.#split(this.#libraryPath, program))
   }
 
   #pathOf(object: Requester, tag: 'rpath' | 'runpath'): readonly string[] {
@@ -170,21 +195,34 @@ class GlibcRules implements Rules {
   #split(elements: readonly string[], object: Requester): string[] {
     const directories = new Set<string>()
     for (const element of elements) {
-      const expanded = element === '' ? '.' : this.#expand(element, object)
-      if (expanded === null || expanded === '') continue
-      directories.add(this.#absolute(expanded).replace(/(?<=.)\/+$/, ''))
+      const expanded = element === '' ? '' : this.#expand(element, object)
+      if (expanded === null || (expanded === '' && element !== '')) continue
+      const directory = expanded === '' ? this.#workingDirectory : this.#absolute(expanded)
+      directories.add((directory ?? expanded).replace(/(?<=.)\/+$/, ''))
     }
     return [...directories]
   }
 
   #expand(text: string, object: Requester): string | null {
-    return expandTokens(text, { origin: parent(object.path), platform: this.#loader.platform, lib: this.#loader.lib })
+    const origin = parent(object.path)
+    const { lib } = this.#loader
+    const values = { origin, originFirst: this.#secure, platform: this.#platform, lib }
+    const expanded = expandTokens(text, values)
+    if (!this.#secure || expanded === null || object.loader !== null || expanded === text) return expanded
+    // Whoever can make a link to a setuid program would choose its $ORIGIN: is_trusted_path_normalize of elf/dl-load.c.
+    return !/^\$\{?ORIGIN/.test(text) || this.#isTrusted(expanded) ? expanded : null
   }
 
-  #absolute(path: string): string {
+  #isTrusted(path: string): boolean {
+    const normal = `${posix.normalize(path)}/`
+    return this.#loader.systemDirectories.some(directory => normal.startsWith(`${directory}/`))
+  }
+
+  /** null for a relative path where the working directory is not known. */
+  #absolute(path: string): string | null {
     if (path.startsWith('/')) return path
-    const base = this.#context.workingDirectory ?? '/'
-    return path === '.' ? base : `${base === '/' ? '' : base}/${path}`
+    const base = this.#workingDirectory
+    return base === null ? null : join(base, path)
   }
 
   checkVersions(objects: readonly Requester[], named: (name: string) => ElfFacts | null): Problem[] {
@@ -251,21 +289,36 @@ function noteAbsent(directory: string, trail: Trail): void {
 
 /** Sub-directories of glibc-hwcaps that the CPU can use, best first. Only x86-64's are known to SearchContext. */
 export function hwcapsLevels(loader: Loader, context: SearchContext): string[] {
-  if (!atLeast(loader, 33) || loader.machine !== EM_X86_64 || loader.class !== 64) return []
+  if (!atLeast(loader, 33) || loader.machine !== EM_X86_64) return []
   return [4, 3, 2].filter(level => level <= context.cpuLevel).map(level => `x86-64-v${level}`)
 }
 
 /** Prefixes tried in each search directory, in order, each '' or with a trailing slash. */
 export function searchSubdirectories(loader: Loader, context: SearchContext): string[] {
   const levels = hwcapsLevels(loader, context).map(level => `glibc-hwcaps/${level}/`)
-  return [...levels, ...(atLeast(loader, 37) ? [] : legacySubdirectories(loader)), '']
+  return [...levels, ...(atLeast(loader, 37) ? [] : legacySubdirectories(loader, context)), '']
 }
 
-/** elf/dl-hwcaps.c before 2.37: every combination of `tls`, the platform and one CPU feature. */
-function legacySubdirectories({ machine, platform }: Loader): string[] {
-  const feature = machine === EM_X86_64 ? 'x86_64' : machine === EM_386 ? 'sse2' : null
-  const names = feature === null ? [platform] : [platform, feature]
-  const combinations =
-    feature === null ? [`${platform}/`, ''] : [`${names.join('/')}/`, ...new Set(names.map(name => `${name}/`)), '']
-  return [...combinations.map(path => `tls/${path}`), ...combinations.filter(path => path !== '')]
+/** elf/dl-hwcaps.c before 2.37: every combination of `tls`, the platform and the CPU's features, the largest first. */
+function legacySubdirectories(loader: Loader, context: SearchContext): string[] {
+  const names = ['tls', platformOf(loader, context), ...legacyFeatures(loader, context)]
+  const combinations = names.reduceRight<string[]>(
+    (shorter, name) => [...shorter.map(rest => `${name}/${rest}`), ...shorter],
+    [''],
+  )
+  return [...new Set(combinations.filter(path => path !== ''))]
+}
+
+function legacyFeatures({ machine }: Loader, { cpuLevel, intel }: SearchContext): string[] {
+  if (machine === EM_386) return ['sse2']
+  if (machine !== EM_X86_64) return []
+  return intel === true && cpuLevel === 4 ? ['avx512_1', 'x86_64'] : ['x86_64']
+}
+
+/**
+ * $PLATFORM: what the kernel says, but for Intel's CPUs of level 3 (sysdeps/x86/cpu-features.c, init_cpu_features, since 2.26).
+ * Knights Landing alone has another name there, and is not told apart.
+ */
+function platformOf({ machine, platform }: Loader, { cpuLevel, intel }: SearchContext): string {
+  return machine === EM_X86_64 && intel === true && cpuLevel >= 3 ? 'haswell' : platform
 }

@@ -9,12 +9,13 @@ import { readLoader, usualInterpreter } from './loader.js'
 import { muslRules } from './musl.js'
 import { remember } from './remember.js'
 import type { Rules } from './search.js'
-import type { FileSystem, Graph, Problem, SearchContext } from './types.js'
+import type { FileSystem, Graph, Loader, Problem, SearchContext } from './types.js'
 import { unreadable } from './unreadable.js'
 
 const DF_1_PIE = 0x0800_0000
 const PRELOAD_FILE = '/etc/ld.so.preload'
 const MAX_PRELOAD_SIZE = 65_536
+const SECURE_NAME_LIMIT = 255
 
 export interface ResolveContext extends SearchContext {
   /** The loader for a file that names none (a library); absent: the usual one of its machine in this root. */
@@ -111,12 +112,19 @@ function makeSearch(fs: FileSystem, interpreter: string, context: SearchContext,
   if (missing !== null) return { candidates: null, watched: [...links, missing] }
   const loader = readLoader(fs, interpreter)
   const candidates = new Candidates(fs, cache, loader)
-  const asked = context.preload.filter(name => name !== '')
+  const asked = context.preload.filter(name => name !== '' && isHeard(name, loader, context))
   if (loader.kind === 'musl') {
-    return { candidates, rules: muslRules(candidates, context), preloads: asked, watched: links }
+    // A program with rights is searched for as if LD_LIBRARY_PATH were not set (musl 1.2, __dls3 of ldso/dynlink.c).
+    const heard = context.secure === true ? { ...context, libraryPath: [] } : context
+    return { candidates, rules: muslRules(candidates, heard), preloads: asked, watched: links }
   }
   const preloads = [...asked, ...listedPreloads(fs)]
   return { candidates, rules: glibcRules(candidates, context), preloads, watched: [...links, PRELOAD_FILE] }
+}
+
+/** A program with rights hears of glibc's loader only names that are searched for (dso_name_valid_for_suid, elf/rtld.c), of musl's none. */
+function isHeard(name: string, { kind }: Loader, { secure }: SearchContext): boolean {
+  return secure !== true || (kind === 'glibc' && !name.includes('/') && name.length < SECURE_NAME_LIMIT)
 }
 
 /** Names stand between white space or colons, with comments (glibc 2.36, elf/rtld.c). */

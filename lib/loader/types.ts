@@ -74,8 +74,12 @@ export interface SearchContext {
   readonly libraryPath: readonly string[]
   /** LD_PRELOAD, split. */
   readonly preload: readonly string[]
-  /** What relative names and empty path elements refer to; absent: '/'. */
+  /** What relative names and empty path elements refer to; absent: not known, and what rests on it is undecidable. */
   readonly workingDirectory?: string
+  /** The program is started with more rights than its caller's (AT_SECURE): setuid, setgid, or with capabilities. */
+  readonly secure?: boolean
+  /** The CPU is Intel's, which glibc may give a $PLATFORM and sub-directories of its own. */
+  readonly intel?: boolean
 }
 
 export interface LoadedObject {

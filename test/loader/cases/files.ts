@@ -150,16 +150,31 @@ t.test('rule 8, case 49: what is odd and yet loaded', async t => {
   }
 })
 
+/*
+ * The loader maps what is there. A page that is not is the end of it by a signal; the rest of the last page reads as zeros, so
+ * that a cut shortly before the dynamic section leaves one that asks for nothing. Such a file is unusable to us.
+ */
 t.test('case 49: truncated anywhere', async t => {
-  const lengths = Array.from({ length: 40 }, (_, index) => Math.floor((whole.length * index) / 40))
-  const loaded = []
-  for (const length of lengths) {
+  const [dynamic] = segments(2) as [number]
+  const start = Number(whole.readBigUInt64LE(dynamic + 8))
+  const page = start - (start % 4096)
+  const end = start + Number(whole.readBigUInt64LE(dynamic + 32))
+  const cut = (length: number) => {
     patch({})
     truncateSync(bad, length)
-    loaded.push(loadedFrom(t))
   }
-  t.ok(loaded.includes(null))
-  t.ok(loaded.includes('bad'), 'the section headers are at the end, and not missed')
+  for (const [first, last, from] of [
+    [0, page - 4096, null],
+    [end, whole.length, 'bad'],
+  ] as const) {
+    for (let index = 0; index < 8; index++) {
+      cut(first + Math.floor(((last - first) * index) / 8))
+      t.equal(loadedFrom(t), from)
+    }
+  }
+  cut(start)
+  const { problems } = resolveGraph(HERE.fs(), program, { cpuLevel: 0, libraryPath: [], preload: [] })
+  t.match(problems, [{ kind: 'unusable', path: bad }])
 })
 
 /** File offsets of the program headers of one type. */
@@ -172,26 +187,24 @@ function segments(type: number): number[] {
 
 
 t.test('case 31: a note for another system counts until 2.36', async t => {
-  const file = fixtures.program('noted', ['good/libw.so'], [rpath(`${dir}/noted:${dir}/good`)])
+  const file = fixtures.program('noted', ['good/libw.so'], [rpath(`${dir}/note:${dir}/good`)])
   for (const [what, words] of [
     ['another system', '1, 2, 6, 32'],
     ['this one', '0, 3, 2, 0'],
-    ['a kernel that is yet to come', '0, 255, 0, 0'],
   ] as const) {
     const note = `__asm__(".pushsection .note.ABI-tag,\\"a\\",@note; .align 4; .long 4, 16, 1; .asciz \\"GNU\\"; .long ${words}; .popsection");`
-    compile(dir, 'noted/libw.so', note, ['-shared', '-fPIC', '-nostdlib', '-Wl,-soname,libw.so'])
+    compile(dir, 'note/libw.so', note, ['-shared', '-fPIC', '-nostdlib', '-Wl,-soname,libw.so'])
     t.equal(judge(t, file).objects.length, 3, what)
   }
 })
 
 t.test('case 34: static programs, static-PIE too, have no loader', async t => {
   for (const flags of [['-static'], ['-static-pie', '-fPIE']]) {
-    const file = compile(dir, 'static', 'int main(void) { return 0; }', flags)
+    const file = compile(dir, 'static', 'int main(void) { return 7; }', flags)
     t.equal(spawnSync(file, { env: { LD_PRELOAD: '/nowhere/libno.so' }, encoding: 'utf8' }).stderr, '', 'nothing is preloaded')
     const graph = resolveGraph(HERE.fs(), file, { cpuLevel: 0, libraryPath: [], preload: ['/nowhere/libno.so'] })
     t.match(graph, { loader: null, edges: [], problems: [] })
-    const traced = spawnSync(HOST_LOADER, ['--list', file], { encoding: 'utf8' })
-    t.match(traced.stdout + traced.stderr, 'statically linked')
+    t.equal(spawnSync(file, { env: { LD_TRACE_LOADED_OBJECTS: '1' } }).status, 7, 'nor is anybody there to trace')
   }
   fixtures.named('lone/liblone.so')
   t.match(judge(t, join(dir, 'lone/liblone.so')).objects, { length: 2 }, 'a library that needs nothing is not static')
