@@ -61,6 +61,8 @@ export interface Loader {
   /** What $LIB stands for, e.g. `lib/x86_64-linux-gnu`; and $PLATFORM, e.g. `x86_64`. */
   readonly lib: string
   readonly platform: string
+  /** It ends a program over a versioned reference to a library that has lost its versions, where newer ones just bind it. */
+  readonly assertsVersions: boolean
   readonly class: 32 | 64
   readonly data: 'little' | 'big'
   readonly machine: number

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { temporaryDirectory } from './fixtures.js'
+import { compile, temporaryDirectory } from './fixtures.js'
 import { HOST_LOADER } from './oracle.js'
 
 /*
@@ -30,6 +30,13 @@ const START = `
   __asm__(".section .note.GNU-stack,\\"\\",@progbits");
 `
 
+const ENTRY = `
+  __attribute__((force_align_arg_pointer, noreturn)) void _start(void) {
+    __asm__ volatile("syscall" : : "a"(60), "D"(main()));
+    __builtin_unreachable();
+  }
+`
+
 export const RPATH = '--disable-new-dtags'
 export const RUNPATH = '--enable-new-dtags'
 export const soname = (name: string) => `-soname=${name}`
@@ -55,6 +62,27 @@ export class LoaderFixtures {
   program(name: string, needs: readonly string[], flags: readonly string[] = [], machine: Machine = 'x86-64'): string {
     const { interpreter } = MACHINES[machine]
     return this.#link(name, needs, ['-pie', `--dynamic-linker=${interpreter}`, ...flags], machine)
+  }
+
+  /** A library of C, whose soname is its file name and whose versions are those of a linker's script. */
+  compiled(name: string, source: string, script = '', flags: readonly string[] = []): string {
+    const versions = join(this.dir, 'versions.map')
+    writeFileSync(versions, script)
+    return compile(this.dir, name, source, [
+      ...['-shared', '-fPIC', '-nostdlib', `-Wl,-soname,${name.slice(name.lastIndexOf('/') + 1)}`],
+      ...(script === '' ? [] : [`-Wl,--version-script=${versions}`]),
+      ...flags,
+    ])
+  }
+
+  /** A program of C without a C library, which exits with what its `main` returns. */
+  executable(name: string, source: string, libraries: readonly string[], flags: readonly string[] = []): string {
+    return compile(this.dir, name, source + ENTRY, [
+      ...['-nostdlib', `-Wl,--dynamic-linker=${HOST_LOADER},--no-as-needed,--allow-shlib-undefined`],
+      ...(flags.includes('-no-pie') ? [] : ['-pie', '-fPIE']),
+      ...libraries,
+      ...flags,
+    ])
   }
 
   #link(name: string, needs: readonly string[], flags: readonly string[], machine: Machine): string {
