@@ -72,7 +72,7 @@ class GlibcRules implements Rules {
 
   search(name: string, requester: Requester, preload?: 'preload'): Answer {
     if (this.#secure && preload !== undefined) return this.#search(name, requester, new Trail(!name.includes('/')))
-    const known = this.#knownAnswers(requester)
+    const known = name.includes('$') ? null : this.#knownAnswers(requester)
     return known === null ? this.#search(name, requester) : remember(known, name, () => this.#search(name, requester))
   }
 
@@ -91,7 +91,10 @@ class GlibcRules implements Rules {
 
   #find(name: string, requester: Requester, trail: Trail): Found {
     if (name.includes('/')) {
-      const path = this.#absolute(name)
+      // Those of NEEDED entries are expanded before; in preloads and what dlopen is given, here.
+      const expanded = this.#expand(name, requester)
+      if (expanded === null) return NOT_FOUND
+      const path = this.#absolute(expanded)
       if (path === null) {
         trail.undecidable = `${name} is taken from the working directory, which is not known`
         return NOT_FOUND
