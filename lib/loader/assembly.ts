@@ -27,6 +27,14 @@ interface Step extends Omit<Edge, 'from' | 'to'> {
   readonly to: Node | null
 }
 
+/** An object of a process that runs. */
+export interface Started {
+  readonly file: FoundFile
+  readonly names: readonly string[]
+  /** The index of who had it loaded, -1 for the program and the interpreter. */
+  readonly loader: number
+}
+
 const NOTHING: readonly string[] = []
 
 /** Loads one program's objects breadth-first, as _dl_map_object_deps does. */
@@ -38,13 +46,24 @@ export class Assembly {
   readonly #byFile = new Map<string, Node>()
   readonly #steps: Step[] = []
   readonly #problems: Problem[] = []
+  /** How many objects were there before. */
+  readonly #started: number
 
+  /** With `started`, an assembly of what is added to a process: the program's file is its first. */
   constructor(
     program: FoundFile,
     readonly candidates: Candidates,
     readonly rules: Rules,
     readonly watched: readonly string[],
+    started: readonly Started[] = [],
   ) {
+    this.#started = started.length
+    if (started.length > 0) {
+      const nodes = this.#resume(started)
+      this.#program = nodes[0] as Node
+      this.#interpreter = nodes.find(({ path }) => path === candidates.loader.path) as Node
+      return
+    }
     this.#program = this.#add(program, program.path, null)
     this.#append(this.#program)
     const interpreter = candidates.interpreter()
@@ -57,6 +76,38 @@ export class Assembly {
         because: `it names auditors (${program.facts.audits.join(', ')}), which can change any search`,
       })
     }
+  }
+
+  /** Objects that are loaded, and whose needs have been met. */
+  #resume(started: readonly Started[]): Node[] {
+    const nodes: Node[] = []
+    const nodeAt = (index: number): Node => {
+      const { file, loader } = started[index] as Started
+      nodes[index] ??= new Node(file, loader === -1 ? null : nodeAt(loader))
+      return nodes[index]
+    }
+    for (const [index, { names }] of started.entries()) {
+      const node = nodeAt(index)
+      node.names.push(...names)
+      node.done = true
+      this.#append(node)
+      // The kernel mapped the program: the loader knows neither its path nor its inode (elf/rtld.c), so it is not found again.
+      const known = index === 0 ? names.filter(name => name === node.facts.soname) : names
+      for (const name of known) if (!this.#byName.has(name)) this.#byName.set(name, node)
+      if (index > 0 && !this.#byFile.has(node.file.id)) this.#byFile.set(node.file.id, node)
+    }
+    return nodes
+  }
+
+  /** What one object asks for while the program runs, and what comes with it. Gives the object's index, -1 where there is none. */
+  open(name: string, by: number): number {
+    // musl takes every call for the program's (dlopen of ldso/dynlink.c).
+    const asker = this.candidates.loader.kind === 'musl' ? this.#program : (this.#order[by] as Node)
+    const node = this.#ask(asker, name, 'needed')
+    if (node === null) return -1
+    this.#append(node)
+    this.load()
+    return this.#order.indexOf(node)
   }
 
   /** Preloads that fail are only warned about. */
@@ -120,19 +171,23 @@ export class Assembly {
         this.#problems.push({ kind: 'unusable', path: name, by: node.path, because: 'its tokens cannot be expanded' })
       return null
     }
-    const known = this.#known(expanded)
+    return this.#ask(node, expanded, kind)
+  }
+
+  #ask(node: Node, name: string, kind: 'needed' | 'auxiliary'): Node | null {
+    const known = this.#known(name)
     if (known !== null) {
-      this.#step(node, expanded, known, howKnown(known, this.#interpreter))
+      this.#step(node, name, known, howKnown(known, this.#interpreter))
       return known
     }
-    const answer = this.rules.search(expanded, node)
-    const found = this.#load(expanded, answer, node)
+    const answer = this.rules.search(name, node)
+    const found = this.#load(name, answer, node)
     this.#doubt(answer, node)
     if (found === null && kind === 'auxiliary') return null
-    this.#step(node, expanded, found, found === this.#interpreter ? 'interpreter' : answer.how, answer)
+    this.#step(node, name, found, found === this.#interpreter ? 'interpreter' : answer.how, answer)
     if (answer.unusable !== null) this.#problems.push({ kind: 'unusable', ...answer.unusable, by: node.path })
     else if (found === null && answer.undecidable === null) {
-      this.#problems.push({ kind: 'missing-library', name: expanded, by: node.path })
+      this.#problems.push({ kind: 'missing-library', name, by: node.path })
     }
     return found
   }
@@ -193,7 +248,7 @@ export class Assembly {
       loader: this.candidates.loader,
       problems: [
         ...this.#problems,
-        ...this.rules.checkVersions(this.#order, name => this.#byName.get(name)?.facts ?? null),
+        ...this.rules.checkVersions(this.#order.slice(this.#started), name => this.#byName.get(name)?.facts ?? null),
       ],
       watched: this.watched,
     }

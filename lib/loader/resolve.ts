@@ -100,7 +100,7 @@ type Search = { readonly watched: readonly string[] } & (
 const searches = new WeakMap<FactsCache, WeakMap<FileSystem, WeakMap<SearchContext, Map<string, Search>>>>()
 
 /** One search for each root, context and interpreter, kept as long as the cache is. */
-function searchFor(fs: FileSystem, interpreter: string, context: SearchContext, cache: FactsCache): Search {
+export function searchFor(fs: FileSystem, interpreter: string, context: SearchContext, cache: FactsCache): Search {
   const byRoot = remember(searches, cache, () => new WeakMap())
   const byContext = remember(byRoot, fs, () => new WeakMap())
   const byInterpreter = remember(byContext, context, () => new Map())
