@@ -212,13 +212,15 @@ class GlibcRules implements Rules {
     const values = { origin, originFirst: this.#secure, platform: this.#platform, lib }
     const expanded = expandTokens(text, values)
     if (!this.#secure || expanded === null || object.loader !== null || expanded === text) return expanded
-    // Whoever can make a link to a setuid program would choose its $ORIGIN: is_trusted_path_normalize of elf/dl-load.c.
-    return !/^\$\{?ORIGIN/.test(text) || this.#isTrusted(expanded) ? expanded : null
+    return /^\$\{?ORIGIN/.test(text) ? this.#trusted(expanded) : expanded
   }
 
-  #isTrusted(path: string): boolean {
-    const normal = `${posix.normalize(path)}/`
-    return this.#loader.systemDirectories.some(directory => normal.startsWith(`${directory}/`))
+  /** is_trusted_path_normalize of elf/dl-load.c: whoever can make a link to a program would choose its $ORIGIN. */
+  #trusted(path: string): string | null {
+    const normal = posix.normalize(path)
+    if (!this.#loader.systemDirectories.some(directory => `${normal}/`.startsWith(`${directory}/`))) return null
+    // What was looked at is what is taken: so in 2.41, not yet in 2.36.
+    return atLeast(this.#loader, 41) ? normal : path
   }
 
   /** null for a relative path where the working directory is not known. */
