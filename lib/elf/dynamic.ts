@@ -35,6 +35,8 @@ export const DT = {
 /** More entries than this are an attack: linkers write some thirty, and one for each library. */
 const MAX_ENTRIES = 16_384
 const STEP = 64
+/** Linkers write two to five. Every address is looked for in all of them. */
+const MAX_LOADS = 1024
 
 /** A dynamic section, and the way from its virtual addresses to the file's bytes. */
 export class Dynamic {
@@ -42,6 +44,9 @@ export class Dynamic {
   readonly #tags: number[] = []
   readonly #values: number[] = []
   #strings: { readonly start: number; readonly end: number } | null = null
+  /** Of the section in the file: where what it says wrongly is to be looked for. */
+  readonly offset: number
+  readonly #loads: readonly Segment[]
   readonly little: boolean
   readonly wide: boolean
 
@@ -50,8 +55,12 @@ export class Dynamic {
     readonly header: Header,
     segment: Segment,
   ) {
+    this.offset = segment.offset
     this.little = header.data === 'little'
     this.wide = header.class === 64
+    this.#loads = header.segments.filter(({ type }) => type === PT_LOAD)
+    if (this.#loads.length > MAX_LOADS)
+      throw malformed(`${this.#loads.length} segments to load`, header.programHeaders.offset)
     this.#read(segment)
   }
 
@@ -92,15 +101,14 @@ export class Dynamic {
 
   /** The file offset of a virtual address, and how many bytes follow it in its segment. */
   locate(address: number, what: string): { readonly offset: number; readonly available: number } {
-    for (const segment of this.header.segments) {
-      if (segment.type !== PT_LOAD) continue
+    for (const segment of this.#loads) {
       const into = address - segment.address
       if (into >= 0 && into < segment.fileSize) {
         const offset = segment.offset + into
         return { offset, available: Math.min(segment.fileSize - into, Math.max(0, this.window.size - offset)) }
       }
     }
-    throw malformed(`${what} at address 0x${address.toString(16)} is in no loaded segment`, 0)
+    throw malformed(`${what} at address 0x${address.toString(16)} is in no loaded segment`, this.offset)
   }
 
   /** `length` bytes at a virtual address. */
@@ -119,7 +127,7 @@ export class Dynamic {
   #locateStrings(): { readonly start: number; readonly end: number } {
     const address = this.value(DT.STRTAB)
     const size = this.value(DT.STRSZ)
-    if (address === null || size === null) throw malformed('dynamic section without a string table', 0)
+    if (address === null || size === null) throw malformed('dynamic section without a string table', this.offset)
     const { offset, available } = this.locate(address, 'string table')
     if (size > available) throw malformed('string table runs past its segment', offset)
     return { start: offset, end: offset + size }

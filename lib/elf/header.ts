@@ -94,8 +94,7 @@ export function readIdentity(window: Window): Identity {
   }
 }
 
-export function readHeader(window: Window): Header {
-  const identity = readIdentity(window)
+export function readHeader(window: Window, identity = readIdentity(window)): Header {
   return { ...identity, segments: readSegments(window, identity) }
 }
 

@@ -31,7 +31,8 @@ export function readSections(window: Window, header: Header): Section[] {
   const { fields, size } = table
   const first = sectionAt(fields, 0)
   const index = header.sectionNames === SHN_XINDEX ? first.link : header.sectionNames
-  if (index * size >= fields.length) throw malformed(`section names in section ${index}, which is not there`, 0)
+  if (index * size >= fields.length)
+    throw malformed(`section names in section ${index}, which is not there`, table.fields.wide ? 62 : 50)
   const names = sectionAt(fields, index * size)
   const sections: Section[] = []
   for (let at = 0; at < fields.length; at += size) {
@@ -49,7 +50,11 @@ export function readSections(window: Window, header: Header): Section[] {
  */
 export function isDebugFile(file: OpenFile): boolean {
   const { window, header } = openElf(file)
-  const needed = header.segments.filter(({ type }) => type === PT_DYNAMIC || type === PT_INTERP)
+  // One of each, as the loader takes them: a product of all segments and all sections would be too much work.
+  const needed = [
+    header.segments.findLast(({ type }) => type === PT_DYNAMIC),
+    header.segments.find(({ type }) => type === PT_INTERP),
+  ].filter(segment => segment !== undefined)
   if (needed.length === 0) return false
   const table = readTable(window, header)
   if (table === null) return false

@@ -15,8 +15,17 @@ const STV_DEFAULT = 0
 const STV_PROTECTED = 3
 const SHN_ABS = 0xfff1
 const VERSYM_HIDDEN = 0x8000
+const PIECE = 65_536
+/** Of a hash chain, and of all tables of relocations, in bytes: what a hole would make endless. */
+const MAX_CHAIN = 16 * 1024 * 1024
+const MAX_RELOCATIONS = 64 * 1024 * 1024
+const EM_S390 = 22
+const EM_ALPHA = 0x9026
 
-/** R_*_COPY of each machine: it has the loader fill the program's own copy of a library's variable. */
+/**
+ * R_*_COPY of each machine: it has the loader fill the program's own copy of a library's variable. MIPS is left out: its programs
+ * reach variables through the GOT, and its 64-bit relocations are packed in a way of their own.
+ */
 const COPY_RELOCATIONS: Readonly<Record<number, number>> = {
   3: 5,
   20: 19,
@@ -156,7 +165,13 @@ function versionTable(dynamic: Dynamic): Map<number, Version> {
  */
 function countSymbols(dynamic: Dynamic): number {
   const hash = dynamic.value(DT.HASH)
-  if (hash !== null) return dynamic.fields(hash, 8, 'hash table').u32(4)
+  if (hash !== null) {
+    // The second of its words, which these two machines have of 64 bits (glibc, Elf_Symndx in sysdeps/*/bits/elfclass.h).
+    const machine = dynamic.header.machine
+    const wide = dynamic.wide && (machine === EM_S390 || machine === EM_ALPHA)
+    const words = dynamic.fields(hash, wide ? 16 : 8, 'hash table')
+    return wide ? words.u64(8) : words.u32(4)
+  }
   const gnuHash = dynamic.value(DT.GNU_HASH)
   const hashed = gnuHash === null ? 0 : countHashed(dynamic, gnuHash)
   return hashed > 0 ? hashed : 1 + highestRelocated(dynamic)
@@ -172,15 +187,24 @@ function countHashed(dynamic: Dynamic, address: number): number {
   let last = 0
   for (let i = 0; i < bucketCount; i++) last = Math.max(last, buckets.u32(i * 4))
   if (last < symbolOffset || last === 0) return 0
-  const chainsAt = bucketsAt + bucketCount * 4
-  // The chain of the highest bucket holds the last symbol; its end has the low bit set.
-  for (let index = last; ; index++) {
-    if ((dynamic.fields(chainsAt + (index - symbolOffset) * 4, 4, 'hash chain').u32(0) & 1) === 1) return index + 1
-  }
+  // The chain of the highest bucket holds the last symbol.
+  return last + chainLength(dynamic, bucketsAt + (bucketCount + last - symbolOffset) * 4)
 }
 
-/** Symbol index and type of each relocation, in whatever tables there are. */
-function* relocations(dynamic: Dynamic): Generator<{ symbol: number; type: number }> {
+/** Words up to the one with the low bit set, which ends a chain; read in pieces, that grow as it turns out to be long. */
+function chainLength(dynamic: Dynamic, address: number): number {
+  const { offset, available } = dynamic.locate(address, 'hash chain')
+  const end = Math.min(available, MAX_CHAIN) & ~3
+  for (let from = 0, size = 64; from < end; from += size, size = Math.min(size * 2, PIECE)) {
+    size = Math.min(size, end - from)
+    const words = dynamic.fields(address + from, size, 'hash chain')
+    for (let at = 0; at < size; at += 4) if ((words.u32(at) & 1) === 1) return (from + at) / 4 + 1
+  }
+  throw malformed('hash chain without an end', offset)
+}
+
+/** Symbol index and type of each relocation, in whatever tables there are; read in pieces, for there may be millions. */
+function eachRelocation(dynamic: Dynamic, visit: (symbol: number, type: number) => void): void {
   const wide = dynamic.wide
   const isRela = dynamic.value(DT.PLTREL) === DT.RELA
   const tables = [
@@ -188,25 +212,31 @@ function* relocations(dynamic: Dynamic): Generator<{ symbol: number; type: numbe
     { at: DT.REL, size: DT.RELSZ, entry: wide ? 16 : 8 },
     { at: DT.JMPREL, size: DT.PLTRELSZ, entry: (wide ? 16 : 8) + (isRela ? (wide ? 8 : 4) : 0) },
   ]
+  let total = 0
   for (const { at, size, entry } of tables) {
     const address = dynamic.value(at)
     const length = dynamic.value(size) ?? 0
     if (address === null || length === 0) continue
-    const table = dynamic.fields(address, length, 'relocations')
-    for (let offset = 0; offset + entry <= length; offset += entry) {
-      if (wide)
-        yield {
-          type: table.u32(offset + (dynamic.little ? 8 : 12)),
-          symbol: table.u32(offset + (dynamic.little ? 12 : 8)),
-        }
-      else yield { type: table.u8(offset + (dynamic.little ? 4 : 7)), symbol: table.u32(offset + 4) >>> 8 }
+    total += length
+    if (total > MAX_RELOCATIONS) throw malformed(`relocations of ${total} bytes`, dynamic.offset)
+    const count = Math.floor(length / entry)
+    const step = Math.floor(PIECE / entry)
+    for (let index = 0; index < count; index += step) {
+      const size = Math.min(step, count - index) * entry
+      const table = dynamic.fields(address + index * entry, size, 'relocations')
+      for (let at = 0; at < size; at += entry) {
+        if (wide) visit(table.u32(at + (dynamic.little ? 12 : 8)), table.u32(at + (dynamic.little ? 8 : 12)))
+        else visit(table.u32(at + 4) >>> 8, table.u8(at + (dynamic.little ? 4 : 7)))
+      }
     }
   }
 }
 
 function highestRelocated(dynamic: Dynamic): number {
   let highest = 0
-  for (const { symbol } of relocations(dynamic)) highest = Math.max(highest, symbol)
+  eachRelocation(dynamic, symbol => {
+    if (symbol > highest) highest = symbol
+  })
   return highest
 }
 
@@ -216,6 +246,8 @@ function copiedSymbols(dynamic: Dynamic): Set<number> {
   const copy = COPY_RELOCATIONS[dynamic.header.machine]
   const isProgram = dynamic.header.type === 2 || dynamic.header.segments.some(({ type }) => type === PT_INTERP)
   if (copy === undefined || !isProgram) return copied
-  for (const { symbol, type } of relocations(dynamic)) if (type === copy) copied.add(symbol)
+  eachRelocation(dynamic, (symbol, type) => {
+    if (type === copy) copied.add(symbol)
+  })
   return copied
 }

@@ -21,12 +21,16 @@ export interface IndexedNeed extends VersionNeed {
 export function readDefinitions(dynamic: Dynamic): IndexedDefinition[] {
   const table = dynamic.value(DT.VERDEF)
   if (table === null) return []
-  const count = checkedCount(dynamic.value(DT.VERDEFNUM) ?? 0)
+  const count = checkedCount(dynamic.value(DT.VERDEFNUM) ?? 0, dynamic)
   const definitions: IndexedDefinition[] = []
   let address = table
   for (let i = 0; i < count; i++) {
     const entry = dynamic.fields(address, 20, 'version definition')
-    if (entry.u16(0) !== 1) throw malformed(`version definition of revision ${entry.u16(0)}`, 0)
+    if (entry.u16(0) !== 1)
+      throw malformed(
+        `version definition of revision ${entry.u16(0)}`,
+        dynamic.locate(address, 'version definition').offset,
+      )
     const name = dynamic.fields(address + entry.u32(12), 8, 'version definition name')
     const flags = entry.u16(2)
     definitions.push({
@@ -46,12 +50,13 @@ export function readDefinitions(dynamic: Dynamic): IndexedDefinition[] {
 export function readNeeds(dynamic: Dynamic): IndexedNeed[] {
   const table = dynamic.value(DT.VERNEED)
   if (table === null) return []
-  const count = checkedCount(dynamic.value(DT.VERNEEDNUM) ?? 0)
+  const count = checkedCount(dynamic.value(DT.VERNEEDNUM) ?? 0, dynamic)
   const needs: IndexedNeed[] = []
   let address = table
   for (let i = 0; i < count; i++) {
     const entry = dynamic.fields(address, 16, 'version need')
-    if (entry.u16(0) !== 1) throw malformed(`version need of revision ${entry.u16(0)}`, 0)
+    if (entry.u16(0) !== 1)
+      throw malformed(`version need of revision ${entry.u16(0)}`, dynamic.locate(address, 'version need').offset)
     const file = dynamic.string(entry.u32(4), 'version file name')
     let aux = address + entry.u32(8)
     for (let j = entry.u16(2); j > 0; j--) {
@@ -62,7 +67,7 @@ export function readNeeds(dynamic: Dynamic): IndexedNeed[] {
         weak: (need.u16(4) & VER_FLG_WEAK) !== 0,
         index: need.u16(6) & 0x7fff,
       })
-      checkedCount(needs.length)
+      checkedCount(needs.length, dynamic)
       const next = need.u32(12)
       if (next === 0) break
       aux += next
@@ -74,7 +79,7 @@ export function readNeeds(dynamic: Dynamic): IndexedNeed[] {
   return needs
 }
 
-function checkedCount(count: number): number {
-  if (count > MAX_VERSIONS) throw malformed(`${count} versions, where indices have 15 bits`, 0)
+function checkedCount(count: number, { offset }: Dynamic): number {
+  if (count > MAX_VERSIONS) throw malformed(`${count} versions, where indices have 15 bits`, offset)
   return count
 }

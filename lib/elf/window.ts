@@ -2,6 +2,15 @@ import { AppcError } from '../errors.js'
 import type { OpenFile } from './types.js'
 
 const PAGE = 4096
+/** Names and versions are shorter. */
+const USUAL_STRING = 128
+/*
+ * A file's size bounds nothing: a hole of a terabyte costs its maker nothing. So what one file can have a reader keep is bounded
+ * by what real ones do: string and symbol tables of some 50 MiB, the rest on a few dozen pages, strings of some 100 KiB.
+ */
+const MAX_RANGE = 64 * 1024 * 1024
+const MAX_PAGES = 4096
+const MAX_STRINGS = 16 * 1024 * 1024
 
 /**
  * An ELF file's bytes by offset, for small reads: every range is checked against the file's size before anything is
@@ -25,6 +34,8 @@ export class Window {
   /** The bytes [offset, offset + length); ELF_MALFORMED where that is not all inside the file. `what` names them. */
   bytes(offset: number, length: number, what: string): Buffer {
     this.#check(offset, length, what)
+    const ready = this.#file.view?.(offset, length)
+    if (ready) return ready
     const first = Math.floor(offset / PAGE)
     if (length <= PAGE && Math.floor((offset + length - 1) / PAGE) === first) {
       const start = offset - first * PAGE
@@ -32,6 +43,7 @@ export class Window {
       if (page.length < start + length) throw malformed(`${what} ends early`, offset)
       return page.subarray(start, start + length)
     }
+    if (length > MAX_RANGE) throw malformed(`${what} has ${length} bytes`, offset)
     const buffer = Buffer.allocUnsafe(length)
     if (this.#file.read(buffer, offset) < length) throw malformed(`${what} ends early`, offset)
     return buffer
@@ -41,6 +53,9 @@ export class Window {
   string(offset: number, end: number, what: string): string {
     if (offset >= end) throw malformed(`${what} lies outside its table`, offset)
     this.#check(offset, end - offset, what)
+    const ready = this.#file.view?.(offset, Math.min(end - offset, USUAL_STRING))
+    const stop = ready ? ready.indexOf(0) : -1
+    if (ready && stop !== -1) return this.#handOut(ready, stop, offset)
     const parts: Buffer[] = []
     for (let at = offset; at < end; ) {
       const index = Math.floor(at / PAGE)
@@ -51,9 +66,8 @@ export class Window {
       const nul = page.indexOf(0, start)
       if (nul !== -1 && nul < stop) {
         parts.push(page.subarray(start, nul))
-        this.#stringBytes += index * PAGE + nul - offset
-        if (this.#stringBytes > this.#file.size) throw malformed('strings repeat without end', offset)
-        return parts.length === 1 ? (parts[0] as Buffer).toString() : Buffer.concat(parts).toString()
+        const bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)
+        return this.#handOut(bytes, bytes.length, offset)
       }
       parts.push(page.subarray(start, stop))
       at = (index + 1) * PAGE
@@ -61,6 +75,12 @@ export class Window {
       if (at - offset > 4 * PAGE) break
     }
     throw malformed(`${what} has no end`, offset)
+  }
+
+  #handOut(bytes: Buffer, length: number, offset: number): string {
+    this.#stringBytes += length
+    if (this.#stringBytes > Math.min(this.#file.size, MAX_STRINGS)) throw malformed('strings repeat without end', offset)
+    return bytes.toString('utf8', 0, length)
   }
 
   #check(offset: number, length: number, what: string): void {
@@ -73,6 +93,7 @@ export class Window {
   #page(index: number): Buffer {
     let page = this.#pages.get(index)
     if (page === undefined) {
+      if (this.#pages.size === MAX_PAGES) throw malformed('what is looked for lies all over the file', index * PAGE)
       const buffer = Buffer.allocUnsafe(Math.min(PAGE, this.#file.size - index * PAGE))
       page = buffer.subarray(0, this.#file.read(buffer, index * PAGE))
       this.#pages.set(index, page)

@@ -1,39 +1,53 @@
+import { type CacheEntry, CacheFile } from './cache-file.js'
+import { compareNames } from './cache-names.js'
 import { readWhole } from './file-system.js'
 import { remember } from './remember.js'
 import type { FileSystem, Loader } from './types.js'
 import { atLeast } from './version.js'
 
 /*
- * /etc/ld.so.cache, as glibc 2.36's elf/dl-cache.c reads it. The search is its own binary search, step by step, so that a
- * damaged or unsorted cache gives what the loader would see.
+ * The search in /etc/ld.so.cache, as glibc's elf/dl-cache.c has it from 2.31 to 2.43: its own binary search, step by step, so
+ * that a damaged or unsorted cache gives what the loader would see. Where the loader would die of a cache, nothing is found.
  */
 
-const OLD_MAGIC = 'ld.so-1.7.0'
-const NEW_MAGIC = 'glibc-ld.so.cache1.1'
-const OLD_HEADER = 16
-const OLD_ENTRY = 12
-const NEW_HEADER = 48
-const NEW_ENTRY = 24
-const EXTENSION_MAGIC = 3_936_625_012
-const TAG_HWCAPS = 1
 /** A cache of every library of a large system is below one MiB. */
-const MAX_SIZE = 64 * 1024 * 1024
+const MAX_SIZE = 16 * 1024 * 1024
+/** Entries of one name are the variants for better CPUs and those of other ABIs: a dozen. */
+const MAX_RUN = 1024
+/** Paths that are listed, in sizes of the file: an honest cache has most of them once, some as the end of another. */
+const MAX_LISTED = 4
 
 /** DL_CACHE_HWCAP_EXTENSION (sysdeps/generic/dl-cache.h): the upper word of hwcap, but for the ISA level in its low bits. */
 const HWCAP_EXTENSION = 1 << 30
 const ISA_LEVEL_MASK = 0x3ff
 /** The upper word's top bit: the obsolete `tls` directories. */
 const HWCAP_TLS = 0x8000_0000
+const EM_386 = 3
+const EM_X86_64 = 62
 
-/** The entry flags of each machine's libraries (sysdeps/unix/sysv/linux/ARCH/dl-cache.h); the generic one is 3. */
-const FLAGS: Readonly<Record<string, number>> = {
-  '62/64': 0x303,
-  '62/32': 0x803,
-  '183/64': 0xa03,
-  '40/32': 0x903,
-  '21/64': 0x503,
-  '22/64': 0x403,
-  '243/64': 0x1003,
+/**
+ * The entry flags that each machine's loader takes (sysdeps/unix/sysv/linux/ARCH/dl-cache.h); the first ends its search. Those
+ * not named here have the generic ones.
+ */
+const FLAGS: Readonly<Record<string, readonly number[]>> = {
+  '21/64': [0x503],
+  '22/64': [0x403],
+  '40/32': [3, 0x903],
+  '62/32': [0x803],
+  '62/64': [0x303],
+  '183/64': [0xa03],
+  '243/64': [0x1003],
+}
+const GENERIC_FLAGS = [3, 1]
+
+/**
+ * The bits of hwcap with which a loader before 2.40 takes an entry: of sub-directories by CPU feature, which ldconfig listed
+ * until 2.36 (sysdeps/x86/dl-hwcap.h: sse2 and i686, x86_64). Left out are those for some of Intel's CPUs alone (avx512_1,
+ * haswell, xeon_phi): x86-64 levels do not tell the maker.
+ */
+const LEGACY_HWCAPS: Readonly<Record<number, { readonly low: number; readonly high: number }>> = {
+  [EM_386]: { low: 1, high: HWCAP_TLS | (1 << 17) },
+  [EM_X86_64]: { low: 2, high: HWCAP_TLS },
 }
 
 export interface CacheHit {
@@ -43,30 +57,18 @@ export interface CacheHit {
 }
 
 export class LibraryCache {
-  readonly #bytes: Buffer
-  readonly #view: DataView
-  /** Where strings are counted from, where the first entry is, how large entries are, and how many. */
-  readonly #base: number
-  readonly #first: number
-  readonly #entrySize: number
-  readonly #count: number
-  readonly #hwcaps: readonly string[]
+  readonly #file: CacheFile
   readonly #loader: Loader
+  readonly #flags: readonly number[]
+  readonly #signedChars: boolean
   readonly #hits = new Map<string, readonly CacheHit[]>()
+  readonly #priorities = new Map<string, ReadonlyMap<number, number>>()
 
-  private constructor(
-    bytes: Buffer,
-    loader: Loader,
-    place: { base: number; first: number; entrySize: number; count: number },
-  ) {
-    this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    this.#base = place.base
-    this.#first = place.first
-    this.#entrySize = place.entrySize
-    this.#count = place.count
+  private constructor(file: CacheFile, loader: Loader) {
+    this.#file = file
     this.#loader = loader
-    this.#hwcaps = place.entrySize === NEW_ENTRY && atLeast(loader, 33) ? this.#readHwcaps() : []
+    this.#flags = FLAGS[`${loader.machine}/${loader.class}`] ?? GENERIC_FLAGS
+    this.#signedChars = isX86(loader)
   }
 
   /** null where there is no cache, or one that the loader would ignore. */
@@ -76,175 +78,135 @@ export class LibraryCache {
   }
 
   static parse(bytes: Buffer, loader: Loader): LibraryCache | null {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    const magicAt = (offset: number, magic: string) => bytes.toString('latin1', offset, offset + magic.length) === magic
-    const newAt = (base: number) => ({
-      base,
-      first: base + NEW_HEADER,
-      entrySize: NEW_ENTRY,
-      count: view.getUint32(base + 20, true),
-    })
-    // Byte 28: the writer's byte order, since 2.33: 2 little, 3 big, in two bits; a whole 0 comes from older ones.
-    const foreign = (base: number) => {
-      const flags = view.getUint8(base + 28)
-      return atLeast(loader, 33) && flags !== 0 && (flags & 3) !== 2
-    }
-    if (bytes.length > NEW_HEADER && magicAt(0, NEW_MAGIC)) {
-      const place = newAt(0)
-      if (foreign(0) || Math.floor((bytes.length - NEW_HEADER) / NEW_ENTRY) < place.count) return null
-      return new LibraryCache(bytes, loader, place)
-    }
-    if (bytes.length <= OLD_HEADER || !magicAt(0, OLD_MAGIC)) return null
-    const count = view.getUint32(12, true)
-    if (Math.floor((bytes.length - OLD_HEADER) / OLD_ENTRY) < count) return null
-    const strings = OLD_HEADER + count * OLD_ENTRY
-    const base = Math.ceil(strings / 8) * 8
-    if (bytes.length >= base + NEW_HEADER && magicAt(base, NEW_MAGIC)) {
-      if (foreign(base)) return null
-      const place = newAt(base)
-      // The loader would read past the end here; there are no such entries.
-      const fit = Math.floor((bytes.length - base - NEW_HEADER) / NEW_ENTRY)
-      return new LibraryCache(bytes, loader, { ...place, count: Math.min(place.count, fit) })
-    }
-    return new LibraryCache(bytes, loader, { base: strings, first: OLD_HEADER, entrySize: OLD_ENTRY, count })
+    const file = CacheFile.parse(bytes, loader)
+    return file === null ? null : new LibraryCache(file, loader)
   }
 
-  /** The path that the loader takes for a name on a CPU of the given level; null where it has none. */
+  /** The path that the loader takes for a name on a CPU of the given levels, best first; null where it has none. */
   lookup(name: string, levels: readonly string[]): string | null {
-    let best: CacheHit | null = null
-    let bestPriority = Number.POSITIVE_INFINITY
-    for (const hit of this.hits(name)) {
-      if (hit.hwcaps === null) return best?.path ?? hit.path
-      const priority = levels.indexOf(hit.hwcaps)
-      if (priority === -1 || priority >= bestPriority) continue
-      best = hit
-      bestPriority = priority
-    }
-    return best?.path ?? null
+    const best = this.#best(name, levels)
+    return best === null ? null : this.#file.path(best)
   }
 
-  /** Every entry for a name that some CPU would use, in the cache's order: variants first, then the baseline. */
+  /**
+   * Every absolute path for a name that some CPU would use: variants in the cache's order, then the baseline. The few of a
+   * damaged cache that depend on the working directory are nobody's to name.
+   */
   hits(name: string): readonly CacheHit[] {
-    return remember(this.#hits, name, () => this.#search(name))
+    return remember(this.#hits, name, () => {
+      const hits: CacheHit[] = []
+      for (const entry of this.#entries(name)) {
+        const hwcaps = this.#isVariant(entry) ? this.#file.hwcapsName(entry.hwcapLow) : null
+        const path = hwcaps === null ? null : this.#file.path(entry)
+        if (path?.startsWith('/')) hits.push({ path, hwcaps })
+      }
+      const baseline = this.lookup(name, [])
+      return baseline?.startsWith('/') ? [...hits, { path: baseline, hwcaps: null }] : hits
+    })
   }
 
-  /** Every path in it that this loader could take, in the cache's order. */
+  /** Every absolute path in it that this loader could take, in the cache's order. */
   paths(): readonly string[] {
-    const hits = Array.from({ length: this.#count }, (_, index) => this.#hit(index))
-    return hits.flatMap(hit => (hit === null ? [] : [hit.entry.path]))
+    const paths: string[] = []
+    let budget = MAX_LISTED * this.#file.bytes.length
+    for (let index = 0; index <= this.#file.last && budget > 0; index++) {
+      const entry = this.#file.entry(index)
+      if (entry === null) break
+      if (!this.#accepts(entry) || !(this.#isVariant(entry) || this.#fits(entry))) continue
+      const path = this.#file.path(entry)
+      if (!path?.startsWith('/')) continue
+      paths.push(path)
+      budget -= path.length
+    }
+    return paths
   }
 
-  #search(name: string): CacheHit[] {
+  /** search_cache: of a name's entries the variant that ranks highest, else the first for every CPU. */
+  #best(name: string, levels: readonly string[]): CacheEntry | null {
+    let best: CacheEntry | null = null
+    let bestPriority = 0
+    for (const entry of this.#entries(name)) {
+      if (this.#isVariant(entry)) {
+        const priority = this.#priority(entry, levels)
+        if (priority === 0 || (best !== null && priority >= bestPriority)) continue
+        best = entry
+        bestPriority = priority
+        continue
+      }
+      const usual = entry.flags === this.#flags[0]
+      if (best !== null && atLeast(this.#loader, 33) && this.#file.isNew) break
+      if (best !== null && !atLeast(this.#loader, 33) && !usual) continue
+      if (!this.#fits(entry)) continue
+      best = entry
+      if (usual) break
+    }
+    return best
+  }
+
+  /** The entries of a name that are of this loader's kind, in order. */
+  *#entries(name: string): Generator<CacheEntry> {
     const wanted = Buffer.from(name)
+    const found = this.#find(wanted)
+    if (found === null) return
+    let index = found.middle
+    while (index > 0 && found.middle - index < MAX_RUN && this.#compare(wanted, index - 1) === 0) index--
+    for (const end = Math.min(found.right, index + MAX_RUN); index <= end; index++) {
+      if (index > found.middle && this.#compare(wanted, index) !== 0) return
+      const entry = this.#file.entry(index)
+      if (entry === null) return
+      if (this.#accepts(entry)) yield entry
+    }
+  }
+
+  /** Any entry of a name, and the last at which there may be one: what the binary search has not ruled out. */
+  #find(wanted: Buffer): { middle: number; right: number } | null {
     let left = 0
-    let right = this.#count - 1
+    let right = this.#file.last
     while (left <= right) {
-      const middle = (left + right) >> 1
+      const middle = (left + right) >>> 1
       const order = this.#compare(wanted, middle)
-      if (order === null) return []
-      if (order === 0) return this.#collect(wanted, middle, right)
+      if (order === null) return null
+      if (order === 0) return { middle, right }
       if (order < 0) left = middle + 1
       else right = middle - 1
     }
-    return []
+    return null
   }
 
-  /** From any entry of that name, all of them: back to the first, then on to the last. */
-  #collect(wanted: Buffer, found: number, right: number): CacheHit[] {
-    let index = found
-    while (index > 0) {
-      const order = this.#compare(wanted, index - 1)
-      if (order === null) return []
-      if (order !== 0) break
-      index--
-    }
-    const hits: CacheHit[] = []
-    for (; index <= right; index++) {
-      if (index > found && this.#compare(wanted, index) !== 0) break
-      const hit = this.#hit(index)
-      if (hit === null) continue
-      hits.push(hit.entry)
-      if (hit.last) break
-    }
-    return hits
-  }
-
-  #hit(index: number): { entry: CacheHit; last: boolean } | null {
-    const at = this.#first + index * this.#entrySize
-    const flags = this.#view.getInt32(at, true)
-    const value = this.#string(this.#view.getUint32(at + 8, true))
-    const usual = FLAGS[`${this.#loader.machine}/${this.#loader.class}`] ?? 3
-    if ((flags !== 1 && flags !== usual) || value === null) return null
-    let hwcaps: string | null = null
-    if (this.#entrySize === NEW_ENTRY) {
-      const low = this.#view.getUint32(at + 16, true)
-      const high = this.#view.getUint32(at + 20, true)
-      if (atLeast(this.#loader, 33) && (high & ~ISA_LEVEL_MASK) >>> 0 === HWCAP_EXTENSION) {
-        hwcaps = this.#hwcaps[low] ?? null
-        if (hwcaps === null) return null
-      } else if (low !== 0 || (high & ~HWCAP_TLS) !== 0) {
-        // Sub-directories by CPU feature, which no glibc since 2.37 looks into; before, only old ldconfigs listed them.
-        return null
-      }
-    }
-    return { entry: { path: value.toString(), hwcaps }, last: hwcaps === null && flags === usual }
-  }
-
-  /** Order of the name against an entry's; null where the entry's string lies outside the file. */
+  /** Order of the name against an entry's; null where that lies outside the file. */
   #compare(wanted: Buffer, index: number): number | null {
-    const key = this.#string(this.#view.getUint32(this.#first + index * this.#entrySize + 4, true))
-    return key === null ? null : compareNames(wanted, key)
+    const at = this.#file.nameAt(index)
+    return at === null ? null : compareNames(wanted, this.#file.bytes, at, this.#signedChars)
   }
 
-  #string(offset: number): Buffer | null {
-    const start = this.#base + offset
-    if (start >= this.#bytes.length) return null
-    const end = this.#bytes.indexOf(0, start)
-    return end === -1 ? null : this.#bytes.subarray(start, end)
+  #accepts(entry: CacheEntry): boolean {
+    return this.#flags.includes(entry.flags) && this.#file.hasPath(entry)
   }
 
-  /** The names of glibc-hwcaps sub-directories that entries refer to by index. */
-  #readHwcaps(): string[] {
-    const view = this.#view
-    const start = this.#base + view.getUint32(this.#base + 32, true)
-    if (start === this.#base || start + 8 > view.byteLength || view.getUint32(start, true) !== EXTENSION_MAGIC)
-      return []
-    const sections = view.getUint32(start + 4, true)
-    for (let i = 0, at = start + 8; i < sections && at + 16 <= view.byteLength; i++, at += 16) {
-      if (view.getUint32(at, true) !== TAG_HWCAPS) continue
-      const table = this.#base + view.getUint32(at + 8, true)
-      const size = view.getUint32(at + 12, true)
-      if (table + size > view.byteLength) return []
-      return Array.from(
-        { length: size >> 2 },
-        (_, index) => this.#string(view.getUint32(table + index * 4, true))?.toString() ?? '',
-      )
-    }
-    return []
+  /** For a sub-directory of glibc-hwcaps. */
+  #isVariant({ hwcapHigh }: CacheEntry): boolean {
+    return atLeast(this.#loader, 33) && (hwcapHigh & ~ISA_LEVEL_MASK) === HWCAP_EXTENSION
+  }
+
+  /** 0: the CPU cannot use it; else the lower the better. */
+  #priority({ hwcapLow, hwcapHigh }: CacheEntry, levels: readonly string[]): number {
+    // Of the ISA level, a shift takes the low five bits; level 0 is the baseline's (sysdeps/x86/dl-isa-level.h).
+    if (isX86(this.#loader) && (hwcapHigh & 31) > levels.length) return 0
+    const priorities = remember(this.#priorities, levels.join(':'), () => this.#file.hwcapsPriorities(levels))
+    return priorities.get(hwcapLow) ?? 0
+  }
+
+  /**
+   * Whether an entry that is no variant is for every CPU. The kernel that it asks for (osversion) counted until 2.35: the
+   * loader looked for the same in the library's ABI tag.
+   */
+  #fits({ hwcapLow, hwcapHigh }: CacheEntry): boolean {
+    if (atLeast(this.#loader, 40)) return hwcapLow === 0 && hwcapHigh === 0
+    const { low, high } = LEGACY_HWCAPS[this.#loader.machine] ?? { low: 0, high: HWCAP_TLS }
+    return (hwcapLow & ~low) === 0 && (hwcapHigh & ~high) === 0
   }
 }
 
-/** _dl_cache_libcmp: runs of digits compare as numbers, and a digit sorts above any other character. */
-export function compareNames(a: Uint8Array, b: Uint8Array): number {
-  const digit = (c: number) => c >= 48 && c <= 57
-  let i = 0
-  let j = 0
-  while (i < a.length) {
-    const x = a[i] as number
-    const y = b[j] ?? 0
-    if (digit(x)) {
-      if (!digit(y)) return 1
-      let m = 0
-      let n = 0
-      while (i < a.length && digit(a[i] as number)) m = (m * 10 + (a[i++] as number) - 48) | 0
-      while (j < b.length && digit(b[j] as number)) n = (n * 10 + (b[j++] as number) - 48) | 0
-      if (m !== n) return m - n
-    } else {
-      if (digit(y)) return -1
-      if (x !== y) return x - y
-      i++
-      j++
-    }
-  }
-  return -(b[j] ?? 0)
+function isX86({ machine }: Loader): boolean {
+  return machine === EM_386 || machine === EM_X86_64
 }

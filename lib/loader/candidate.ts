@@ -1,8 +1,10 @@
 import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
+import type { Loadable } from './assembly.js'
 import type { FactsCache, Inspection } from './facts-cache.js'
 import { errorCode, listing, resolveDirectory, resolvePath } from './file-system.js'
 import { remember } from './remember.js'
+import type { Answer } from './search.js'
 import type { FileStat, FileSystem, Loader } from './types.js'
 import { atLeast } from './version.js'
 
@@ -21,12 +23,14 @@ export interface FoundFile {
   readonly facts: ElfFacts
   /** Device and inode: the same for the same file, whatever its name. */
   readonly id: string
+  /** Kept with the file by whoever asks about it for program after program: see assembly.ts and glibc.ts. */
+  loadable?: Loadable
+  answers?: Map<string, Answer>
 }
 
 /** Paths as one root's loader would open them, each looked at once; and the names on which the answers rest. */
 export class Candidates {
   readonly #probes = new Map<string, { probe: Probe; watched: readonly string[] }>()
-  readonly #directories = new Map<string, { path: string | null; watched: readonly string[] }>()
 
   #interpreter: FoundFile | null = null
 
@@ -43,11 +47,15 @@ export class Candidates {
     return known.probe
   }
 
-  /** The real path of a search directory, or null where there is none that can be searched. */
-  directory(path: string, watched: Set<string>): string | null {
-    const known = remember(this.#directories, path, () => this.#lookDirectory(path))
-    for (const name of known.watched) watched.add(name)
-    return known.path
+  /** Where a search directory really is, or null where there is none that can be searched. */
+  directory(path: string): { readonly real: string | null; readonly watched: readonly string[] } {
+    try {
+      const { path: real, links, missing } = resolveDirectory(this.fs, path)
+      return { real, watched: missing === null ? links : [...links, missing] }
+    } catch (error) {
+      errorCode(error)
+      return { real: null, watched: [] }
+    }
   }
 
   /** False where a listing shows that a name is not in a directory (a real path); true where it must be tried. */
@@ -71,19 +79,6 @@ export class Candidates {
     const facts = stat === null ? null : this.facts.inspect(this.fs, realPath, stat).facts
     if (stat === null || facts === null) throw new AppcError('FILE_MISSING', `the loader ${realPath} has gone`)
     return { path, realPath, facts, id: fileId(stat) }
-  }
-
-  #lookDirectory(path: string): { path: string | null; watched: readonly string[] } {
-    try {
-      const resolved = resolveDirectory(this.fs, path)
-      return {
-        path: resolved.path,
-        watched: [...resolved.links, ...(resolved.missing === null ? [] : [resolved.missing])],
-      }
-    } catch (error) {
-      errorCode(error)
-      return { path: null, watched: [] }
-    }
   }
 
   #look(path: string): { probe: Probe; watched: readonly string[] } {
@@ -143,9 +138,10 @@ function glibcVerdict({ identity, facts, because }: Inspection, loader: Loader):
   return null
 }
 
-/** musl takes the first file that opens and would fail over a foreign one. */
+/** musl takes the first file that opens; after map_library of musl 1.2's ldso/dynlink.c, which does not ask for the machine. */
 function muslVerdict({ identity, facts, because }: Inspection, loader: Loader): string | null {
   if (identity === null || facts === null) return because
-  if (identity.class !== loader.class || identity.machine !== loader.machine) return 'it is for another machine'
-  return facts.type === 'other' ? 'it is neither a program nor a shared library' : null
+  if (identity.class !== loader.class || identity.data !== loader.data) return 'it is for another machine'
+  if (facts.type === 'other') return 'it is neither a program nor a shared library'
+  return facts.dynamic ? null : 'it has no dynamic section'
 }

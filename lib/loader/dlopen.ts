@@ -1,6 +1,6 @@
 import { openElf, PT_TLS } from '../elf/header.js'
 import { AppcError } from '../errors.js'
-import { Assembly, type Started } from './assembly.js'
+import type { Started } from './assembly.js'
 import { fileId } from './candidate.js'
 import { FactsCache } from './facts-cache.js'
 import { searchFor } from './resolve.js'
@@ -41,17 +41,15 @@ export function resolveDlopen(
   const { graph: program } = process
   const { loader } = program
   const search = loader === null ? null : searchFor(fs, loader.path, context, cache)
-  if (search === null || search.candidates === null) {
+  if (search === null || search.assembler === null) {
     throw new AppcError('LOADER_UNKNOWN', `${program.objects[0]?.path} has no loader that could open ${name}`)
   }
-  const started = startedObjects(fs, program)
-  const assembly = new Assembly((started[0] as Started).file, search.candidates, search.rules, program.watched, started)
-  const object = assembly.open(name, caller)
-  const graph = assembly.graph()
+  const { graph, object } = search.assembler.open(startedObjects(fs, program), caller, name)
   const added = graph.objects.slice(program.objects.length)
   const staticTls = process.staticTls + sum(added.map(object => staticTlsOf(fs, object)))
   const problems = [...graph.problems, ...refused(added), ...(staticTls > process.staticTls ? tlsProblems(staticTls, graph, object) : [])]
-  return { graph: { ...graph, edges: [...program.edges, ...graph.edges], problems }, object, staticTls }
+  const edges = [...program.edges, ...graph.edges]
+  return { graph: { ...graph, edges, problems, watched: program.watched }, object, staticTls }
 }
 
 /** With who had each loaded: of the edges that lead to it, the first. */

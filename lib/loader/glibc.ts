@@ -1,12 +1,11 @@
 import { posix } from 'node:path'
-import type { ElfFacts } from '../elf/types.js'
 import { LibraryCache } from './cache.js'
 import type { Candidates, FoundFile } from './candidate.js'
 import { join, parent } from './file-system.js'
 import { remember } from './remember.js'
 import { type Answer, type Found, NOT_FOUND, type Requester, type Rules, Trail, tryPath } from './search.js'
-import { expandTokens, hasTokens } from './tokens.js'
-import type { How, Loader, Problem, SearchContext } from './types.js'
+import { expandTokens, hasTokens, startsWithOrigin } from './tokens.js'
+import type { How, Loader, SearchContext } from './types.js'
 import { atLeast } from './version.js'
 
 const LISTS: Readonly<Partial<Record<How, string>>> = {
@@ -24,7 +23,16 @@ export function glibcRules(candidates: Candidates, context: SearchContext): Rule
   return new GlibcRules(candidates, context)
 }
 
+/** A directory that is searched, and where it really is: null when it does not exist, which the loader remembers too. */
+interface Place {
+  readonly path: string
+  readonly real: string | null
+  readonly watched: readonly string[]
+}
+
 class GlibcRules implements Rules {
+  readonly checksVersions = true
+  readonly givesMoreNames = true
   readonly #candidates: Candidates
   readonly #workingDirectory: string | null
   readonly #libraryPath: readonly string[]
@@ -37,10 +45,9 @@ class GlibcRules implements Rules {
   readonly #levels: readonly string[]
   readonly #subdirectories: readonly string[]
   readonly #directories = new WeakMap<FoundFile, Map<string, readonly string[]>>()
-  /** Of searches in which no path of the asker's takes part; and of those by files with a RUNPATH or without defaults. */
-  readonly #answers = new Map<string, Answer>()
-  readonly #ownAnswers = new WeakMap<FoundFile, Map<string, Answer>>()
-  readonly #needs = new WeakMap<FoundFile, readonly VersionsNeeded[]>()
+  /** By what the asker itself adds to a search; most add nothing. */
+  readonly #answers = new Map<string, Map<string, Answer>>()
+  readonly #places = new Map<string, readonly Place[]>()
 
   constructor(candidates: Candidates, context: SearchContext) {
     this.#candidates = candidates
@@ -56,13 +63,13 @@ class GlibcRules implements Rules {
     this.#subdirectories = searchSubdirectories(candidates.loader, context)
   }
 
-  expand(name: string, requester: Requester): string | null {
+  expand(name: string, path: string): string | null {
     // "DST not allowed in SUID/SGID programs" (elf/dl-deps.c).
     if (this.#secure && hasTokens(name)) return null
-    return this.#expand(name, requester) || null
+    return this.#expand(name, path) || null
   }
 
-  answers(requested: string, facts: ElfFacts): readonly string[] {
+  answers(requested: string, { facts }: FoundFile): readonly string[] {
     return facts.soname === null ? [requested] : [requested, facts.soname]
   }
 
@@ -76,13 +83,15 @@ class GlibcRules implements Rules {
     return known === null ? this.#search(name, requester) : remember(known, name, () => this.#search(name, requester))
   }
 
-  /** Where answers to this requester are kept; null when they depend on who had it loaded. */
+  /** Where answers to such a requester are kept; null when they depend on who had it loaded. */
   #knownAnswers(requester: Requester): Map<string, Answer> | null {
-    if (this.#libraryPathVaries) return null
-    const { runpath, flags1 } = requester.facts
-    if (runpath === null && hasRpathAbove(requester)) return null
-    if (runpath === null && (flags1 & DF_1_NODEFLIB) === 0) return this.#answers
-    return remember(this.#ownAnswers, requester.file, () => new Map())
+    if (this.#libraryPathVaries || (requester.facts.runpath === null && hasRpathAbove(requester))) return null
+    const { file } = requester
+    if (file.answers === undefined) {
+      const own = [noDefaultLibraries(requester), ...this.#pathOf(requester, 'runpath')].join('\0')
+      file.answers = remember(this.#answers, own, () => new Map())
+    }
+    return file.answers
   }
 
   #search(name: string, requester: Requester, trail = new Trail()): Answer {
@@ -90,18 +99,7 @@ class GlibcRules implements Rules {
   }
 
   #find(name: string, requester: Requester, trail: Trail): Found {
-    if (name.includes('/')) {
-      // Those of NEEDED entries are expanded before; in preloads and what dlopen is given, here.
-      const expanded = this.#expand(name, requester)
-      if (expanded === null) return NOT_FOUND
-      const path = this.#absolute(expanded)
-      if (path === null) {
-        trail.undecidable = `${name} is taken from the working directory, which is not known`
-        return NOT_FOUND
-      }
-      const found = tryPath(this.#candidates, path, 'path', trail)
-      return typeof found === 'string' ? NOT_FOUND : found
-    }
+    if (name.includes('/')) return this.#findPath(name, requester, trail)
     return (
       this.#rpath(name, requester, trail) ??
       this.#openPath(name, this.#libraryPathFor(requester), 'ld-library-path', trail) ??
@@ -110,6 +108,19 @@ class GlibcRules implements Rules {
       this.#system(name, requester, trail) ??
       NOT_FOUND
     )
+  }
+
+  /** Tokens of NEEDED entries are expanded before; those in preloads and in what dlopen is given, here. */
+  #findPath(name: string, requester: Requester, trail: Trail): Found {
+    const expanded = this.#expandFor(name, requester)
+    if (expanded === null) return NOT_FOUND
+    const path = this.#absolute(expanded)
+    if (path === null) {
+      trail.undecidable = `${name} is taken from the working directory, which is not known`
+      return NOT_FOUND
+    }
+    const found = tryPath(this.#candidates, path, 'path', trail)
+    return typeof found === 'string' ? NOT_FOUND : found
   }
 
   /** An object's RPATH, then up the chain of who loaded whom, then the program's; RUNPATH of the object ends it at once. */
@@ -124,7 +135,8 @@ class GlibcRules implements Rules {
 
   #cached(name: string, requester: Requester, trail: Trail): Found | null {
     // _dl_map_object leaves the cache out for preloads that must be setuid.
-    const path = trail.setuidOnly ? null : (this.#cache?.lookup(name, this.#levels) ?? null)
+    const hit = trail.setuidOnly ? null : (this.#cache?.lookup(name, this.#levels) ?? null)
+    const path = hit === null ? null : this.#absolute(hit)
     if (path === null) return null
     // elf/dl-load.c compares prefixes, so sub-directories of a system directory count as well.
     const system = this.#loader.systemDirectories.some(directory => path.startsWith(`${directory}/`))
@@ -146,26 +158,35 @@ class GlibcRules implements Rules {
         continue
       }
       let errno: string | null = null
-      for (const subdirectory of this.#subdirectories) {
-        const full = directory === '/' ? `/${subdirectory}` : `${directory}/${subdirectory}`
-        const real = this.#candidates.directory(full.slice(0, -1) || '/', trail.watched)
-        if (real === null) {
-          noteAbsent(full.slice(0, -1), trail)
+      for (const place of this.#placesIn(directory)) {
+        for (const path of place.watched) trail.watched.add(path)
+        if (place.real === null) {
+          trail.tried.add(place.path)
           continue
         }
-        if (!this.#candidates.mayHold(real, name)) {
-          trail.tried.push(full + name)
-          trail.watched.add(real === '/' ? `/${name}` : `${real}/${name}`)
+        const full = join(place.path, name)
+        if (this.#candidates.mayHold(place.real, name)) {
+          const found = tryPath(this.#candidates, full, how, trail)
+          if (typeof found !== 'string') return found
+          errno = found
+        } else {
+          trail.tried.add(full)
+          trail.watched.add(join(place.real, name))
           errno = 'ENOENT'
-          continue
         }
-        const found = tryPath(this.#candidates, full + name, how, trail)
-        if (typeof found !== 'string') return found
-        errno = found
       }
       if (errno !== null && !this.#goesOn(errno)) return null
     }
     return null
+  }
+
+  #placesIn(directory: string): readonly Place[] {
+    return remember(this.#places, directory, () =>
+      this.#subdirectories.map(subdirectory => {
+        const path = subdirectory === '' ? directory : join(directory, subdirectory)
+        return { path, ...this.#candidates.directory(path) }
+      }),
+    )
   }
 
   /** BZ 31035: until 2.39 a component that is no directory ended the list. */
@@ -198,7 +219,7 @@ class GlibcRules implements Rules {
   #split(elements: readonly string[], object: Requester): string[] {
     const directories = new Set<string>()
     for (const element of elements) {
-      const expanded = element === '' ? '' : this.#expand(element, object)
+      const expanded = element === '' ? '' : this.#expandFor(element, object)
       if (expanded === null || (expanded === '' && element !== '')) continue
       const directory = expanded === '' ? this.#workingDirectory : this.#absolute(expanded)
       directories.add((directory ?? expanded).replace(/(?<=.)\/+$/, ''))
@@ -206,13 +227,15 @@ class GlibcRules implements Rules {
     return [...directories]
   }
 
-  #expand(text: string, object: Requester): string | null {
-    const origin = parent(object.path)
+  #expandFor(text: string, object: Requester): string | null {
+    const expanded = this.#expand(text, object.path)
+    const mustBeTrusted = this.#secure && object.loader === null && startsWithOrigin(text)
+    return expanded !== null && mustBeTrusted ? this.#trusted(expanded) : expanded
+  }
+
+  #expand(text: string, path: string): string | null {
     const { lib } = this.#loader
-    const values = { origin, originFirst: this.#secure, platform: this.#platform, lib }
-    const expanded = expandTokens(text, values)
-    if (!this.#secure || expanded === null || object.loader !== null || expanded === text) return expanded
-    return /^\$\{?ORIGIN/.test(text) ? this.#trusted(expanded) : expanded
+    return expandTokens(text, { origin: parent(path), originFirst: this.#secure, platform: this.#platform, lib })
   }
 
   /** is_trusted_path_normalize of elf/dl-load.c: whoever can make a link to a program would choose its $ORIGIN. */
@@ -229,50 +252,6 @@ class GlibcRules implements Rules {
     const base = this.#workingDirectory
     return base === null ? null : join(base, path)
   }
-
-  checkVersions(objects: readonly Requester[], named: (name: string) => ElfFacts | null): Problem[] {
-    const problems: Problem[] = []
-    for (const { path, facts, file } of objects) {
-      for (const need of remember(this.#needs, file, () => needsOf(facts))) {
-        for (const version of need.missingFrom(named(need.file))) {
-          problems.push({ kind: 'missing-version', file: need.file, version, by: path })
-        }
-      }
-    }
-    return problems
-  }
-}
-
-/** The versions that an object needs of one file. Thousands of programs ask the same of the same library: the last answer is kept. */
-class VersionsNeeded {
-  readonly versions: string[] = []
-  #provider: ElfFacts | null = null
-  #missing: readonly string[] = []
-
-  constructor(readonly file: string) {}
-
-  missingFrom(provider: ElfFacts | null): readonly string[] {
-    if (provider !== this.#provider) {
-      this.#provider = provider
-      this.#missing = this.versions.filter(version => lacks(provider, version))
-    }
-    return this.#missing
-  }
-}
-
-/** Those that are not weak: the loader only warns of these. */
-function needsOf({ verneeds }: ElfFacts): VersionsNeeded[] {
-  const byFile = new Map<string, VersionsNeeded>()
-  for (const { file, version, weak } of verneeds) {
-    if (!weak) remember(byFile, file, () => new VersionsNeeded(file)).versions.push(version)
-  }
-  return [...byFile.values()]
-}
-
-/** A provider without any versions is only warned about (_dl_check_map_versions), and one that is not there was told before. */
-function lacks(provider: ElfFacts | null, version: string): boolean {
-  if (provider === null || provider.verdefs.length === 0) return false
-  return !provider.verdefs.some(({ name }) => name === version) && provider.soname !== version
 }
 
 /** An RPATH of the object or of any above it is heard; an RPATH beside a RUNPATH is void. */
@@ -287,20 +266,15 @@ function noDefaultLibraries({ facts }: Requester): boolean {
   return (facts.flags1 & DF_1_NODEFLIB) !== 0
 }
 
-/** A directory that does not exist is told of once in a search; the loader remembers it for good. */
-function noteAbsent(directory: string, trail: Trail): void {
-  if (!trail.tried.includes(directory)) trail.tried.push(directory)
-}
-
 /** Sub-directories of glibc-hwcaps that the CPU can use, best first. Only x86-64's are known to SearchContext. */
 export function hwcapsLevels(loader: Loader, context: SearchContext): string[] {
   if (!atLeast(loader, 33) || loader.machine !== EM_X86_64) return []
   return [4, 3, 2].filter(level => level <= context.cpuLevel).map(level => `x86-64-v${level}`)
 }
 
-/** Prefixes tried in each search directory, in order, each '' or with a trailing slash. */
+/** Sub-directories of each search directory that are tried, in order; '' is the directory itself. */
 export function searchSubdirectories(loader: Loader, context: SearchContext): string[] {
-  const levels = hwcapsLevels(loader, context).map(level => `glibc-hwcaps/${level}/`)
+  const levels = hwcapsLevels(loader, context).map(level => `glibc-hwcaps/${level}`)
   return [...levels, ...(atLeast(loader, 37) ? [] : legacySubdirectories(loader, context)), '']
 }
 
@@ -308,7 +282,7 @@ export function searchSubdirectories(loader: Loader, context: SearchContext): st
 function legacySubdirectories(loader: Loader, context: SearchContext): string[] {
   const names = ['tls', platformOf(loader, context), ...legacyFeatures(loader, context)]
   const combinations = names.reduceRight<string[]>(
-    (shorter, name) => [...shorter.map(rest => `${name}/${rest}`), ...shorter],
+    (shorter, name) => [...shorter.map(rest => (rest === '' ? name : `${name}/${rest}`)), ...shorter],
     [''],
   )
   return [...new Set(combinations.filter(path => path !== ''))]

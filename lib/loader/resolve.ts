@@ -1,6 +1,6 @@
 import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
-import { Assembly } from './assembly.js'
+import { Assembler } from './assembly.js'
 import { Candidates, type FoundFile, fileId } from './candidate.js'
 import { FactsCache } from './facts-cache.js'
 import { errorCode, readWhole, resolvePath } from './file-system.js'
@@ -8,7 +8,6 @@ import { glibcRules } from './glibc.js'
 import { readLoader, usualInterpreter } from './loader.js'
 import { muslRules } from './musl.js'
 import { remember } from './remember.js'
-import type { Rules } from './search.js'
 import type { FileSystem, Graph, Loader, Problem, SearchContext } from './types.js'
 import { unreadable } from './unreadable.js'
 
@@ -38,13 +37,8 @@ export function resolveGraph(
   if (interpreter === null) return bare(program, links, [])
   const search = searchFor(fs, interpreter, context, cache)
   const watched = [...links, ...search.watched]
-  if (search.candidates === null) {
-    return bare(program, watched, [{ kind: 'missing-library', name: interpreter, by: program.path }])
-  }
-  const assembly = new Assembly(program, search.candidates, search.rules, watched)
-  assembly.preload(search.preloads)
-  assembly.load()
-  return assembly.graph()
+  if (search.assembler !== null) return search.assembler.assemble(program, search.preloads, watched)
+  return bare(program, watched, [{ kind: 'missing-library', name: interpreter, by: program.path }])
 }
 
 function openProgram(
@@ -93,8 +87,8 @@ function bare(program: FoundFile, watched: readonly string[], problems: Problem[
 
 /** What is found out once for an interpreter, and serves every program that names it. `watched`: what all that rests on. */
 type Search = { readonly watched: readonly string[] } & (
-  | { readonly candidates: Candidates; readonly rules: Rules; readonly preloads: readonly string[] }
-  | { readonly candidates: null }
+  | { readonly assembler: Assembler; readonly preloads: readonly string[] }
+  | { readonly assembler: null }
 )
 
 const searches = new WeakMap<FactsCache, WeakMap<FileSystem, WeakMap<SearchContext, Map<string, Search>>>>()
@@ -109,17 +103,17 @@ export function searchFor(fs: FileSystem, interpreter: string, context: SearchCo
 
 function makeSearch(fs: FileSystem, interpreter: string, context: SearchContext, cache: FactsCache): Search {
   const { links, missing } = resolvePath(fs, interpreter)
-  if (missing !== null) return { candidates: null, watched: [...links, missing] }
+  if (missing !== null) return { assembler: null, watched: [...links, missing] }
   const loader = readLoader(fs, interpreter)
   const candidates = new Candidates(fs, cache, loader)
   const asked = context.preload.filter(name => name !== '' && isHeard(name, loader, context))
   if (loader.kind === 'musl') {
     // A program with rights is searched for as if LD_LIBRARY_PATH were not set (musl 1.2, __dls3 of ldso/dynlink.c).
     const heard = context.secure === true ? { ...context, libraryPath: [] } : context
-    return { candidates, rules: muslRules(candidates, heard), preloads: asked, watched: links }
+    return { assembler: new Assembler(candidates, muslRules(candidates, heard)), preloads: asked, watched: links }
   }
-  const preloads = [...asked, ...listedPreloads(fs)]
-  return { candidates, rules: glibcRules(candidates, context), preloads, watched: [...links, PRELOAD_FILE] }
+  const assembler = new Assembler(candidates, glibcRules(candidates, context))
+  return { assembler, preloads: [...asked, ...listedPreloads(fs)], watched: [...links, PRELOAD_FILE] }
 }
 
 /** A program with rights hears of glibc's loader only names that are searched for (dso_name_valid_for_suid, elf/rtld.c), of musl's none. */

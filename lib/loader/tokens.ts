@@ -27,3 +27,7 @@ export function expandTokens(text: string, values: TokenValues): string | null {
 export function hasTokens(text: string): boolean {
   return text.includes('$') && text.search(TOKEN) !== -1
 }
+
+export function startsWithOrigin(text: string): boolean {
+  return /^\$(?:\{ORIGIN\}|ORIGIN(?![A-Za-z0-9_]))/.test(text)
+}

@@ -36,6 +36,32 @@ t.test('what is valid comes back as it was', async t => {
   t.ok(encodeManifest(manifest).equals(encodeManifest(JSON.parse(JSON.stringify(valid)) as Manifest)))
 })
 
+t.test('notes of freedesktop.org, and a manifest from before they were kept', async t => {
+  const known = {
+    ...{
+      class: 64,
+      data: 'little',
+      machine: 62,
+      osabi: 0,
+      type: 'dyn',
+      interpreter: null,
+      dynamic: true,
+      soname: 'a.so',
+    },
+    ...{ needed: [], rpath: null, runpath: null, auxiliaries: [], filters: [], audits: [], flags: 0, flags1: 0 },
+    ...{ verdefs: [], verneeds: [], buildId: null, abiTag: null, executableStack: false, tls: false },
+    ...{ symbols: { imports: [], exports: [] }, role: 'library', resolved: {} },
+  }
+  const notes = {
+    dlopen: [{ soname: ['b.so.1', 'b.so.0'], feature: 'b', description: null, priority: 'suggested' }],
+    packageMetadata: { type: 'deb', name: 'a' },
+    unreadNotes: [{ offset: 7, because: 'it is no JSON' }],
+  }
+  const elfOf = (elf: object) => decodeManifest(bytes({ files: [{ ...file('/bin/app'), elf }] })).files[0]
+  t.match(elfOf({ ...known, ...notes }), { elf: { ...known, ...notes } })
+  t.match(elfOf(known), { elf: { ...known, dlopen: [], packageMetadata: null, unreadNotes: [] } })
+})
+
 t.test('an entry that is a link', async t => {
   const files = [{ ...link('/bin/app', '../x/../opt/app'), end: '/opt/app' }, file('/opt/app')]
   t.same(decodeManifest(bytes({ files })).files, files)

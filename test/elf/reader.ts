@@ -1,149 +1,121 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import t from 'tap'
+import { readFileSync, writeFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { Dynamic } from '../../lib/elf/dynamic.js'
+import { openElf } from '../../lib/elf/header.js'
 import { readElf } from '../../lib/elf/reader.js'
 import { readSymbols } from '../../lib/elf/symbols.js'
-import type { ElfFacts, ElfSymbols } from '../../lib/elf/types.js'
-import { openHostFile } from '../../lib/loader/root-file-system.js'
+import type { ElfFacts } from '../../lib/elf/types.js'
+import { foreignFiles, machineFiles, withFile } from '../support/elf-files.js'
 import { compile, temporaryDirectory } from '../support/fixtures.js'
-import { type Readelf, readelf } from '../support/readelf.js'
+import { definitionsOf, entriesOf, factsOf, needsOf, readelf } from '../support/readelf.js'
 
-/** This machine's libraries and programs, every eighth, and fixtures of kinds that it may lack; readelf is the judge. */
+/** This machine's libraries and programs, other machines' C libraries, and fixtures of kinds that may be missing; readelf judges. */
 const dir = temporaryDirectory()
-const LIBRARIES = '/usr/lib/x86_64-linux-gnu'
 
-const machineFiles = [
-  ...readdirSync(LIBRARIES, { withFileTypes: true })
-    .filter(entry => entry.isFile() && entry.name.includes('.so'))
-    .map(({ name }) => join(LIBRARIES, name)),
-  ...readdirSync('/usr/bin', { withFileTypes: true })
-    .filter(entry => entry.isFile())
-    .map(({ name }) => join('/usr/bin', name)),
-]
-  .filter(isElf)
-  .filter((_, index) => index % 3 === 0)
+const options = ['--dynamic', '--segments', '--notes', '--version-info']
 
-function isElf(path: string): boolean {
-  const file = openHostFile(path)
-  try {
-    const magic = Buffer.alloc(4)
-    return file.read(magic, 0) === 4 && magic.toString('latin1') === '\x7fELF'
-  } finally {
-    file.close()
+function ourFacts(facts: ElfFacts) {
+  const { needed, soname, rpath, runpath, interpreter, buildId, abiTag, flags1, tls, executableStack } = facts
+  const abi = abiTag === null ? null : `${['Linux', 'Hurd'][abiTag.os]}, ABI: ${abiTag.kernel.join('.')}`
+  const pie = (flags1 & 0x0800_0000) !== 0
+  return { needed, soname, rpath, runpath, interpreter, buildId, abiTag: abi, pie, tls, executableStack }
+}
+
+/** Returns how many dynamic entries and versions were compared. */
+function compare(t: Test, paths: readonly string[]): { entries: number; versions: number } {
+  const outputs = readelf(options, paths)
+  let entries = 0
+  let versions = 0
+  for (const path of paths) {
+    const theirs = outputs.get(path) as string
+    const facts = withFile(path, readElf)
+    const defined = facts.verdefs.map(({ name }) => name)
+    const needed = facts.verneeds.map(({ file, version, weak }) => `${file} ${version}${weak ? ' WEAK' : ''}`)
+    t.same(ourFacts(facts), factsOf(theirs), `${path}: facts`)
+    t.same(defined, definitionsOf(theirs), `${path}: versions defined`)
+    t.same(needed, needsOf(theirs), `${path}: versions needed`)
+    versions += defined.length + needed.length
+    entries += compareEntries(t, path, theirs)
   }
+  return { entries, versions }
 }
 
-function read(path: string): { facts: ElfFacts; symbols: ElfSymbols } {
-  const file = openHostFile(path)
-  try {
-    return { facts: readElf(file), symbols: readSymbols(file) }
-  } finally {
-    file.close()
-  }
+/** Every tag that readelf lists, with all of its values in their order. */
+function compareEntries(t: Test, path: string, output: string): number {
+  const entries = entriesOf(output).filter(({ tag }) => tag !== 0)
+  const theirs = [...new Set(entries.map(({ tag }) => tag))].map(tag => ({
+    tag,
+    values: entries.filter(entry => entry.tag === tag).map(({ value }) => inNumbers(tag, value)),
+  }))
+  const ours = withFile(path, file => {
+    const { window, header } = openElf(file)
+    const dynamic = Dynamic.read(window, header)
+    return theirs.map(({ tag, values: [first] }) => ({
+      tag,
+      values: dynamic?.values(tag).map(value => (typeof first === 'string' ? dynamic.string(value, 'string') : value)),
+    }))
+  })
+  t.same(ours, theirs, `${path}: dynamic entries`)
+  return entries.length
 }
 
-function compare(t: { same: (a: unknown, b: unknown, m: string) => void }, path: string): void {
-  const { facts, symbols } = read(path)
-  const theirs: Readelf = readelf(path)
-  const { needed, soname, rpath, runpath, interpreter, buildId, flags1 } = facts
-  t.same(
-    {
-      needed,
-      soname,
-      rpath,
-      runpath,
-      interpreter,
-      buildId,
-      pie: (flags1 & 0x0800_0000) !== 0,
-      tls: facts.tls,
-      executableStack: facts.executableStack,
-    },
-    theirs.facts,
-    `${path}: facts`,
-  )
-  t.same(
-    facts.verdefs.map(({ name }) => name),
-    theirs.verdefs,
-    `${path}: versions defined`,
-  )
-  t.same(
-    facts.verneeds.map(({ file, version, weak }) => `${file} ${version}${weak ? ' WEAK' : ''}`).sort(),
-    theirs.verneeds,
-    `${path}: versions needed`,
-  )
-  t.same(
-    symbols.exports
-      .map(
-        s =>
-          `${s.name}${s.version === undefined ? '' : `${s.hidden ? '@' : '@@'}${s.version}`}${s.weak ? ' WEAK' : ''}${s.objectSize === undefined ? '' : ` ${s.objectSize}`}`,
-      )
-      .sort(),
-    theirs.exports,
-    `${path}: exports`,
-  )
-  const relocated = (list: readonly string[]) =>
-    list.filter(name => theirs.relocated.has(name.split(/[@ ]/)[0] as string))
-  const imports = symbols.imports
-    .filter(({ copySize }) => copySize === undefined)
-    .map(s => `${s.name}${s.version === undefined ? '' : `@${s.version}`}${s.weak ? ' WEAK' : ''}`)
-    .sort()
-  t.same(relocated(imports), relocated(theirs.imports), `${path}: imports`)
-  t.same(
-    symbols.imports
-      .filter(({ copySize }) => copySize !== undefined)
-      .map(({ name, copySize }) => `${name} ${copySize}`)
-      .sort(),
-    theirs.copies,
-    `${path}: copies`,
-  )
+const FLAGS: Readonly<Record<number, Readonly<Record<string, number>>>> = {
+  30: { ORIGIN: 1, SYMBOLIC: 2, TEXTREL: 4, BIND_NOW: 8, STATIC_TLS: 16 },
+  1879048187: { NOW: 1, NODELETE: 8, INITFIRST: 0x20, NOOPEN: 0x40, ORIGIN: 0x80, INTERPOSE: 0x400, PIE: 0x0800_0000 },
+  1879048197: { NOTPOT: 2 },
 }
 
-t.test(`${machineFiles.length} files of this machine`, async t => {
-  t.ok(machineFiles.length > 100)
-  for (const path of machineFiles) compare(t, path)
+/** readelf's words back to what stands in the file: a number, or the string that it leads to. */
+function inNumbers(tag: number, words: string): number | string {
+  const string = /\[(.*)\]$/.exec(words)?.[1]
+  if (string !== undefined) return string
+  if (words === 'RELA') return 7
+  if (words === 'REL') return 17
+  const names = FLAGS[tag]
+  if (names !== undefined)
+    return words
+      .replace('Flags: ', '')
+      .trim()
+      .split(' ')
+      .reduce((sum, name) => sum + (names[name] ?? Number.NaN), 0)
+  return Number(words.replace(' (bytes)', ''))
+}
+
+t.test('real files', async t => {
+  // Relocatable files have no segments, and debug files none to read: the facts of both are those of other files.
+  const machine = machineFiles(550).filter(path => withFile(path, readElf).type !== 'other')
+  t.ok(machine.length >= 500, `${machine.length} files of this machine`)
+  const foreign = foreignFiles()
+  const { entries, versions } = compare(t, [...machine, ...foreign])
+  t.comment(
+    `${machine.length} files of this machine, ${foreign.length} of others: ${entries} entries, ${versions} versions`,
+  )
 })
 
 t.test('fixtures', async t => {
-  const source =
-    'extern int there(void); int data = 7; __thread int local; __attribute__((visibility("hidden"))) int hidden; __attribute__((visibility("protected"))) int guarded(void) { return there(); } __attribute__((weak)) int soft(void) { return hidden; }'
+  const source = 'int data = 7; __thread int local; int f(void) { return data; }'
   const flags = ['-shared', '-fPIC', '-nostdlib']
-  compare(t, compile(dir, 'libsysv.so', source, [...flags, '-Wl,--hash-style=sysv']))
-  compare(t, compile(dir, 'libgnu.so', source, [...flags, '-Wl,--hash-style=gnu,-z,execstack,-rpath,/a:/b']))
-  compare(
-    t,
-    compile(dir, 'imports-only', 'extern int data; extern int soft(void); void _start(void) { data += soft(); }', [
-      '-nostdlib',
-      '-no-pie',
-      '-Wl,--hash-style=gnu,--allow-shlib-undefined',
-      join(dir, 'libgnu.so'),
-    ]),
-  )
-  // Section headers are not needed: e_shoff, e_shnum and e_shstrndx are zeroed here.
-  const bare = compile(dir, 'libbare.so', source, flags)
-  const bytes = readFileSync(bare)
-  writeFileSync(bare, bytes.fill(0, 40, 48).fill(0, 60, 64))
-  t.same(
-    read(bare)
-      .symbols.exports.map(({ name }) => name)
-      .sort(),
-    ['data', 'guarded', 'local', 'soft'],
-  )
+  compare(t, [
+    compile(dir, 'libplain.so', source, flags),
+    compile(dir, 'libstack.so', source, [...flags, '-Wl,-z,execstack,-z,origin,-rpath,/a:/b,--disable-new-dtags']),
+    compile(dir, 'lib32.so', 'int f(void) { return 3; }', ['-m32', ...flags, '-Wl,-soname,lib32.so,-rpath,$ORIGIN']),
+  ])
 })
 
-t.test('i386, without its C library', async t => {
-  compare(
-    t,
-    compile(dir, 'lib32.so', 'int data = 3; int f(void) { return data; }', [
-      '-m32',
-      '-shared',
-      '-fPIC',
-      '-nostdlib',
-      '-Wl,-soname,lib32.so',
-    ]),
-  )
+t.test('section headers are not needed', async t => {
+  const path = compile(dir, 'libbare.so', 'int data = 7; int soft(void) { return data; }', [
+    '-shared',
+    '-fPIC',
+    '-nostdlib',
+  ])
+  const before = { facts: withFile(path, readElf), symbols: withFile(path, readSymbols) }
+  // e_shoff, e_shnum and e_shstrndx.
+  writeFileSync(path, readFileSync(path).fill(0, 40, 48).fill(0, 60, 64))
+  t.same({ facts: withFile(path, readElf), symbols: withFile(path, readSymbols) }, before)
+  t.same(before.symbols.exports.map(({ name }) => name).sort(), ['data', 'soft'])
 })
 
 t.test('what is no ELF file', async t => {
-  t.throws(() => read('/etc/passwd'), { code: 'ELF_NOT' })
-  t.throws(() => read('/dev/null'), { code: 'EINVAL' })
+  t.throws(() => withFile('/etc/passwd', readElf), { code: 'ELF_NOT' })
+  t.throws(() => withFile('/dev/null', readElf), { code: 'EINVAL' })
 })

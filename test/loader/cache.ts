@@ -12,7 +12,7 @@ import {
 import { basename, join } from 'node:path'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
-import { compareNames, LibraryCache } from '../../lib/loader/cache.js'
+import { LibraryCache } from '../../lib/loader/cache.js'
 import { readLoader } from '../../lib/loader/loader.js'
 import { searchNames } from '../../lib/loader/names.js'
 import { resolveGraph } from '../../lib/loader/resolve.js'
@@ -157,13 +157,4 @@ t.test('a damaged cache gives what it gives the loader', async t => {
     entry.copy(bytes, 48 + 24 * 12)
     return bytes
   })
-})
-
-t.test('names compare by number', async t => {
-  const sorted = ['liba.so.2', 'liba.so.10', 'liba.so.x', 'libb.so'].map(name => Buffer.from(name))
-  const order = (a: number, b: number) => Math.sign(compareNames(sorted[a] as Buffer, sorted[b] as Buffer))
-  t.equal(order(0, 1), -1)
-  t.equal(order(1, 2), 1, 'a digit sorts above a letter')
-  t.equal(order(0, 3), -1)
-  t.equal(order(0, 0), 0)
 })

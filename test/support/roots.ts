@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url'
 const makeRoot = fileURLToPath(new URL('../../../scripts/make-root', import.meta.url))
 
 /** Trees last from one run to the next. Root's are where the unprivileged user of the tests can read them. */
-const cache = process.geteuid?.() === 0 ? '/var/cache' : (process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'))
+export const cache =
+  process.geteuid?.() === 0 ? '/var/cache' : (process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'))
 
 function root(suite: string, ...packages: readonly string[]): string {
   const directory = join(cache, 'appc/test-roots', [suite, ...packages].join('-'))

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { resolveGraph } from '../../../lib/loader/resolve.js'
 import { compile } from '../../support/fixtures.js'
-import { compare, HERE, hows, judge } from '../../support/judge.js'
+import { compare, EVERY_VERSION, HERE, hows, judge, NEW } from '../../support/judge.js'
 import { LoaderFixtures, rpath } from '../../support/loader-fixtures.js'
 import { HOST_LOADER, parseTrace } from '../../support/oracle.js'
 
@@ -101,6 +101,15 @@ t.test('rule 8: a loop of links ends its list, and the next list is searched', a
   t.equal(hows(judge(t, file, { libraryPath: `${dir}/good:${dir}/loop` }))['libw.so'], 'ld-library-path')
   const young = fixtures.program('loops-later', ['good/libw.so'], [rpath(`${dir}/next`)])
   t.equal(hows(judge(t, young, { libraryPath: `${dir}/loop:${dir}/good` }))['libw.so'], 'runpath')
+})
+
+t.test('rule 8: a name that leads through what is no directory ends its list until 2.38', async t => {
+  mkdirSync(join(dir, 'through'))
+  symlinkSync('../good/libw.so/deeper', join(dir, 'through/libw.so'))
+  const file = fixtures.program('leads-through', ['good/libw.so'], [rpath(`${dir}/through:${dir}/good`)])
+  for (const by of EVERY_VERSION) {
+    t.equal(hows(judge(t, file, {}, [by]))['libw.so'], by === NEW ? 'runpath' : 'not-found', by.what)
+  }
 })
 
 t.test('rule 8, case 49: what ends the program instead of being passed over', async t => {

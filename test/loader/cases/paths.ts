@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { resolveGraph } from '../../../lib/loader/resolve.js'
 import { LoaderFixtures, RPATH, RUNPATH, rpath } from '../../support/loader-fixtures.js'
-import { hows, judge } from '../../support/judge.js'
+import { HERE, hows, judge } from '../../support/judge.js'
 
 /** The lists of directories, and in which order they are searched. */
 const fixtures = new LoaderFixtures()
@@ -89,6 +90,28 @@ t.test('case 24, rule 4: a name with a slash is taken as it is, from the working
   t.equal(hows(judge(t, relative, { cwd: dir }))['slash/libabs.so'], 'path')
   t.equal(hows(judge(t, relative))['slash/libabs.so'], 'not-found', 'and no list of directories is searched')
   t.equal(hows(judge(t, relative, { libraryPath: dir }))['slash/libabs.so'], 'not-found')
+})
+
+t.test('rule 4, rule 5: what rests on a working directory that is not known is undecidable', async t => {
+  fixtures.named('known/libk.so')
+  const relative = fixtures.program('asks-relative', ['slash/libabs.so'])
+  const element = fixtures.program('asks-element', ['known/libk.so'], [rpath('known')])
+  for (const [file, libraryPath] of [
+    [relative, []],
+    [element, []],
+    [fixtures.program('asks-none', ['known/libk.so']), ['', '/nowhere']],
+  ] as const) {
+    const found = [dir, '/', join(dir, 'known')].map(cwd => {
+      const { problems } = judge(t, file, { libraryPath: libraryPath.join(':'), cwd })
+      return problems.length === 0
+    })
+    t.same(new Set(found).size, 2, 'the loader finds it from one, not from another')
+    const unknown = resolveGraph(HERE.fs(), file, { cpuLevel: 0, libraryPath, preload: [] })
+    t.match(unknown.problems, [{ kind: 'undecidable', by: file, because: /working directory, which is not known/ }])
+  }
+  // Found before it comes to that: nothing is in doubt.
+  const before = fixtures.program('asks-before', ['known/libk.so'], [rpath(`${dir}/known:known`)])
+  t.same(resolveGraph(HERE.fs(), before, { cpuLevel: 0, libraryPath: [], preload: [] }).problems, [])
 })
 
 t.test('case 24: an absolute name and a soname of one file are one object', async t => {
