@@ -79,7 +79,8 @@ export class Window {
 
   #handOut(bytes: Buffer, length: number, offset: number): string {
     this.#stringBytes += length
-    if (this.#stringBytes > Math.min(this.#file.size, MAX_STRINGS)) throw malformed('strings repeat without end', offset)
+    if (this.#stringBytes > Math.min(this.#file.size, MAX_STRINGS))
+      throw malformed('strings repeat without end', offset)
     return bytes.toString('utf8', 0, length)
   }
 

@@ -99,10 +99,7 @@ class Provider {
   }
 
   /** The same version, hidden or not, or a definition without one. */
-  #servesVersion(
-    definitions: readonly ExportedSymbol[],
-    { version, file }: ImportedSymbol,
-  ): ExportedSymbol | null {
+  #servesVersion(definitions: readonly ExportedSymbol[], { version, file }: ImportedSymbol): ExportedSymbol | null {
     // Where the very file that is to define the version has no version table, an older loader stops at an assertion.
     if (!this.#versioned) {
       const ends = this.#asserts && file !== undefined && this.#names.includes(file)

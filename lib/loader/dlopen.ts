@@ -47,7 +47,11 @@ export function resolveDlopen(
   const { graph, object } = search.assembler.open(startedObjects(fs, program), caller, name)
   const added = graph.objects.slice(program.objects.length)
   const staticTls = process.staticTls + sum(added.map(object => staticTlsOf(fs, object)))
-  const problems = [...graph.problems, ...refused(added), ...(staticTls > process.staticTls ? tlsProblems(staticTls, graph, object) : [])]
+  const problems = [
+    ...graph.problems,
+    ...refused(added),
+    ...(staticTls > process.staticTls ? tlsProblems(staticTls, graph, object) : []),
+  ]
   const edges = [...program.edges, ...graph.edges]
   return { graph: { ...graph, edges, problems, watched: program.watched }, object, staticTls }
 }

@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { LibraryCache } from './cache.js'
 import type { Candidates, FoundFile } from './candidate.js'
+import { hwcapsLevels, platformOf, searchSubdirectories } from './cpu.js'
 import { join, parent } from './file-system.js'
 import { remember } from './remember.js'
 import { type Answer, type Found, NOT_FOUND, type Requester, type Rules, Trail, tryPath } from './search.js'
@@ -15,8 +16,6 @@ const LISTS: Readonly<Partial<Record<How, string>>> = {
 }
 
 const DF_1_NODEFLIB = 0x800
-const EM_386 = 3
-const EM_X86_64 = 62
 
 /** How glibc searches: elf/dl-load.c and elf/dl-deps.c of 2.31 to 2.42. */
 export function glibcRules(candidates: Candidates, context: SearchContext): Rules {
@@ -264,40 +263,4 @@ function hasRpathAbove(requester: Requester): boolean {
 
 function noDefaultLibraries({ facts }: Requester): boolean {
   return (facts.flags1 & DF_1_NODEFLIB) !== 0
-}
-
-/** Sub-directories of glibc-hwcaps that the CPU can use, best first. Only x86-64's are known to SearchContext. */
-export function hwcapsLevels(loader: Loader, context: SearchContext): string[] {
-  if (!atLeast(loader, 33) || loader.machine !== EM_X86_64) return []
-  return [4, 3, 2].filter(level => level <= context.cpuLevel).map(level => `x86-64-v${level}`)
-}
-
-/** Sub-directories of each search directory that are tried, in order; '' is the directory itself. */
-export function searchSubdirectories(loader: Loader, context: SearchContext): string[] {
-  const levels = hwcapsLevels(loader, context).map(level => `glibc-hwcaps/${level}`)
-  return [...levels, ...(atLeast(loader, 37) ? [] : legacySubdirectories(loader, context)), '']
-}
-
-/** elf/dl-hwcaps.c before 2.37: every combination of `tls`, the platform and the CPU's features, the largest first. */
-function legacySubdirectories(loader: Loader, context: SearchContext): string[] {
-  const names = ['tls', platformOf(loader, context), ...legacyFeatures(loader, context)]
-  const combinations = names.reduceRight<string[]>(
-    (shorter, name) => [...shorter.map(rest => (rest === '' ? name : `${name}/${rest}`)), ...shorter],
-    [''],
-  )
-  return [...new Set(combinations.filter(path => path !== ''))]
-}
-
-function legacyFeatures({ machine }: Loader, { cpuLevel, intel }: SearchContext): string[] {
-  if (machine === EM_386) return ['sse2']
-  if (machine !== EM_X86_64) return []
-  return intel === true && cpuLevel === 4 ? ['avx512_1', 'x86_64'] : ['x86_64']
-}
-
-/**
- * $PLATFORM: what the kernel says, but for Intel's CPUs of level 3 (sysdeps/x86/cpu-features.c, init_cpu_features, since 2.26).
- * Knights Landing alone has another name there, and is not told apart.
- */
-function platformOf({ machine, platform }: Loader, { cpuLevel, intel }: SearchContext): string {
-  return machine === EM_X86_64 && intel === true && cpuLevel >= 3 ? 'haswell' : platform
 }

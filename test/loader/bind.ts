@@ -34,7 +34,11 @@ t.test('scopes: a plugin sees the program, the program does not see the plugin',
   )
   const plugin = resolveGraph(
     rootFileSystem('/'),
-    compile(dir, 'plugin.so', 'extern int hosted(void); int f(void) { return hosted(); }', ['-shared', '-fPIC', '-nostdlib']),
+    compile(dir, 'plugin.so', 'extern int hosted(void); int f(void) { return hosted(); }', [
+      '-shared',
+      '-fPIC',
+      '-nostdlib',
+    ]),
     { cpuLevel: 0, libraryPath: [], preload: [] },
   ).objects[0] as LoadedObject
   const objects = [...host.objects, plugin]

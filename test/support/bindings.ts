@@ -51,7 +51,11 @@ export function bind(by: Judge, program: string, libraryPath: readonly string[])
 export function judgeBindings(
   tap: Pick<Test, 'same' | 'ok'>,
   program: string,
-  { args = [], libraryPath = [], by = HERE }: { args?: readonly string[]; libraryPath?: readonly string[]; by?: Judge } = {},
+  {
+    args = [],
+    libraryPath = [],
+    by = HERE,
+  }: { args?: readonly string[]; libraryPath?: readonly string[]; by?: Judge } = {},
 ): Bound & { readonly status: number | null } {
   const bound = bind(by, program, libraryPath)
   const { objects, ours } = bound

@@ -50,12 +50,22 @@ export class LoaderFixtures {
    * A library at `name` below `dir`. `needs` are files below `dir`; those without a soname are recorded by their path as it is
    * given here.
    */
-  library(name: string, needs: readonly string[] = [], flags: readonly string[] = [], machine: Machine = 'x86-64'): string {
+  library(
+    name: string,
+    needs: readonly string[] = [],
+    flags: readonly string[] = [],
+    machine: Machine = 'x86-64',
+  ): string {
     return this.#link(name, needs, ['-shared', ...flags], machine)
   }
 
   /** A library whose soname is its file name. */
-  named(name: string, needs: readonly string[] = [], flags: readonly string[] = [], machine: Machine = 'x86-64'): string {
+  named(
+    name: string,
+    needs: readonly string[] = [],
+    flags: readonly string[] = [],
+    machine: Machine = 'x86-64',
+  ): string {
     return this.library(name, needs, [soname(name.slice(name.lastIndexOf('/') + 1)), ...flags], machine)
   }
 

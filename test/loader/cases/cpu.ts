@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { searchSubdirectories } from '../../../lib/loader/glibc.js'
+import { searchSubdirectories } from '../../../lib/loader/cpu.js'
 import { readLoader } from '../../../lib/loader/loader.js'
 import { resolveGraph } from '../../../lib/loader/resolve.js'
 import { rootFileSystem } from '../../../lib/loader/root-file-system.js'
@@ -99,7 +99,8 @@ t.test('rule 9: the old sub-directories until 2.36, by $PLATFORM too', async t =
   t.equal(judgeOn(t, intel, old, program), 'hw/tls/haswell/x86_64/libhw.so')
   t.equal(judgeOn(t, intel, young, program), 'hw/libhw.so')
   const named = fixtures.program('by-platform', ['base/libhw.so'], [rpath(`${dir}/hw/$PLATFORM`)])
-  for (const by of EVERY_VERSION) t.equal(judgeOn(t, intel, by, named), `hw/haswell/${by === young ? '' : 'x86_64/'}libhw.so`)
+  for (const by of EVERY_VERSION)
+    t.equal(judgeOn(t, intel, by, named), `hw/haswell/${by === young ? '' : 'x86_64/'}libhw.so`)
 })
 
 /** How a program of another machine is run here; null where neither the kernel nor QEMU can. */
@@ -129,7 +130,7 @@ for (const [machine, loader] of [
       return
     }
     const judgeFile = (file: string) => {
-      const [runs = loader, ...args] = [...command, loader, "--list", file]
+      const [runs = loader, ...args] = [...command, loader, '--list', file]
       const stdout = execFileSync(runs, args, { encoding: 'utf8' })
       const answer = { libraries: parseTrace(stdout), status: 0, stderr: '' }
       compare(t, machine, resolveGraph(rootFileSystem('/'), file, context), answer, '/')
@@ -140,6 +141,8 @@ for (const [machine, loader] of [
       judgeFile(file)
     }
     // The C library of that machine, by that machine's cache entries and directories.
-    judgeFile(fixtures.program(`${machine}/with-libc`, [`/usr/lib${machine === 'x32' ? 'x32' : '32'}/libc.so.6`], [], machine))
+    judgeFile(
+      fixtures.program(`${machine}/with-libc`, [`/usr/lib${machine === 'x32' ? 'x32' : '32'}/libc.so.6`], [], machine),
+    )
   })
 }

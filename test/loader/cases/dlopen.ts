@@ -39,9 +39,12 @@ const runpath = (path: string) => `-Wl,${RUNPATH},${rpath(path)}`
 compile(dir, 'lib/libcaller.so', OPEN.replace('NAME', 'by_caller'), [
   ...['-shared', '-fPIC', '-Wl,-soname,libcaller.so', runpath(`${dir}/callers`)],
 ])
-const source = '#define _GNU_SOURCE' + OPEN.replace('NAME', 'by_program') + MAIN
+const source = `#define _GNU_SOURCE${OPEN.replace('NAME', 'by_program')}${MAIN}`
 const program = compile(dir, 'program', source, ['lib/libcaller.so', runpath(`${dir}/lib:${dir}/programs`)])
-const inheriting = compile(dir, 'inheriting', source, ['lib/libcaller.so', `-Wl,${RPATH},${rpath(`${dir}/lib:${dir}/programs`)}`])
+const inheriting = compile(dir, 'inheriting', source, [
+  'lib/libcaller.so',
+  `-Wl,${RPATH},${rpath(`${dir}/lib:${dir}/programs`)}`,
+])
 
 interface Setting {
   readonly file?: string
@@ -57,7 +60,9 @@ function opens(tap: Test, names: readonly string[], { file = program, libraryPat
   const context = { cpuLevel: addon().cpuLevel(), libraryPath: directories, preload: [], workingDirectory: dir }
   let process: Process = { graph: resolveGraph(fs, file, context, cache), staticTls: 0 }
   const calls = names.map((name): Dlopened => {
-    const caller = name.startsWith('@') ? process.graph.objects.findIndex(({ path }) => path.endsWith('libcaller.so')) : 0
+    const caller = name.startsWith('@')
+      ? process.graph.objects.findIndex(({ path }) => path.endsWith('libcaller.so'))
+      : 0
     const opened = resolveDlopen(fs, process, caller, name.replace('@', ''), context, cache)
     if (opened.graph.problems.length === 0) process = opened
     return opened
@@ -76,7 +81,9 @@ function opens(tap: Test, names: readonly string[], { file = program, libraryPat
     run.stdout + run.stderr,
   )
   // The kernel's own object has a name without a slash, the program none.
-  const loaded = [...run.stdout.matchAll(/^object (.*\/.*)$/gm)].map(([, path]) => realpathSync(resolve(dir, path as string)))
+  const loaded = [...run.stdout.matchAll(/^object (.*\/.*)$/gm)].map(([, path]) =>
+    realpathSync(resolve(dir, path as string)),
+  )
   const ours = process.graph.objects.slice(1).map(({ realPath }) => (realPath === LOADER ? by.loader : realPath))
   tap.same(ours.map(path => realpathSync(path)).sort(), loaded.sort())
   return calls
@@ -84,7 +91,8 @@ function opens(tap: Test, names: readonly string[], { file = program, libraryPat
 
 const hows = (calls: readonly Dlopened[]) =>
   calls.map(({ graph, object }) => graph.edges.findLast(({ to }) => to === object)?.how)
-const opened = (calls: readonly Dlopened[]) => calls.map(({ graph, object }) => graph.objects[object]?.path.slice(dir.length + 1))
+const opened = (calls: readonly Dlopened[]) =>
+  calls.map(({ graph, object }) => graph.objects[object]?.path.slice(dir.length + 1))
 
 t.test('case 35: a name is searched for as if the caller needed it', async t => {
   fixtures.named('programs/libp.so')
@@ -93,7 +101,11 @@ t.test('case 35: a name is searched for as if the caller needed it', async t => 
   t.same(hows(opens(t, ['@libc1.so', 'libc1.so'])), ['runpath', 'loaded'])
   t.same(hows(opens(t, ['@libp.so'])), ['not-found'], 'a RUNPATH is not inherited')
   t.same(hows(opens(t, ['libp.so'], { file: inheriting })), ['rpath'])
-  t.same(hows(opens(t, ['@libp.so'], { file: inheriting })), ['not-found'], 'and RUNPATH of the caller voids the RPATHs above')
+  t.same(
+    hows(opens(t, ['@libp.so'], { file: inheriting })),
+    ['not-found'],
+    'and RUNPATH of the caller voids the RPATHs above',
+  )
   t.same(hows(opens(t, ['@libp.so'], { libraryPath: `${dir}/lib:${dir}/programs` })), ['ld-library-path'])
   t.same(hows(opens(t, ['libm.so.6', 'libnowhere.so.1'])), ['cache', 'not-found'])
 })
@@ -105,7 +117,11 @@ t.test('case 35: what is loaded answers to its names: soname, requested name, in
   const paths = ['programs/libq.so.1', 'programs/libq.so.1', 'programs/libq.so.1']
   const names = ['libq.so.1', 'libq.so', `${dir}/programs/libq.so.1.2`]
   t.same(opened(opens(t, names)), paths)
-  t.same(opened(opens(t, ['libq.so', 'libq.so.1', '@libq.so'])), ['programs/libq.so', 'programs/libq.so', 'programs/libq.so'])
+  t.same(opened(opens(t, ['libq.so', 'libq.so.1', '@libq.so'])), [
+    'programs/libq.so',
+    'programs/libq.so',
+    'programs/libq.so',
+  ])
   t.same(hows(opens(t, ['libcaller.so', 'libc.so.6', '@ld-linux-x86-64.so.2'])), ['loaded', 'loaded', 'interpreter'])
 })
 
@@ -123,10 +139,10 @@ t.test('case 35: a path is taken as it is, with the caller’s tokens, from the 
     // By its name as it was given, before anything is expanded, it is known since the program opened it.
     '@$ORIGIN/plugins/plugin.so',
   ])
-  t.same(opened(hits).map(path => path && basename(path)), [
-    ...['plugin.so', 'plugin.so', 'plugin.so', 'plugin.so', 'other.so'],
-    ...[undefined, undefined, 'plugin.so'],
-  ])
+  t.same(
+    opened(hits).map(path => path && basename(path)),
+    [...['plugin.so', 'plugin.so', 'plugin.so', 'plugin.so', 'other.so'], ...[undefined, undefined, 'plugin.so']],
+  )
   t.same(hows(opens(t, ['plugin.so', `${dir}/plugins/plugin.so`, 'plugin.so'])), ['not-found', 'path', 'loaded'])
 })
 
@@ -135,14 +151,20 @@ t.test('case 35: what an opened library needs comes with it, breadth-first', asy
   fixtures.named('deep/libd2.so', ['deep/libd3.so'])
   fixtures.named('deep/libd1.so', ['deep/libd2.so', 'deep/libd3.so'], [RPATH, rpath(join(dir, 'deep'))])
   const [call] = opens(t, [`${dir}/deep/libd1.so`])
-  t.same(call?.graph.objects.slice(-3).map(({ path }) => basename(path)), ['libd1.so', 'libd2.so', 'libd3.so'])
+  t.same(
+    call?.graph.objects.slice(-3).map(({ path }) => basename(path)),
+    ['libd1.so', 'libd2.so', 'libd3.so'],
+  )
   fixtures.named('deep/libcut.so', ['deep/libd1.so'])
   const [cut] = opens(t, [`${dir}/deep/libcut.so`])
   t.match(cut?.graph.problems, [{ kind: 'missing-library', name: 'libd1.so' }])
   // Who opened it counts: RPATHs are inherited from the caller.
   opens(t, [`${dir}/deep/libd1.so`, `${dir}/deep/libcut.so`])
   opens(t, [`${dir}/deep/libcut.so`], { libraryPath: `${dir}/lib:${dir}/deep` })
-  const inherited = compile(dir, 'inherits', source, ['lib/libcaller.so', `-Wl,${RPATH},${rpath(`${dir}/lib:${dir}/deep`)}`])
+  const inherited = compile(dir, 'inherits', source, [
+    'lib/libcaller.so',
+    `-Wl,${RPATH},${rpath(`${dir}/lib:${dir}/deep`)}`,
+  ])
   opens(t, [`${dir}/deep/libcut.so`], { file: inherited })
   opens(t, [`@${dir}/deep/libcut.so`], { file: inherited })
 })
@@ -163,9 +185,16 @@ t.test('case 35: a bare .so of developers may be a linker script, and other file
 
 t.test('case 35, case 1: a version that is missing', async t => {
   const versions = (place: string, ...names: string[]) =>
-    fixtures.compiled(`${place}/libv.so`, names.map(name => `int f_${name}(void) { return 0; }`).join('\n'), names.map(name => `${name} { global: f_${name}; };`).join('\n'))
+    fixtures.compiled(
+      `${place}/libv.so`,
+      names.map(name => `int f_${name}(void) { return 0; }`).join('\n'),
+      names.map(name => `${name} { global: f_${name}; };`).join('\n'),
+    )
   versions('callers', 'V1', 'V2')
-  fixtures.compiled('callers/libasks.so', 'int f_V2(void); int f(void) { return f_V2(); }', '', [`${dir}/callers/libv.so`, runpath(`${dir}/callers`)])
+  fixtures.compiled('callers/libasks.so', 'int f_V2(void); int f(void) { return f_V2(); }', '', [
+    `${dir}/callers/libv.so`,
+    runpath(`${dir}/callers`),
+  ])
   opens(t, ['@libasks.so'])
   versions('programs', 'V1')
   const [, asks] = opens(t, ['libv.so', '@libasks.so'])
@@ -193,8 +222,16 @@ t.test('case 44: static TLS that does not fit', async t => {
   }
   // Within the rounding of the block: what else has thread-local data decides, and so do the calls before.
   const graph = resolveGraph(HERE.fs(), program, { cpuLevel: 0, libraryPath: [], preload: [] })
-  const call = resolveDlopen(HERE.fs(), { graph, staticTls: 0 }, 0, library(1700), { cpuLevel: 0, libraryPath: [], preload: [] })
+  const call = resolveDlopen(HERE.fs(), { graph, staticTls: 0 }, 0, library(1700), {
+    cpuLevel: 0,
+    libraryPath: [],
+    preload: [],
+  })
   t.match(call.graph.problems, [{ kind: 'undecidable', because: /static TLS/ }])
   const calls = opens(t, [library(1000), library(1200), library(600)])
-  t.same(calls.map(({ graph }) => graph.problems.length), [0, 1, 0], 'the calls before have taken their part')
+  t.same(
+    calls.map(({ graph }) => graph.problems.length),
+    [0, 1, 0],
+    'the calls before have taken their part',
+  )
 })

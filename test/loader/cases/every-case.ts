@@ -63,9 +63,14 @@ const CASES: Readonly<Record<string, string>> = {
 const folder = fileURLToPath(new URL('.', import.meta.url))
 const titles = readdirSync(folder)
   .filter(name => name.endsWith('.js'))
-  .flatMap(name => [...readFileSync(join(folder, name), 'utf8').matchAll(/^ *t\.test\((['"`])((?:case|rule|trace) .*?)\1, /gm)])
+  .flatMap(name => [
+    ...readFileSync(join(folder, name), 'utf8').matchAll(/^ *t\.test\((['"`])((?:case|rule|trace) .*?)\1, /gm),
+  ])
   .map(([, , title = '']) => title)
 
 for (const [number, what] of Object.entries(CASES)) {
-  t.ok(titles.some(title => title.split(':')[0]?.split(', ').includes(number)), `${number}: ${what}`)
+  t.ok(
+    titles.some(title => title.split(':')[0]?.split(', ').includes(number)),
+    `${number}: ${what}`,
+  )
 }

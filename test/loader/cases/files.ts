@@ -194,7 +194,6 @@ function segments(type: number): number[] {
   )
 }
 
-
 t.test('case 31: a note for another system counts until 2.36', async t => {
   const file = fixtures.program('noted', ['good/libw.so'], [rpath(`${dir}/note:${dir}/good`)])
   for (const [what, words] of [
@@ -210,7 +209,11 @@ t.test('case 31: a note for another system counts until 2.36', async t => {
 t.test('case 34: static programs, static-PIE too, have no loader', async t => {
   for (const flags of [['-static'], ['-static-pie', '-fPIE']]) {
     const file = compile(dir, 'static', 'int main(void) { return 7; }', flags)
-    t.equal(spawnSync(file, { env: { LD_PRELOAD: '/nowhere/libno.so' }, encoding: 'utf8' }).stderr, '', 'nothing is preloaded')
+    t.equal(
+      spawnSync(file, { env: { LD_PRELOAD: '/nowhere/libno.so' }, encoding: 'utf8' }).stderr,
+      '',
+      'nothing is preloaded',
+    )
     const graph = resolveGraph(HERE.fs(), file, { cpuLevel: 0, libraryPath: [], preload: ['/nowhere/libno.so'] })
     t.match(graph, { loader: null, edges: [], problems: [] })
     t.equal(spawnSync(file, { env: { LD_TRACE_LOADED_OBJECTS: '1' } }).status, 7, 'nor is anybody there to trace')

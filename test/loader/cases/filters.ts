@@ -10,7 +10,10 @@ import { askLoader } from '../../support/oracle.js'
 /** DT_AUXILIARY, DT_FILTER and auditors. */
 const fixtures = new LoaderFixtures()
 const { dir } = fixtures
-fixtures.named('fil/libimpl.so', ['leaf/libleaf.so'].map(leaf => fixtures.named(leaf).slice(dir.length + 1)))
+fixtures.named(
+  'fil/libimpl.so',
+  ['leaf/libleaf.so'].map(leaf => fixtures.named(leaf).slice(dir.length + 1)),
+)
 
 for (const [name, flag] of [
   ['libaux.so', '--auxiliary=libimpl.so'],
@@ -20,7 +23,9 @@ for (const [name, flag] of [
     const own = rpath(`${dir}/fil:${dir}/leaf`)
     fixtures.named(`fil/${name}`, [], [flag, RPATH, own])
     const names = (needs: readonly string[]) =>
-      judge(t, fixtures.program(`with-${name}`, needs, [own])).objects.map(({ path }) => path.slice(path.lastIndexOf('/') + 1))
+      judge(t, fixtures.program(`with-${name}`, needs, [own])).objects.map(({ path }) =>
+        path.slice(path.lastIndexOf('/') + 1),
+      )
     const first = names([`fil/${name}`, 'leaf/libleaf.so'])
     t.ok(first.indexOf('libimpl.so') < first.indexOf(name))
     const early = names(['fil/libimpl.so', `fil/${name}`])

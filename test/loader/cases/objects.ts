@@ -1,8 +1,8 @@
 import { copyFileSync, linkSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { LoaderFixtures, RPATH, rpath, soname } from '../../support/loader-fixtures.js'
 import { hows, judge } from '../../support/judge.js'
+import { LoaderFixtures, RPATH, rpath, soname } from '../../support/loader-fixtures.js'
 
 /** Which names are one object, and in which order objects are loaded. */
 const fixtures = new LoaderFixtures()
@@ -13,7 +13,10 @@ t.test('rule 1: breadth-first, each object once', async t => {
   fixtures.named('order/libc1.so', ['order/libe.so', 'order/libd.so'])
   fixtures.named('order/libb.so', ['order/libd.so'])
   fixtures.named('order/liba.so', ['order/libc1.so', 'order/libb.so'])
-  const graph = judge(t, fixtures.program('ordered', ['order/liba.so', 'order/libb.so'], [RPATH, rpath(`${dir}/order`)]))
+  const graph = judge(
+    t,
+    fixtures.program('ordered', ['order/liba.so', 'order/libb.so'], [RPATH, rpath(`${dir}/order`)]),
+  )
   t.same(
     graph.objects.slice(1, 6).map(({ path }) => path.slice(path.lastIndexOf('/') + 1)),
     ['liba.so', 'libb.so', 'libc1.so', 'libd.so', 'libe.so'],

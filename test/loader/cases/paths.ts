@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { resolveGraph } from '../../../lib/loader/resolve.js'
-import { LoaderFixtures, RPATH, RUNPATH, rpath } from '../../support/loader-fixtures.js'
 import { HERE, hows, judge } from '../../support/judge.js'
+import { LoaderFixtures, RPATH, RUNPATH, rpath } from '../../support/loader-fixtures.js'
 
 /** The lists of directories, and in which order they are searched. */
 const fixtures = new LoaderFixtures()

@@ -19,7 +19,9 @@ const program = fixtures.program('program', ['lib/libneed.so'], [RPATH, rpath(jo
 
 t.test('case 41, rule 1: preloads come after the program and before what it needs', async t => {
   const order = (preload: string) =>
-    judge(t, program, { preload }).objects.slice(1, -1).map(({ path }) => basename(path))
+    judge(t, program, { preload })
+      .objects.slice(1, -1)
+      .map(({ path }) => basename(path))
   t.same(order(pre), ['libpre.so', 'libneed.so', 'libleaf.so'])
   t.same(order('libpre.so'), ['libpre.so', 'libneed.so', 'libleaf.so'], 'searched for as if the program needed it')
   t.same(order('libneed.so'), ['libneed.so'], 'what it needs anyway comes first')

@@ -1,5 +1,5 @@
-import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import t from 'tap'
 import { addon } from '../../../lib/launch/addon.js'
@@ -70,9 +70,9 @@ for (const { what, loader } of EVERY_VERSION) {
       for (const directory of [...DIRECTORIES].reverse()) {
         root.put(directory)
         const graph = root.judge(t, `in ${directory}`)
-        const path = merged ? directory.replace(/^usr\//, "") : directory
+        const path = merged ? directory.replace(/^usr\//, '') : directory
         t.equal(graph.objects[1]?.path, `/${path}/libr.so`)
-        t.equal(graph.objects[1]?.realPath, `/${merged ? "usr/" : ""}${path}/libr.so`)
+        t.equal(graph.objects[1]?.realPath, `/${merged ? 'usr/' : ''}${path}/libr.so`)
       }
       root.ldconfig()
       t.equal(hows(root.judge(t, 'with a cache'))['libr.so'], 'cache')

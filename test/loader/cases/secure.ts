@@ -63,7 +63,12 @@ function remove(path: string): void {
 }
 
 /** A program at a path of all roots, which needs libs.so or others. */
-function program(path: string, flags: readonly string[], needs: readonly string[] = ['made/libs.so'], mode = 0o4755): string {
+function program(
+  path: string,
+  flags: readonly string[],
+  needs: readonly string[] = ['made/libs.so'],
+  mode = 0o4755,
+): string {
   fixtures.executable('program', PROGRAM, needs, ['-fno-builtin', ...flags.map(flag => `-Wl,${flag}`)])
   put('program', path, mode)
   return path
@@ -100,7 +105,11 @@ function judge(tap: Test, path: string, { libraryPath = '', preload = '', secure
       // The loader lists itself or not, by its version.
       const libraries = (paths: readonly string[]) =>
         paths.filter(path => path.startsWith('/') && path !== HOST_LOADER).sort()
-      tap.same(libraries(graph.objects.slice(1).map(object => object.path)), libraries(loaded), `${what}: what is loaded`)
+      tap.same(
+        libraries(graph.objects.slice(1).map(object => object.path)),
+        libraries(loaded),
+        `${what}: what is loaded`,
+      )
     }
     return graph
   })
@@ -181,7 +190,12 @@ t.test('case 42, rule 14: a token in NEEDED ends it', async t => {
     program('bin/token', [], ['made/libtoken.so'])
     judge(t, '/bin/token')
     const [root = ''] = rootOf.values()
-    const { problems } = resolveGraph(rootFileSystem(root), '/bin/token', { cpuLevel: 0, libraryPath: [], preload: [], secure: true })
+    const { problems } = resolveGraph(rootFileSystem(root), '/bin/token', {
+      cpuLevel: 0,
+      libraryPath: [],
+      preload: [],
+      secure: true,
+    })
     t.equal(problems[0]?.kind, ends ? 'unusable' : undefined)
   }
 })

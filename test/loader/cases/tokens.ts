@@ -3,8 +3,8 @@ import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { compile } from '../../support/fixtures.js'
-import { LoaderFixtures, RPATH, RUNPATH, rpath, soname } from '../../support/loader-fixtures.js'
 import { HERE, hows, judge, NEW, OLD } from '../../support/judge.js'
+import { LoaderFixtures, RPATH, RUNPATH, rpath, soname } from '../../support/loader-fixtures.js'
 import { askLoader } from '../../support/oracle.js'
 
 /** $ORIGIN, $LIB and $PLATFORM. */
@@ -50,23 +50,26 @@ t.test('rule 6, rule 11: $LIB and $PLATFORM are the loader’s own', async t => 
   }
 })
 
-t.test('rule 1, rule 6: a token in NEEDED is expanded before anything else, and the loader tells the expanded name', async t => {
-  fixtures.library('needs/lib/libneed.so', [], [soname('$ORIGIN/lib/libneed.so')])
-  const expanded = join(dir, 'needs/lib/libneed.so')
-  t.equal(hows(judge(t, fixtures.program('needs/program', ['needs/lib/libneed.so'])))[expanded], 'path')
-  // Told apart by the directory of who asks: two names, one file.
-  fixtures.named('needs/lib/libasks.so', ['needs/lib/libneed.so'], [])
-  mkdirSync(join(dir, 'needs/lib/lib'))
-  symlinkSync('../libneed.so', join(dir, 'needs/lib/lib/libneed.so'))
-  const graph = judge(
-    t,
-    fixtures.program('needs/twice', ['needs/lib/libneed.so', 'needs/lib/libasks.so'], [rpath('$ORIGIN/lib')]),
-  )
-  t.equal(graph.objects.filter(({ realPath }) => realPath === expanded).length, 1)
-  fixtures.library('needs/plain/lib/x86_64-linux-gnu/libplat.so', [], [soname('libplat.so')])
-  fixtures.library('needs/libplat.so', [], [soname('../plain/$LIB/libplat.so')])
-  judge(t, fixtures.program('needs/other', ['needs/libplat.so']), { cwd: join(dir, 'needs/lib') })
-})
+t.test(
+  'rule 1, rule 6: a token in NEEDED is expanded before anything else, and the loader tells the expanded name',
+  async t => {
+    fixtures.library('needs/lib/libneed.so', [], [soname('$ORIGIN/lib/libneed.so')])
+    const expanded = join(dir, 'needs/lib/libneed.so')
+    t.equal(hows(judge(t, fixtures.program('needs/program', ['needs/lib/libneed.so'])))[expanded], 'path')
+    // Told apart by the directory of who asks: two names, one file.
+    fixtures.named('needs/lib/libasks.so', ['needs/lib/libneed.so'], [])
+    mkdirSync(join(dir, 'needs/lib/lib'))
+    symlinkSync('../libneed.so', join(dir, 'needs/lib/lib/libneed.so'))
+    const graph = judge(
+      t,
+      fixtures.program('needs/twice', ['needs/lib/libneed.so', 'needs/lib/libasks.so'], [rpath('$ORIGIN/lib')]),
+    )
+    t.equal(graph.objects.filter(({ realPath }) => realPath === expanded).length, 1)
+    fixtures.library('needs/plain/lib/x86_64-linux-gnu/libplat.so', [], [soname('libplat.so')])
+    fixtures.library('needs/libplat.so', [], [soname('../plain/$LIB/libplat.so')])
+    judge(t, fixtures.program('needs/other', ['needs/libplat.so']), { cwd: join(dir, 'needs/lib') })
+  },
+)
 
 t.test('rule 7: $ORIGIN of a library is the directory of the path as opened', async t => {
   fixtures.named('real/dep/libdep.so')
@@ -99,7 +102,10 @@ t.test('case 23, trace 3: the program’s own $ORIGIN is where its file is, thro
   t.equal(hows(graph)['libl.so'], 'runpath')
   const { resolveGraph } = await import('../../../lib/loader/resolve.js')
   const context = { cpuLevel: 0, libraryPath: [], preload: [] }
-  t.match(resolveGraph(HERE.fs(), link, context), { problems: [], objects: graph.objects.map(({ path }) => ({ path })) })
+  t.match(resolveGraph(HERE.fs(), link, context), {
+    problems: [],
+    objects: graph.objects.map(({ path }) => ({ path })),
+  })
   t.match(spawnSync(link), { status: 0 }, 'a run finds it')
   for (const { loader, what } of [OLD, HERE, NEW]) {
     const traced = askLoader(link, { loader }).libraries.find(({ name }) => name === 'libl.so')

@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Graph } from '../../../lib/loader/types.js'
@@ -19,7 +19,11 @@ const missing = (graph: Graph) =>
 /** A library with a function f_V of each version. */
 function versioned(place: string, versions: readonly string[], name = 'libv.so'): string {
   const source = versions.map(version => `int f_${version}(void) { return 0; }`).join('\n')
-  return fixtures.compiled(`${place}/${name}`, source, versions.map(version => `${version} { global: f_${version}; };`).join('\n'))
+  return fixtures.compiled(
+    `${place}/${name}`,
+    source,
+    versions.map(version => `${version} { global: f_${version}; };`).join('\n'),
+  )
 }
 
 /** How runs end, every version's loader in agreement. */
@@ -36,18 +40,21 @@ versioned('one', ['V1'])
 const asksBoth = 'int f_V1(void); int f_V2(void); int main(void) { return f_V1() + f_V2(); }'
 const program = fixtures.executable('program', asksBoth, ['both/libv.so'])
 
-t.test('case 1, rule 15, trace 2: a missing version ends a run; a trace tells of it on stderr and exits with 0', async t => {
-  t.same(missing(judge(t, program, { libraryPath: join(dir, 'both') })), [])
-  runs(t, program, 'both', 0)
-  t.same(missing(judge(t, program, { libraryPath: join(dir, 'one') })), ['libv.so V2'])
-  runs(t, program, 'one', 1, /version `V2' not found/)
-  for (const { loader } of EVERY_VERSION) {
-    const traced = askLoader(program, { loader, env: { LD_LIBRARY_PATH: join(dir, 'one') } })
-    t.equal(traced.status, 0)
-    t.same(missingVersions(traced.stderr), [`${join(dir, 'one/libv.so')} V2`])
-    t.equal(missingVersions(traced.libraries.map(({ name }) => name).join('\n')).length, 0)
-  }
-})
+t.test(
+  'case 1, rule 15, trace 2: a missing version ends a run; a trace tells of it on stderr and exits with 0',
+  async t => {
+    t.same(missing(judge(t, program, { libraryPath: join(dir, 'both') })), [])
+    runs(t, program, 'both', 0)
+    t.same(missing(judge(t, program, { libraryPath: join(dir, 'one') })), ['libv.so V2'])
+    runs(t, program, 'one', 1, /version `V2' not found/)
+    for (const { loader } of EVERY_VERSION) {
+      const traced = askLoader(program, { loader, env: { LD_LIBRARY_PATH: join(dir, 'one') } })
+      t.equal(traced.status, 0)
+      t.same(missingVersions(traced.stderr), [`${join(dir, 'one/libv.so')} V2`])
+      t.equal(missingVersions(traced.libraries.map(({ name }) => name).join('\n')).length, 0)
+    }
+  },
+)
 
 t.test('case 3: the same soname with other versions altogether', async t => {
   versioned('openssl3/v', ['CURL_OPENSSL_3'], 'libcurlish.so')
@@ -80,7 +87,10 @@ t.test('case 7, rule 15: a version that is needed weakly is only warned about', 
   writeFileSync(weak, bytes)
   const graph = judge(t, weak, { libraryPath: join(dir, 'one') })
   t.same(missing(graph), [])
-  t.match(graph.objects[0]?.facts.verneeds.find(({ version }) => version === 'V2'), { weak: true })
+  t.match(
+    graph.objects[0]?.facts.verneeds.find(({ version }) => version === 'V2'),
+    { weak: true },
+  )
   runs(t, weak, 'one', 0, /weak version `V2' not found/)
 })
 
