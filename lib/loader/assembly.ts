@@ -49,6 +49,14 @@ interface Answers {
   readonly slots: readonly Slot[]
 }
 
+/** An object of a process that runs. */
+export interface Started {
+  readonly file: FoundFile
+  readonly names: readonly string[]
+  /** The index of who had it loaded, -1 for the program and the interpreter. */
+  readonly loader: number
+}
+
 /** An object on its way into the graph. Fields that change do so while one program is assembled. */
 class Node implements Requester {
   /** Has its place in the load order; its own needs have been followed; its index once the order is settled. */
@@ -93,6 +101,13 @@ export class Assembler {
     assembly.preload(preloads)
     assembly.load()
     return assembly.graph(watched)
+  }
+
+  /** The graph of a process after one of its objects has called dlopen, and the index of what that led to; -1 where to nothing. */
+  open(started: readonly Started[], caller: number, name: string): { readonly graph: Graph; readonly object: number } {
+    const assembly = new Assembly(this, ++this.#run, started)
+    const object = assembly.open(caller, name)
+    return { graph: assembly.graph([]), object }
   }
 
   name(name: string): Slot {
@@ -148,18 +163,32 @@ class Assembly {
   readonly #problems: Problem[] = []
   readonly #missingVersions: Problem[] = []
   readonly #musl: boolean
+  /** How many objects were there before. */
+  readonly #started: number
 
   constructor(
     readonly assembler: Assembler,
     readonly run: number,
-    program: FoundFile,
+    first: FoundFile | readonly Started[],
   ) {
     this.#musl = assembler.candidates.loader.kind === 'musl'
-    this.#program = this.#add(program, program.path, null)
+    const { loader } = assembler.candidates
+    this.#started = 'length' in first ? first.length : 0
+    if ('length' in first) {
+      this.#resume(first)
+      this.#program = this.#nodes[0] as Node
+      this.#interpreter = this.#nodes.find(({ path }) => path === loader.path) as Node
+      return
+    }
+    this.#program = this.#add(first, first.path, null)
     this.#append(this.#program)
     const interpreter = assembler.candidates.interpreter()
     this.#interpreter = this.#add(interpreter, interpreter.path, null)
     this.#edge(this.#program, interpreter.path, this.#interpreter, 'interpreter')
+    this.#askAuditors(first)
+  }
+
+  #askAuditors(program: FoundFile): void {
     if (program.facts.audits.length > 0 && !this.#musl) {
       this.#problems.push({
         kind: 'undecidable',
@@ -169,13 +198,46 @@ class Assembly {
     }
   }
 
+  /** Objects that are loaded, and whose needs have been met. */
+  #resume(started: readonly Started[]): void {
+    const nodeAt = (index: number): Node => {
+      const { file, names, loader } = started[index] as Started
+      const known = this.#nodes[index]
+      if (known !== undefined) return known
+      const node = new Node(this.assembler.loadable(file), loader === -1 ? null : nodeAt(loader), index, names)
+      this.#nodes[index] = node
+      return node
+    }
+    for (const index of started.keys()) {
+      const node = nodeAt(index)
+      node.done = true
+      this.#append(node)
+      // The kernel mapped the program: the loader knows neither its path nor its inode (elf/rtld.c), so it is not found again.
+      const names = index === 0 ? node.names.filter(name => name === node.facts.soname) : node.names
+      for (const name of names) this.#fill(this.assembler.name(name), node)
+      if (index > 0) this.#fill(node.loadable.identity, node)
+    }
+  }
+
+  /** What one object asks for while the program runs, and what comes with it. */
+  open(caller: number, name: string): number {
+    // musl takes every call for the program's (dlopen of ldso/dynlink.c).
+    const asker = this.#musl ? this.#program : (this.#nodes[caller] as Node)
+    const node = this.#ask(asker, name, this.assembler.name(name), false)
+    if (node === null) return -1
+    this.#append(node)
+    this.load()
+    return this.#order.indexOf(node)
+  }
+
   /** Preloads that fail are only warned about. */
   preload(names: readonly string[]): void {
     // glibc loads them for the program, musl for nobody: no RPATH counts but their own.
     const requester = this.#musl ? this.#interpreter : this.#program
     for (const name of names) {
       const known = this.#known(name, this.assembler.name(name))
-      const answer = known === null ? this.assembler.rules.search(name, requester) : null
+      const answer = known === null ? this.assembler.rules.search(name, requester, 'preload') : null
+      if (answer !== null) this.#doubt(answer, requester)
       const node = answer === null ? known : this.#load(name, answer, requester)
       if (node === null) continue
       this.#edge(null, name, node, answer === null ? this.#howKnown(node) : 'preload', answer)
@@ -227,6 +289,10 @@ class Assembly {
       if (!optional) this.#problems.push({ kind: 'unusable', path: text, by: node.path, because })
       return null
     }
+    return this.#ask(node, name, slot, optional)
+  }
+
+  #ask(node: Node, name: string, slot: Slot, optional: boolean): Node | null {
     const known = this.#known(name, slot)
     if (known !== null) {
       this.#edge(node, name, known, this.#howKnown(known))
@@ -234,11 +300,18 @@ class Assembly {
     }
     const answer = this.assembler.rules.search(name, node)
     const found = this.#load(name, answer, node)
+    this.#doubt(answer, node)
     if (found === null && optional) return null
     this.#edge(node, name, found, found === this.#interpreter ? 'interpreter' : answer.how, answer)
     if (answer.unusable !== null) this.#problems.push({ kind: 'unusable', ...answer.unusable, by: node.path })
-    else if (found === null) this.#problems.push({ kind: 'missing-library', name, by: node.path })
+    else if (found === null && answer.undecidable === null) {
+      this.#problems.push({ kind: 'missing-library', name, by: node.path })
+    }
     return found
+  }
+
+  #doubt({ undecidable }: Answer, { path }: Node): void {
+    if (undecidable !== null) this.#problems.push({ kind: 'undecidable', by: path, because: undecidable })
   }
 
   #known(name: string, slot: Slot): Node | null {
@@ -316,7 +389,7 @@ class Assembly {
       edge.from = this.#nodes[edge.from]?.index ?? -1
       edge.to = this.#nodes[edge.to]?.index ?? -1
     }
-    for (const node of this.#order) {
+    for (const node of this.#order.slice(this.#started)) {
       for (const need of node.loadable.strayVersions) {
         const provider = this.#current(need.slot)
         if (provider !== null) this.#checkVersions(node, need, provider)

@@ -63,6 +63,10 @@ export class Candidates {
     return listing(this.fs, directory)?.has(name) ?? true
   }
 
+  isSetuid({ realPath }: FoundFile): boolean {
+    return ((this.fs.lstat(realPath)?.mode ?? 0) & S_ISUID) !== 0
+  }
+
   /** The loader's own file. */
   interpreter(): FoundFile {
     this.#interpreter ??= this.#openInterpreter()
@@ -110,6 +114,7 @@ export function fileId({ dev, ino }: FileStat): string {
   return `${dev}:${ino}`
 }
 
+const S_ISUID = 0o4000
 const DF_1_PIE = 0x0800_0000
 const ELFOSABI_GNU = 3
 
@@ -120,6 +125,8 @@ function glibcVerdict({ identity, facts, because }: Inspection, loader: Loader):
   if (identity.data !== loader.data) return "its data encoding is not the loader's"
   if (identity.osabi !== 0 && identity.osabi !== ELFOSABI_GNU) return 'its OS ABI is invalid'
   if (identity.abiVersion !== 0 && identity.osabi === 0) return 'its ABI version is invalid'
+  if (identity.padded) return 'the padding in its identification is not zero'
+  if (identity.version !== 1) return `its version is ${identity.version}, not 1`
   if (identity.machine !== loader.machine) return 'foreign'
   if (identity.type !== 2 && identity.type !== 3) return 'it is neither a program nor a shared library'
   if (facts === null) return because

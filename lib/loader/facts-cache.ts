@@ -8,7 +8,7 @@ import { AppcError, type ErrorCode } from '../errors.js'
 import type { FileStat, FileSystem } from './types.js'
 
 /** What the loader looks at in the header before all else. */
-export type Kind = Pick<Identity, 'class' | 'data' | 'osabi' | 'abiVersion' | 'machine' | 'type'>
+export type Kind = Pick<Identity, 'class' | 'data' | 'osabi' | 'abiVersion' | 'padded' | 'machine' | 'type' | 'version'>
 
 /** What a regular file is: its ELF facts, or why it has none. */
 export interface Inspection {

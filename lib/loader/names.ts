@@ -1,6 +1,6 @@
 import { LibraryCache } from './cache.js'
+import { hwcapsLevels, searchSubdirectories } from './cpu.js'
 import { errorCode, parent, resolvePath } from './file-system.js'
-import { hwcapsLevels, searchSubdirectories } from './glibc.js'
 import { remember } from './remember.js'
 import type { FileSystem, Loader, SearchContext } from './types.js'
 

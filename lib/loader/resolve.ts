@@ -8,12 +8,13 @@ import { glibcRules } from './glibc.js'
 import { readLoader, usualInterpreter } from './loader.js'
 import { muslRules } from './musl.js'
 import { remember } from './remember.js'
-import type { FileSystem, Graph, Problem, SearchContext } from './types.js'
+import type { FileSystem, Graph, Loader, Problem, SearchContext } from './types.js'
 import { unreadable } from './unreadable.js'
 
 const DF_1_PIE = 0x0800_0000
 const PRELOAD_FILE = '/etc/ld.so.preload'
 const MAX_PRELOAD_SIZE = 65_536
+const SECURE_NAME_LIMIT = 255
 
 export interface ResolveContext extends SearchContext {
   /** The loader for a file that names none (a library); absent: the usual one of its machine in this root. */
@@ -93,7 +94,7 @@ type Search = { readonly watched: readonly string[] } & (
 const searches = new WeakMap<FactsCache, WeakMap<FileSystem, WeakMap<SearchContext, Map<string, Search>>>>()
 
 /** One search for each root, context and interpreter, kept as long as the cache is. */
-function searchFor(fs: FileSystem, interpreter: string, context: SearchContext, cache: FactsCache): Search {
+export function searchFor(fs: FileSystem, interpreter: string, context: SearchContext, cache: FactsCache): Search {
   const byRoot = remember(searches, cache, () => new WeakMap())
   const byContext = remember(byRoot, fs, () => new WeakMap())
   const byInterpreter = remember(byContext, context, () => new Map())
@@ -105,12 +106,19 @@ function makeSearch(fs: FileSystem, interpreter: string, context: SearchContext,
   if (missing !== null) return { assembler: null, watched: [...links, missing] }
   const loader = readLoader(fs, interpreter)
   const candidates = new Candidates(fs, cache, loader)
-  const asked = context.preload.filter(name => name !== '')
+  const asked = context.preload.filter(name => name !== '' && isHeard(name, loader, context))
   if (loader.kind === 'musl') {
-    return { assembler: new Assembler(candidates, muslRules(candidates, context)), preloads: asked, watched: links }
+    // A program with rights is searched for as if LD_LIBRARY_PATH were not set (musl 1.2, __dls3 of ldso/dynlink.c).
+    const heard = context.secure === true ? { ...context, libraryPath: [] } : context
+    return { assembler: new Assembler(candidates, muslRules(candidates, heard)), preloads: asked, watched: links }
   }
   const assembler = new Assembler(candidates, glibcRules(candidates, context))
   return { assembler, preloads: [...asked, ...listedPreloads(fs)], watched: [...links, PRELOAD_FILE] }
+}
+
+/** A program with rights hears of glibc's loader only names that are searched for (dso_name_valid_for_suid, elf/rtld.c), of musl's none. */
+function isHeard(name: string, { kind }: Loader, { secure }: SearchContext): boolean {
+  return secure !== true || (kind === 'glibc' && !name.includes('/') && name.length < SECURE_NAME_LIMIT)
 }
 
 /** Names stand between white space or colons, with comments (glibc 2.36, elf/rtld.c). */

@@ -22,8 +22,8 @@ export interface Rules {
   readonly givesMoreNames: boolean
   /** True for names that stand for the loader itself. */
   isLoader(name: string): boolean
-  /** Finds a name that no loaded object answers to. */
-  search(name: string, requester: Requester): Answer
+  /** Finds a name that no loaded object answers to; to a preload, which the program asks for, other rules may apply. */
+  search(name: string, requester: Requester, preload?: 'preload'): Answer
   /** Whether versions that are missing end the program at its start. */
   readonly checksVersions: boolean
 }
@@ -43,6 +43,8 @@ export interface Answer extends Found {
   readonly tried: readonly string[]
   /** Every link that was walked and every name whose absence was relied upon. */
   readonly watched: readonly string[]
+  /** Why it cannot be told, and the answer holds only if nothing is found there; null as a rule. */
+  readonly undecidable: string | null
 }
 
 export const NOT_FOUND: Found = { file: null, how: 'not-found', unusable: null }
@@ -51,16 +53,25 @@ export const NOT_FOUND: Found = { file: null, how: 'not-found', unusable: null }
 export class Trail {
   readonly tried = new Set<string>()
   readonly watched = new Set<string>()
+  undecidable: string | null = null
+
+  /** `setuidOnly`: files without the setuid bit are passed over. */
+  constructor(readonly setuidOnly = false) {}
 
   answer({ file, how, unusable }: Found): Answer {
-    return { file, how, unusable, tried: [...this.tried], watched: [...this.watched] }
+    const { undecidable } = this
+    return { file, how, unusable, tried: [...this.tried], watched: [...this.watched], undecidable }
   }
 }
 
 /** What one path gave; an errno means that the search goes on. */
 export function tryPath(candidates: Candidates, path: string, how: How, trail: Trail): Found | string {
   const probe = candidates.probe(path, trail.watched)
-  if (probe.kind === 'found') return { file: probe.file, how, unusable: null }
+  if (probe.kind === 'found') {
+    if (!trail.setuidOnly || candidates.isSetuid(probe.file)) return { file: probe.file, how, unusable: null }
+    trail.tried.add(path)
+    return 'ENOENT'
+  }
   if (probe.kind === 'fatal') return { file: null, how: 'not-found', unusable: { path, because: probe.because } }
   trail.tried.add(path)
   return probe.errno

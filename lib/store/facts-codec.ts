@@ -7,13 +7,14 @@ import type { Inspection, Kind } from '../loader/facts-cache.js'
  */
 
 /** Raised whenever the words mean something else. */
-export const FORMAT = 1
+export const FORMAT = 2
 
 const WIDE = 1
 const BIG = 2
 const DYNAMIC = 4
 const EXECUTABLE_STACK = 8
 const TLS = 16
+const PADDED = 32
 
 /** What a file seldom says anything of, kept as JSON. */
 type Rest = Pick<
@@ -53,11 +54,13 @@ export function encode(kind: Kind, facts: ElfFacts, words: number[], strings: St
       (facts.data === 'big' ? BIG : 0) |
       (facts.dynamic ? DYNAMIC : 0) |
       (facts.executableStack ? EXECUTABLE_STACK : 0) |
-      (facts.tls ? TLS : 0),
+      (facts.tls ? TLS : 0) |
+      (kind.padded ? PADDED : 0),
     kind.osabi,
     kind.abiVersion,
     kind.type,
     kind.machine,
+    kind.version,
     facts.flags,
     facts.flags1,
     ...[facts.interpreter, facts.soname, facts.rpath, facts.runpath, facts.buildId].map(text => strings.number(text)),
@@ -91,8 +94,10 @@ export class Decoder {
       data: (bits & BIG) === 0 ? 'little' : 'big',
       osabi: this.#next(),
       abiVersion: this.#next(),
+      padded: (bits & PADDED) !== 0,
       type: this.#next(),
       machine: this.#next(),
+      version: this.#next(),
     }
     const facts: ElfFacts = {
       class: identity.class,
