@@ -16,9 +16,13 @@ const STV_PROTECTED = 3
 const SHN_ABS = 0xfff1
 const VERSYM_HIDDEN = 0x8000
 const PIECE = 65_536
+/** Ten times as many as the largest libraries have. */
+const MAX_SYMBOLS = 1 << 22
 /** Of a hash chain, and of all tables of relocations, in bytes: what a hole would make endless. */
 const MAX_CHAIN = 16 * 1024 * 1024
 const MAX_RELOCATIONS = 64 * 1024 * 1024
+/** Larger string tables are not kept twice. */
+const MAX_TEXT = 8 * 1024 * 1024
 const EM_S390 = 22
 const EM_ALPHA = 0x9026
 
@@ -48,7 +52,8 @@ export function readSymbols(file: OpenFile): ElfSymbols {
   const copied = copiedSymbols(dynamic)
   const count = countSymbols(dynamic)
   if (count === 0) return { imports: [], exports: [] }
-  return decodeSymbols(dynamic, dynamic.fields(address, count * symbolSize(dynamic), 'symbol table'), count, copied)
+  if (count > MAX_SYMBOLS) throw malformed(`${count} symbols`, dynamic.offset)
+  return decodeSymbols(dynamic, address, count, copied)
 }
 
 function symbolSize(dynamic: Dynamic): number {
@@ -61,7 +66,7 @@ interface Version {
   readonly file?: string
 }
 
-function decodeSymbols(dynamic: Dynamic, table: Fields, count: number, copied: ReadonlySet<number>): ElfSymbols {
+function decodeSymbols(dynamic: Dynamic, address: number, count: number, copied: ReadonlySet<number>): ElfSymbols {
   const wide = dynamic.wide
   const size = symbolSize(dynamic)
   const names = stringTable(dynamic)
@@ -71,8 +76,14 @@ function decodeSymbols(dynamic: Dynamic, table: Fields, count: number, copied: R
     versymAddress === null || versions.size === 0 ? null : dynamic.fields(versymAddress, count * 2, 'version symbols')
   const imports: ImportedSymbol[] = []
   const exports: ExportedSymbol[] = []
+  const step = Math.floor(PIECE / size)
+  let table = readPiece(0)
+  function readPiece(first: number): Fields {
+    return dynamic.fields(address + first * size, Math.min(step, count - first) * size, 'symbol table')
+  }
   for (let index = 1; index < count; index++) {
-    const at = index * size
+    if (index % step === 0) table = readPiece(index)
+    const at = (index % step) * size
     const info = table.u8(at + (wide ? 4 : 12))
     const binding = info >> 4
     const nameAt = table.u32(at)
@@ -139,7 +150,7 @@ function stringTable(dynamic: Dynamic): (offset: number) => string {
   const bytes = dynamic.window.bytes(start, end - start, 'string table')
   let budget = 16 * bytes.length + 65_536
   // Slices of one string are much cheaper than a decoding each; only where a character is one byte do offsets agree.
-  const text = isAscii(bytes) ? bytes.toString('latin1') : null
+  const text = bytes.length <= MAX_TEXT && isAscii(bytes) ? bytes.toString('latin1') : null
   return offset => {
     const stop = offset >= bytes.length ? -1 : text === null ? bytes.indexOf(0, offset) : text.indexOf('\0', offset)
     if (stop === -1) throw malformed('symbol name outside the string table', start + offset)

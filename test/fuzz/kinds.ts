@@ -3,6 +3,7 @@ import { damageCache } from './damage-cache.js'
 import { hostileCache } from './hostile-cache.js'
 import { HostileElf } from './hostile-elf.js'
 import { hostileLoader } from './hostile-loader.js'
+import { KNOWN } from './known.js'
 import { mutate } from './mutate.js'
 import type { Random } from './random.js'
 import { fuzzCache, fuzzElf, fuzzLoader, fuzzTokens } from './subjects.js'
@@ -25,6 +26,7 @@ export const KIND_NAMES = [
   'hostile-cache',
   'loader',
   'tokens',
+  'known',
 ]
 
 export function allKinds(samples: readonly Uint8Array[]): Kind[] {
@@ -52,5 +54,6 @@ export function allKinds(samples: readonly Uint8Array[]): Kind[] {
     { name: 'hostile-cache', share: 9, run: random => fuzzCache(random, hostileCache(random, scratch)) },
     { name: 'loader', share: 3, run: random => fuzzLoader(hostileLoader(random, scratch)) },
     { name: 'tokens', share: 2, run: fuzzTokens },
+    { name: 'known', share: 0, run: ({ seed }) => KNOWN[seed]?.run() },
   ]
 }
