@@ -35,7 +35,7 @@ export const DT = {
 /** More entries than this are an attack: linkers write some thirty, and one for each library. */
 const MAX_ENTRIES = 16_384
 const STEP = 64
-/** Each address is looked for among them: linkers write four. */
+/** Linkers write two to five. Every address is looked for in all of them. */
 const MAX_LOADS = 1024
 
 /** A dynamic section, and the way from its virtual addresses to the file's bytes. */
@@ -43,10 +43,10 @@ export class Dynamic {
   /** Entries in file order. There are some thirty: looking through them costs less than a map of them. */
   readonly #tags: number[] = []
   readonly #values: number[] = []
+  readonly #loads: readonly Segment[]
   #strings: { readonly start: number; readonly end: number } | null = null
   /** Of the section in the file: where what it says wrongly is to be looked for. */
   readonly offset: number
-  readonly #loads: readonly Segment[]
   readonly little: boolean
   readonly wide: boolean
 
@@ -60,7 +60,7 @@ export class Dynamic {
     this.wide = header.class === 64
     this.#loads = header.segments.filter(({ type }) => type === PT_LOAD)
     if (this.#loads.length > MAX_LOADS)
-      throw malformed(`${this.#loads.length} loaded segments`, header.programHeaders.offset)
+      throw malformed(`${this.#loads.length} segments to load`, header.programHeaders.offset)
     this.#read(segment)
   }
 

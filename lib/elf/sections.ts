@@ -50,7 +50,11 @@ export function readSections(window: Window, header: Header): Section[] {
  */
 export function isDebugFile(file: OpenFile): boolean {
   const { window, header } = openElf(file)
-  const needed = header.segments.filter(({ type }) => type === PT_DYNAMIC || type === PT_INTERP)
+  // One of each, as the loader takes them: a product of all segments and all sections would be too much work.
+  const needed = [
+    header.segments.findLast(({ type }) => type === PT_DYNAMIC),
+    header.segments.find(({ type }) => type === PT_INTERP),
+  ].filter(segment => segment !== undefined)
   if (needed.length === 0) return false
   const table = readTable(window, header)
   if (table === null) return false

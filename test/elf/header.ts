@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { type Header, openElf } from '../../lib/elf/header.js'
@@ -23,7 +23,7 @@ function headerNumbers(output: string): number[] {
     'Number of section headers',
     'Section header string table index',
   ]
-  return labels.map(label => Number.parseInt(new RegExp(`^ {2}${label}: +(\\w+)`, 'm').exec(output)?.[1] as string))
+  return labels.map(label => Number(new RegExp(`^ {2}${label}: +(\\w+)`, 'm').exec(output)?.[1] as string))
 }
 
 function ourNumbers({ entry, flags, headerSize, programHeaders, sectionHeaders, sectionNames }: Header): number[] {
@@ -74,7 +74,6 @@ t.test('what the standard would allow and the loader does not', async t => {
   const patched = (name: string, change: (bytes: Buffer) => void) => {
     const bytes = readFileSync(path)
     change(bytes)
-    copyFileSync(path, join(dir, name))
     writeFileSync(join(dir, name), bytes)
     return join(dir, name)
   }

@@ -122,3 +122,39 @@ for (const [name, bytes] of Object.entries(samples)) {
     t.ok(refused > 100, `${refused} refused`)
   })
 }
+
+/** Work that would grow with the square of the file, or go on without end. */
+t.test('out of proportion', async t => {
+  const library = Buffer.from(samples['64 bit'])
+  const headers = library.subarray(64, 64 + library.readUInt16LE(56) * 56)
+  const load = headers.subarray(0, 56)
+  t.equal(load.readUInt32LE(0), 1)
+  const count = 60_000
+  const many = Buffer.concat([library, headers, ...Array.from({ length: count }, () => load)])
+  many.writeBigUInt64LE(BigInt(library.length), 32)
+  many.writeUInt16LE(headers.length / 56 + count, 56)
+  t.match(attempt(many), { code: 'ELF_MALFORMED', message: /segments to load/ })
+
+  // A hash table of one bucket, whose chain has no end mark in 256 MiB.
+  const size = 2 ** 28
+  const at = 2 ** 20
+  const table = Buffer.alloc(20)
+  for (const [index, word] of [1, 1, 0, 0, 1].entries()) table.writeUInt32LE(word, index * 4)
+  library.writeBigUInt64LE(BigInt(size), 64 + 32)
+  const tag = Buffer.from('f5feff6f00000000', 'hex')
+  library.writeBigUInt64LE(BigInt(at), library.indexOf(tag) + 8)
+  let bytesRead = 0
+  const endless: OpenFile = {
+    size,
+    read(buffer, position) {
+      bytesRead += buffer.length
+      buffer.fill(0)
+      if (position < library.length) buffer.set(library.subarray(position, position + buffer.length))
+      if (position === at) buffer.set(table.subarray(0, buffer.length))
+      return buffer.length
+    },
+    close() {},
+  }
+  t.throws(() => readSymbols(endless), { code: 'ELF_MALFORMED', message: /hash chain/ })
+  t.ok(bytesRead < size / 4, `${bytesRead} bytes`)
+})
