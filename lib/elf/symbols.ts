@@ -21,7 +21,7 @@ const MAX_PIECE = 1 << 16
  * What a hole in a file would make endless: several times as many symbols, and as many bytes of relocations, as the largest
  * libraries have. Tables of both are read in pieces, and larger string tables are not kept twice.
  */
-const MAX_SYMBOLS = 1 << 22
+const MAX_SYMBOLS = 1 << 21
 const MAX_RELOCATIONS = 1 << 26
 const MAX_TEXT = 1 << 23
 const EM_S390 = 22

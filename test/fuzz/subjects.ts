@@ -14,8 +14,8 @@ import type { Random } from './random.js'
 
 /** What is fuzzed. Each function hands an input to readers and throws where they broke their promise. */
 
-/** More than this in one input is out of proportion: files here have 64 KiB, and holes are nobody's reason to fill memory. */
-const MAX_READ = 160 * 1024 * 1024
+/** What one reader may read of one file, all in all: a hole is nobody's reason to read on and on. */
+const MAX_READ = 256 * 1024 * 1024
 
 export function fuzzElf(bytes: Buffer, size = bytes.length): void {
   for (const read of [readElf, readSymbols, isDebugFile, (file: OpenFile) => readIdentity(new Window(file))]) {
