@@ -231,6 +231,14 @@ const ELF: Readonly<Record<string, () => Shape>> = {
       out.bytes.fill('[', DATA + 16, DATA + 65_536)
     },
   }),
+  'as many section headers as are still read': () => ({
+    size: TERABYTE,
+    more(out) {
+      out.word(40, DATA)
+      out.u16(58, 64)
+      out.word(DATA + 32, 2 ** 17)
+    },
+  }),
   'section headers without an end': () => ({
     size: TERABYTE,
     more(out) {
