@@ -22,7 +22,7 @@ const MAX_PIECE = 1 << 16
  * libraries have. Tables of both are read in pieces, and larger string tables are not kept twice.
  */
 const MAX_SYMBOLS = 1 << 21
-const MAX_RELOCATIONS = 1 << 26
+const MAX_RELOCATIONS = 1 << 25
 const MAX_TEXT = 1 << 23
 const EM_S390 = 22
 const EM_ALPHA = 0x9026
@@ -195,6 +195,8 @@ function countHashed(dynamic: Dynamic, address: number, symbols: number): number
   const symbolOffset = header.u32(4)
   const bucketsAt = address + 16 + header.u32(8) * (dynamic.wide ? 8 : 4)
   if (bucketCount === 0) return 0
+  if (bucketCount > MAX_SYMBOLS)
+    throw malformed(`hash table of ${bucketCount} buckets`, dynamic.locate(address, 'hash table').offset)
   const buckets = dynamic.fields(bucketsAt, bucketCount * 4, 'hash buckets')
   let last = 0
   for (let i = 0; i < bucketCount; i++) last = Math.max(last, buckets.u32(i * 4))

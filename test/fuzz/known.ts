@@ -1,5 +1,5 @@
 import { DT } from '../../lib/elf/dynamic.js'
-import { PT_DYNAMIC, PT_LOAD, PT_NOTE } from '../../lib/elf/header.js'
+import { PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_NOTE } from '../../lib/elf/header.js'
 import { ElfBytes } from './elf-bytes.js'
 import { Random } from './random.js'
 import { fuzzCache, fuzzElf, fuzzLoader } from './subjects.js'
@@ -162,12 +162,30 @@ const ELF: Readonly<Record<string, () => Shape>> = {
   }),
   'as many relocations as are still read': () => ({
     size: TERABYTE,
-    segments: [[3, DATA, 1]],
+    segments: [[PT_INTERP, DATA, 1]],
     dynamic: [
       ...[...STRINGS, [DT.SYMTAB, DATA] as const],
-      ...[[DT.RELA, DATA] as const, [DT.RELASZ, 2 ** 25] as const],
-      ...[[DT.JMPREL, DATA] as const, [DT.PLTRELSZ, 2 ** 25] as const],
+      ...[[DT.RELA, DATA] as const, [DT.RELASZ, 2 ** 24] as const],
+      ...[[DT.JMPREL, DATA] as const, [DT.PLTRELSZ, 2 ** 24] as const],
     ],
+  }),
+  'as much of everything as is still read': () => ({
+    size: TERABYTE,
+    segments: [[PT_INTERP, DATA, 1]],
+    dynamic: [
+      ...[[DT.STRTAB, DATA] as const, [DT.STRSZ, 2 ** 26] as const, [DT.SYMTAB, DATA + 64] as const],
+      ...[[DT.GNU_HASH, DATA + 4096] as const, [DT.VERSYM, DATA + 64] as const],
+      ...[[DT.VERDEF, DATA + 64] as const, [DT.VERDEFNUM, 1] as const],
+      ...[[DT.RELA, DATA + 8192] as const, [DT.RELASZ, 2 ** 24] as const],
+      ...[[DT.JMPREL, DATA + 8192] as const, [DT.PLTRELSZ, 2 ** 24] as const],
+    ],
+    more(out) {
+      out.u16(DATA + 64, 1)
+      out.u16(DATA + 68, 2)
+      out.u32(DATA + 4096, 1)
+      out.u32(DATA + 4096 + 4, 1)
+      out.u32(DATA + 8192 + 12, 2 ** 21 - 1)
+    },
   }),
   'a version need that is its own version': () => ({
     dynamic: [...STRINGS, [DT.VERNEED, DATA + 64], [DT.VERNEEDNUM, 65_535]],
@@ -254,7 +272,7 @@ const LONG = 16 * 1024 * 1024 - 4096
 /** A file that passes for ELF, filled up with one text. */
 function loaderOf(start: string, repeated: string, times: number): () => void {
   return () => {
-    const bytes = Buffer.alloc(LONG, start + repeated.repeat(times))
+    const bytes = Buffer.alloc(LONG / 4, start + repeated.repeat(times))
     bytes.fill(0, 0, HEADER)
     bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
     fuzzLoader(bytes)
@@ -287,9 +305,9 @@ export const KNOWN: readonly Known[] = [
   { name: 'a loader of many directories', run: loaderOf('\0/lib/', '', 0) },
   { name: 'a loader of many lists of directories', run: loaderOf('\0/lib/\0x', '', 0) },
   { name: 'a loader of one long name', run: loaderOf('', 'a', 1) },
-  { name: 'a loader of one long list file', run: loaderOf('musl libc\0%.*s/etc/ld-musl-', 'a', 2 ** 22) },
-  { name: 'a loader of a long $LIB', run: loaderOf('\0LIB\0lib', 'a', 2 ** 22) },
-  { name: 'a loader of a long version', run: loaderOf('stable release version ', '9', 2 ** 22) },
+  { name: 'a loader of one long list file', run: loaderOf('musl libc\0%.*s/etc/ld-musl-', 'a', 2 ** 21) },
+  { name: 'a loader of a long $LIB', run: loaderOf('\0LIB\0lib', 'a', 2 ** 21) },
+  { name: 'a loader of a long version', run: loaderOf('stable release version ', '9', 2 ** 21) },
   { name: 'a cache of one name', run: cacheOf('libb.so', 0) },
   { name: 'a cache of one name’s variants', run: cacheOf('liba.so.1', 1 << 30) },
   { name: 'a cache of one long number', run: cacheOf(`/${'0'.repeat(2 ** 20)}`, 0) },
