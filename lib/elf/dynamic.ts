@@ -46,7 +46,6 @@ export class Dynamic {
   #strings: { readonly start: number; readonly end: number } | null = null
   /** Of the section in the file: where what it says wrongly is to be looked for. */
   readonly offset: number
-  readonly #loads: readonly Segment[]
   readonly little: boolean
   readonly wide: boolean
 
