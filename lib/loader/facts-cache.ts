@@ -30,7 +30,12 @@ export interface FactsMemory {
 export class FactsCache {
   readonly #known = new Map<string, Inspection>()
 
-  constructor(private readonly memory: FactsMemory | null = null) {}
+  #memory: FactsMemory | null = null
+
+  /** From now on, what earlier runs found out is asked before a file is read. */
+  consult(memory: FactsMemory): void {
+    this.#memory = memory
+  }
 
   /** Throws the system's error where the file cannot be opened or read. */
   inspect(fs: FileSystem, path: string, stat: FileStat): Inspection {
@@ -40,18 +45,18 @@ export class FactsCache {
 
   /** Nothing is known yet of any file. */
   get isEmpty(): boolean {
-    return this.#known.size === 0 && this.memory?.isEmpty !== false
+    return this.#known.size === 0 && this.#memory?.isEmpty !== false
   }
 
   get(key: string): Inspection | undefined {
-    const known = this.#known.get(key) ?? this.memory?.get(key)
+    const known = this.#known.get(key) ?? this.#memory?.get(key)
     if (known !== undefined) this.#known.set(key, known)
     return known
   }
 
   put(key: string, inspection: Inspection): Inspection {
     this.#known.set(key, inspection)
-    this.memory?.set(key, inspection)
+    this.#memory?.set(key, inspection)
     return inspection
   }
 }

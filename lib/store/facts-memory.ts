@@ -1,6 +1,5 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { crc32 } from 'node:zlib'
 import { type FactsMemory, type Inspection, KEY_BYTES } from '../loader/facts-cache.js'
 import { Decoder, encode, FORMAT, isEncodable, Strings } from './facts-codec.js'
 import { readRegular } from './regular.js'
@@ -32,9 +31,13 @@ export class FactsFile implements FactsMemory {
   readonly #used = new Map<string, Inspection>()
   #changed = false
 
-  constructor(path: string) {
+  /** `crc32` of IEEE 802.3, given in from where it is at hand: Node's own comes with all of zlib. */
+  constructor(
+    path: string,
+    private readonly crc32: (bytes: Uint8Array) => number,
+  ) {
     this.#path = path
-    this.#remembered = read(path)
+    this.#remembered = read(path, crc32)
   }
 
   get isEmpty(): boolean {
@@ -73,7 +76,7 @@ export class FactsFile implements FactsMemory {
     const aside = `${this.#path}.${process.pid}`
     try {
       mkdirSync(dirname(this.#path), { recursive: true })
-      writeFileSync(aside, encodeAll(this.#used))
+      writeFileSync(aside, encodeAll(this.#used, this.crc32))
       renameSync(aside, this.#path)
     } catch {
       // A read-only or full disk: the next run will read the files again, as this one did.
@@ -92,9 +95,9 @@ function nothing(): Remembered {
   return { starts: new Map(), decoder: new Decoder(new Uint32Array(), '') }
 }
 
-function read(path: string): Remembered {
+function read(path: string, crc32: (bytes: Uint8Array) => number): Remembered {
   try {
-    return parse(readRegular(path, MAX_BYTES, 'remove it')) ?? nothing()
+    return parse(readRegular(path, MAX_BYTES, 'remove it'), crc32) ?? nothing()
   } catch {
     // Absent or unreadable: nothing is known, and everything is read anew.
     return nothing()
@@ -102,7 +105,7 @@ function read(path: string): Remembered {
 }
 
 /** null for what is not whole. */
-function parse(bytes: Buffer): Remembered | null {
+function parse(bytes: Buffer, crc32: (bytes: Uint8Array) => number): Remembered | null {
   if (bytes.length < HEADER_WORDS * 4) return null
   const [magic, format, sum, files = 0, count = 0, strings = 0] = wordsAt(bytes, 0, HEADER_WORDS)
   const keys = HEADER_WORDS * 4
@@ -124,7 +127,7 @@ function wordsAt(bytes: Buffer, offset: number, count: number): Uint32Array {
   return new Uint32Array(Uint8Array.prototype.slice.call(bytes, offset, offset + count * 4).buffer)
 }
 
-function encodeAll(files: ReadonlyMap<string, Inspection>): Buffer {
+function encodeAll(files: ReadonlyMap<string, Inspection>, crc32: (bytes: Uint8Array) => number): Buffer {
   const strings = new Strings()
   const words: number[] = []
   const starts: number[] = []
