@@ -12,6 +12,7 @@ import { resolveGraph } from '../loader/resolve.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import type { FileStat, FileSystem, Graph, SearchContext } from '../loader/types.js'
 import type { FactsFile } from '../store/facts-memory.js'
+import { expectShortRun } from './engine.js'
 import { asKnown, reportError } from './report.js'
 import { TreeText } from './tree-text.js'
 
@@ -44,6 +45,7 @@ interface Answer {
  */
 export async function runTree(named: readonly string[], options: TreeOptions): Promise<number> {
   if (named.length === 0) throw new AppcError('USAGE', 'no file is named', { hint: 'appc tree FILE…' })
+  expectShortRun()
   const root = resolve(options.root)
   const context = contextOf(options)
   const report = new Report(options)

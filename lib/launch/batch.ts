@@ -58,7 +58,7 @@ function notKnown(
     const stat = statOf(rows, index)
     if (stat === null) return false
     stats.set(path, stat)
-    return stat.kind === 'file' && cache.get(fileKey(stat)) === undefined
+    return stat.kind === 'file' && !cache.has(fileKey(stat))
   })
 }
 
