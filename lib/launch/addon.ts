@@ -58,6 +58,8 @@ export interface Addon {
   closeMany(descriptors: Int32Array): void
   /** The x86-64 level 1..4 as glibc's loader finds it; 0 on other processors. */
   cpuLevel(): number
+  /** An x86 processor of Intel's. */
+  cpuIsIntel(): boolean
 }
 
 export interface Captured {

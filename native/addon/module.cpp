@@ -8,6 +8,8 @@ namespace {
 
 Napi::Value cpuLevelOf(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cpuLevel()); }
 
+Napi::Value cpuIsIntelOf(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cpuIsIntel()); }
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("capture", Napi::Function::New(env, capture, "capture"));
   exports.Set("execve", Napi::Function::New(env, execve, "execve"));
@@ -21,6 +23,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("readMany", Napi::Function::New(env, readMany, "readMany"));
   exports.Set("closeMany", Napi::Function::New(env, closeMany, "closeMany"));
   exports.Set("cpuLevel", Napi::Function::New(env, cpuLevelOf, "cpuLevel"));
+  exports.Set("cpuIsIntel", Napi::Function::New(env, cpuIsIntelOf, "cpuIsIntel"));
   return exports;
 }
 
