@@ -63,7 +63,7 @@ function makeWorkplace(): { readonly directory: string; readonly env: NodeJS.Pro
   mkdirSync(join(directory, 'node_modules'))
   symlinkSync(project, join(directory, 'node_modules/appc'))
   mkdirSync(join(directory, 'bin'))
-  symlinkSync(join(project, 'dist/lib/commands/cli.js'), join(directory, 'bin/appc'))
+  symlinkSync(join(project, 'dist/bin/appc/cli.js'), join(directory, 'bin/appc'))
   symlinkSync(join(project, 'build/Release/appc-run'), join(directory, 'bin/appc-run'))
   const env = {
     ...process.env,

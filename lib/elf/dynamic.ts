@@ -43,10 +43,10 @@ export class Dynamic {
   /** Entries in file order. There are some thirty: looking through them costs less than a map of them. */
   readonly #tags: number[] = []
   readonly #values: number[] = []
+  readonly #loads: readonly Segment[]
   #strings: { readonly start: number; readonly end: number } | null = null
   /** Of the section in the file: where what it says wrongly is to be looked for. */
   readonly offset: number
-  readonly #loads: readonly Segment[]
   readonly little: boolean
   readonly wide: boolean
 

@@ -18,6 +18,8 @@ export interface Section {
 const SHT_NOBITS = 8
 const SHF_ALLOC = 2
 const SHF_TLS = 0x400
+/** Twice what fits into the header's own count; in a file with a hole, any number does. */
+const MAX_SECTIONS = 1 << 17
 /** e_shstrndx that says: see sh_link of the first section header. */
 const SHN_XINDEX = 0xffff
 
@@ -78,6 +80,7 @@ function readTable(window: Window, header: Header): { readonly fields: Fields; r
     new Fields(window.bytes(offset, entries * size, 'section header table'), header.data === 'little', wide)
   // A count that does not fit into 16 bits is the size of the first, empty section.
   const entries = count === 0 ? sectionAt(read(1), 0).size : count
+  if (entries > MAX_SECTIONS) throw malformed(`${entries} sections`, offset)
   return entries === 0 ? null : { fields: read(entries), size }
 }
 

@@ -15,10 +15,15 @@ const STV_DEFAULT = 0
 const STV_PROTECTED = 3
 const SHN_ABS = 0xfff1
 const VERSYM_HIDDEN = 0x8000
-const PIECE = 65_536
-/** Of a hash chain, and of all tables of relocations, in bytes: what a hole would make endless. */
-const MAX_CHAIN = 16 * 1024 * 1024
-const MAX_RELOCATIONS = 64 * 1024 * 1024
+/** Few symbols share a bucket, but a chain that does not end is as long as its segment: it is read in pieces that grow. */
+const MAX_PIECE = 1 << 16
+/*
+ * What a hole in a file would make endless: several times as many symbols, and as many bytes of relocations, as the largest
+ * libraries have. Tables of both are read in pieces, and larger string tables are not kept twice.
+ */
+const MAX_SYMBOLS = 1 << 21
+const MAX_RELOCATIONS = 1 << 25
+const MAX_TEXT = 1 << 23
 const EM_S390 = 22
 const EM_ALPHA = 0x9026
 
@@ -46,9 +51,10 @@ export function readSymbols(file: OpenFile): ElfSymbols {
   const address = dynamic?.value(DT.SYMTAB) ?? null
   if (dynamic === null || address === null) return { imports: [], exports: [] }
   const copied = copiedSymbols(dynamic)
-  const count = countSymbols(dynamic)
+  const count = countSymbols(dynamic, address)
   if (count === 0) return { imports: [], exports: [] }
-  return decodeSymbols(dynamic, dynamic.fields(address, count * symbolSize(dynamic), 'symbol table'), count, copied)
+  if (count > MAX_SYMBOLS) throw malformed(`${count} symbols`, dynamic.offset)
+  return decodeSymbols(dynamic, address, count, copied)
 }
 
 function symbolSize(dynamic: Dynamic): number {
@@ -61,7 +67,7 @@ interface Version {
   readonly file?: string
 }
 
-function decodeSymbols(dynamic: Dynamic, table: Fields, count: number, copied: ReadonlySet<number>): ElfSymbols {
+function decodeSymbols(dynamic: Dynamic, address: number, count: number, copied: ReadonlySet<number>): ElfSymbols {
   const wide = dynamic.wide
   const size = symbolSize(dynamic)
   const names = stringTable(dynamic)
@@ -71,8 +77,14 @@ function decodeSymbols(dynamic: Dynamic, table: Fields, count: number, copied: R
     versymAddress === null || versions.size === 0 ? null : dynamic.fields(versymAddress, count * 2, 'version symbols')
   const imports: ImportedSymbol[] = []
   const exports: ExportedSymbol[] = []
+  const step = Math.floor(MAX_PIECE / size)
+  let table = readPiece(0)
+  function readPiece(first: number): Fields {
+    return dynamic.fields(address + first * size, Math.min(step, count - first) * size, 'symbol table')
+  }
   for (let index = 1; index < count; index++) {
-    const at = index * size
+    if (index % step === 0) table = readPiece(index)
+    const at = (index % step) * size
     const info = table.u8(at + (wide ? 4 : 12))
     const binding = info >> 4
     const nameAt = table.u32(at)
@@ -139,7 +151,7 @@ function stringTable(dynamic: Dynamic): (offset: number) => string {
   const bytes = dynamic.window.bytes(start, end - start, 'string table')
   let budget = 16 * bytes.length + 65_536
   // Slices of one string are much cheaper than a decoding each; only where a character is one byte do offsets agree.
-  const text = isAscii(bytes) ? bytes.toString('latin1') : null
+  const text = bytes.length <= MAX_TEXT && isAscii(bytes) ? bytes.toString('latin1') : null
   return offset => {
     const stop = offset >= bytes.length ? -1 : text === null ? bytes.indexOf(0, offset) : text.indexOf('\0', offset)
     if (stop === -1) throw malformed('symbol name outside the string table', start + offset)
@@ -163,7 +175,7 @@ function versionTable(dynamic: Dynamic): Map<number, Version> {
  * symbol, which is the last of all, but where nothing is exported it tells nothing: then only symbols that a relocation
  * names can matter.
  */
-function countSymbols(dynamic: Dynamic): number {
+function countSymbols(dynamic: Dynamic, symbols: number): number {
   const hash = dynamic.value(DT.HASH)
   if (hash !== null) {
     // The second of its words, which these two machines have of 64 bits (glibc, Elf_Symndx in sysdeps/*/bits/elfclass.h).
@@ -173,34 +185,34 @@ function countSymbols(dynamic: Dynamic): number {
     return wide ? words.u64(8) : words.u32(4)
   }
   const gnuHash = dynamic.value(DT.GNU_HASH)
-  const hashed = gnuHash === null ? 0 : countHashed(dynamic, gnuHash)
+  const hashed = gnuHash === null ? 0 : countHashed(dynamic, gnuHash, symbols)
   return hashed > 0 ? hashed : 1 + highestRelocated(dynamic)
 }
 
-function countHashed(dynamic: Dynamic, address: number): number {
+function countHashed(dynamic: Dynamic, address: number, symbols: number): number {
   const header = dynamic.fields(address, 16, 'hash table')
   const bucketCount = header.u32(0)
   const symbolOffset = header.u32(4)
   const bucketsAt = address + 16 + header.u32(8) * (dynamic.wide ? 8 : 4)
   if (bucketCount === 0) return 0
+  if (bucketCount > MAX_SYMBOLS)
+    throw malformed(`hash table of ${bucketCount} buckets`, dynamic.locate(address, 'hash table').offset)
   const buckets = dynamic.fields(bucketsAt, bucketCount * 4, 'hash buckets')
   let last = 0
   for (let i = 0; i < bucketCount; i++) last = Math.max(last, buckets.u32(i * 4))
   if (last < symbolOffset || last === 0) return 0
-  // The chain of the highest bucket holds the last symbol.
-  return last + chainLength(dynamic, bucketsAt + (bucketCount + last - symbolOffset) * 4)
-}
-
-/** Words up to the one with the low bit set, which ends a chain; read in pieces, that grow as it turns out to be long. */
-function chainLength(dynamic: Dynamic, address: number): number {
-  const { offset, available } = dynamic.locate(address, 'hash chain')
-  const end = Math.min(available, MAX_CHAIN) & ~3
-  for (let from = 0, size = 64; from < end; from += size, size = Math.min(size * 2, PIECE)) {
-    size = Math.min(size, end - from)
-    const words = dynamic.fields(address + from, size, 'hash chain')
-    for (let at = 0; at < size; at += 4) if ((words.u32(at) & 1) === 1) return (from + at) / 4 + 1
+  const chainsAt = bucketsAt + bucketCount * 4
+  // The chain of the highest bucket holds the last symbol; its end has the low bit set.
+  const room = Math.floor(dynamic.locate(symbols, 'symbol table').available / symbolSize(dynamic))
+  const limit = Math.min(room, MAX_SYMBOLS)
+  for (let index = last, piece = 64; index < limit; piece = Math.min(4 * piece, MAX_PIECE)) {
+    const at = chainsAt + (index - symbolOffset) * 4
+    const rest = Math.ceil(dynamic.locate(at, 'hash chain').available / 4)
+    const chain = dynamic.fields(at, 4 * Math.min(piece, limit - index, rest), 'hash chain')
+    for (let offset = 0; offset < chain.length; offset += 4, index++)
+      if ((chain.u32(offset) & 1) === 1) return index + 1
   }
-  throw malformed('hash chain without an end', offset)
+  throw malformed('hash chain that outruns the symbol table', dynamic.locate(address, 'hash table').offset)
 }
 
 /** Symbol index and type of each relocation, in whatever tables there are; read in pieces, for there may be millions. */
@@ -220,7 +232,7 @@ function eachRelocation(dynamic: Dynamic, visit: (symbol: number, type: number) 
     total += length
     if (total > MAX_RELOCATIONS) throw malformed(`relocations of ${total} bytes`, dynamic.offset)
     const count = Math.floor(length / entry)
-    const step = Math.floor(PIECE / entry)
+    const step = Math.floor(MAX_PIECE / entry)
     for (let index = 0; index < count; index += step) {
       const size = Math.min(step, count - index) * entry
       const table = dynamic.fields(address + index * entry, size, 'relocations')

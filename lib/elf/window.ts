@@ -103,6 +103,10 @@ export class Window {
   }
 }
 
+/** `offset` is the place in the file that is wrong. */
 export function malformed(what: string, offset: number): AppcError {
-  return new AppcError('ELF_MALFORMED', `malformed ELF file: ${what} (at offset 0x${Math.max(0, offset).toString(16)})`)
+  const place = Math.max(0, offset)
+  return new AppcError('ELF_MALFORMED', `malformed ELF file: ${what} (at offset 0x${place.toString(16)})`, {
+    offset: place,
+  })
 }

@@ -31,7 +31,7 @@ export async function campaign(
   let end: Extract<News, { what: 'end' }> | null = null
   const worker = new Worker(new URL('./worker.js', import.meta.url), {
     workerData: { ...task, current } satisfies Task,
-    resourceLimits: { maxOldGenerationSizeMb: HEAP },
+    resourceLimits: { maxOldGenerationSizeMb: HEAP, maxYoungGenerationSizeMb: HEAP / 10 },
   })
   const here = () => `${kinds[place[1] as number]}:${place[2]}`
   let last = -1

@@ -1,8 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { foreignFiles } from '../support/elf-files.js'
 import { compile, temporaryDirectory } from '../support/fixtures.js'
 
-/** Small real files of the compiler's, each with something of its own for readers to follow. */
+/** A changed file is a copy first, and of larger ones more is code. */
+const MAX_SIZE = 40_000
+
+/** Small real files: this machine's compiler's, each with something of its own for readers to follow, and other machines'. */
 export function elfSamples(): Buffer[] {
   const dir = temporaryDirectory()
   const library = ['-shared', '-fPIC', '-nostdlib', '-Wl,--build-id']
@@ -32,6 +36,9 @@ export function elfSamples(): Buffer[] {
       '-fPIE',
       '-Wl,-z,pack-relative-relocs',
     ),
+    ...foreignFiles()
+      .map(path => readFileSync(path))
+      .filter(({ length }) => length <= MAX_SIZE),
   ]
 }
 

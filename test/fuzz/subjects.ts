@@ -1,6 +1,6 @@
-import { readIdentity } from '../../lib/elf/header.js'
+import { openElf, readIdentity } from '../../lib/elf/header.js'
 import { readElf } from '../../lib/elf/reader.js'
-import { isDebugFile } from '../../lib/elf/sections.js'
+import { isDebugFile, readSections } from '../../lib/elf/sections.js'
 import { readSymbols } from '../../lib/elf/symbols.js'
 import type { OpenFile } from '../../lib/elf/types.js'
 import { Window } from '../../lib/elf/window.js'
@@ -14,11 +14,19 @@ import type { Random } from './random.js'
 
 /** What is fuzzed. Each function hands an input to readers and throws where they broke their promise. */
 
-/** More than this in one input is out of proportion: files here have 64 KiB, and holes are nobody's reason to fill memory. */
-const MAX_READ = 160 * 1024 * 1024
+/** What one reader may read of one file, all in all: a hole is nobody's reason to read on and on. */
+const MAX_READ = 256 * 1024 * 1024
+
+const READERS: readonly ((file: OpenFile) => unknown)[] = [
+  ...[readElf, readSymbols, isDebugFile, (file: OpenFile) => readIdentity(new Window(file))],
+  file => {
+    const { window, header } = openElf(file)
+    return readSections(window, header)
+  },
+]
 
 export function fuzzElf(bytes: Buffer, size = bytes.length): void {
-  for (const read of [readElf, readSymbols, isDebugFile, (file: OpenFile) => readIdentity(new Window(file))]) {
+  for (const read of READERS) {
     const file = new CountingFile(bytes, size)
     try {
       read(file)
