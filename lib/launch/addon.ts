@@ -60,6 +60,8 @@ export interface Addon {
   crc32(bytes: Uint8Array): number
   /** The x86-64 level 1..4 as glibc's loader finds it; 0 on other processors. */
   cpuLevel(): number
+  /** An x86 processor of Intel's. */
+  cpuIsIntel(): boolean
 }
 
 export interface Captured {

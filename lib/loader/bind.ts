@@ -82,7 +82,7 @@ class Provider {
   readonly #asserts: boolean
 
   constructor({ facts, names }: LoadedObject, symbols: ElfSymbols, loader: Loader | null) {
-    this.#asserts = loader?.assertsVersions ?? true
+    this.#asserts = loader?.assertsVersions === true
     this.#byName = indexOf(symbols)
     this.#oldest = facts.verdefs[0]?.name
     this.#versioned = facts.verdefs.length > 0 || facts.verneeds.length > 0

@@ -43,16 +43,15 @@ export function readLoader(fs: FileSystem, interpreter: string): Loader {
       version: [1, 2],
       systemDirectories: muslDirectories(fs, interpreter, text),
       lib: 'lib',
-      assertsVersions: false,
     }
   }
   const systemDirectories = glibcDirectories(text)
   const version = glibcVersion(fs, realPath, text)
   if (version === null || systemDirectories.length === 0) throw unknown(interpreter)
   // The text of the assertion in check_match (elf/dl-lookup.c), which 2.36 has and 2.41 has not.
-  const assertsVersions = text.includes('\0version->filename == NULL || ')
+  const asserts = text.includes('\0version->filename == NULL || ')
   const lib = glibcLib(text, systemDirectories)
-  return { ...common, kind: 'glibc', version, systemDirectories, lib, assertsVersions }
+  return { ...common, kind: 'glibc', version, systemDirectories, lib, ...(asserts && { assertsVersions: true }) }
 }
 
 function readLoaderFile(fs: FileSystem, path: string): { text: string; facts: ElfFacts } {

@@ -62,7 +62,7 @@ export interface Loader {
   readonly lib: string
   readonly platform: string
   /** It ends a program over a versioned reference to a library that has lost its versions, where newer ones just bind it. */
-  readonly assertsVersions: boolean
+  readonly assertsVersions?: true
   readonly class: 32 | 64
   readonly data: 'little' | 'big'
   readonly machine: number

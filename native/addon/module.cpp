@@ -8,6 +8,8 @@ namespace {
 
 Napi::Value cpuLevelOf(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cpuLevel()); }
 
+Napi::Value cpuIsIntelOf(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cpuIsIntel()); }
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("capture", Napi::Function::New(env, capture, "capture"));
   exports.Set("execve", Napi::Function::New(env, execve, "execve"));
@@ -22,6 +24,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("closeMany", Napi::Function::New(env, closeMany, "closeMany"));
   exports.Set("crc32", Napi::Function::New(env, crc32Of, "crc32"));
   exports.Set("cpuLevel", Napi::Function::New(env, cpuLevelOf, "cpuLevel"));
+  exports.Set("cpuIsIntel", Napi::Function::New(env, cpuIsIntelOf, "cpuIsIntel"));
   return exports;
 }
 

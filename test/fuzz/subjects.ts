@@ -67,7 +67,7 @@ class CountingFile implements OpenFile {
 
 function loader(minor: number, machine: number, wordSize: 32 | 64, data: 'little' | 'big'): Loader {
   const path = '/lib/ld.so'
-  const common = { path, realPath: path, systemDirectories: ['/lib'], lib: 'lib', platform: '', assertsVersions: true }
+  const common = { path, realPath: path, systemDirectories: ['/lib'], lib: 'lib', platform: '' }
   return { kind: 'glibc', version: [2, minor], machine, class: wordSize, data, ...common }
 }
 const LOADERS = [

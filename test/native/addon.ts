@@ -195,6 +195,10 @@ t.test('probe tells what a limit refuses', async t => {
   t.same(JSON.parse(stdout), { userNamespace: 'ENOSPC', overlay: null })
 })
 
+t.test('cpuIsIntel is what the kernel says', async t => {
+  t.equal(native.cpuIsIntel(), /^vendor_id\s*: GenuineIntel$/m.test(readFileSync('/proc/cpuinfo', 'utf8')))
+})
+
 t.test('cpuLevel is the loader’s', async t => {
   const { stdout } = spawnSync('/lib64/ld-linux-x86-64.so.2', ['--help'], { encoding: 'utf8' })
   const levels = [...(stdout ?? '').matchAll(/x86-64-v(\d) \(supported/g)].map(([, level]) => Number(level))

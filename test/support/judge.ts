@@ -61,6 +61,7 @@ export function judge(tap: Tap, file: string, setting: Setting = {}, judges: rea
 function judgeBy(tap: Tap, by: Judge, file: string, { libraryPath = '', preload = '', cwd = '/' }: Setting): Graph {
   const graph = resolveGraph(by.fs(), file, {
     cpuLevel: addon().cpuLevel(),
+    intel: addon().cpuIsIntel(),
     libraryPath: libraryPath === '' ? [] : libraryPath.split(/[:;]/),
     preload: preload.split(/[ :]/).filter(name => name !== ''),
     workingDirectory: cwd,
