@@ -18,7 +18,7 @@ import { type Decided, decideContainer } from './launch/prepare.js'
 import { takeStockOf } from './launch/stock.js'
 import { resolveGraph } from './loader/resolve.js'
 import { rootFileSystem } from './loader/root-file-system.js'
-import type { Graph } from './loader/types.js'
+import type { Graph, SearchContext } from './loader/types.js'
 import type { Freed } from './store/collect.js'
 import type { Store } from './store/store.js'
 
@@ -29,7 +29,11 @@ export type { ElfFacts, ElfSymbols } from './elf/types.js'
 export { AppcError, type ErrorCode } from './errors.js'
 export type { Inventory, InventoryLibrary } from './host/inventory.js'
 export type { Decided } from './launch/prepare.js'
-export type { Edge, Graph, How, LoadedObject, Loader, Problem } from './loader/types.js'
+export { resolveDlopen } from './loader/dlopen.js'
+export { FactsCache } from './loader/facts-cache.js'
+export { resolveGraph } from './loader/resolve.js'
+export { rootFileSystem } from './loader/root-file-system.js'
+export type { Edge, FileSystem, Graph, How, LoadedObject, Loader, Problem, SearchContext } from './loader/types.js'
 export type { Freed } from './store/collect.js'
 
 /** Where containers are kept; absent: $APPC_HOME, else the caller's own place, as for the commands. */
@@ -72,9 +76,16 @@ export function plan(name: string, options: InStore & OnHost = {}): Decided {
   return decideContainer(storeOf(options), name, hostAt(rootOf(options), process.env))
 }
 
-/** What the loader would load for an ELF file, an absolute path in the root, and how each library is found. */
-export function tree(file: string, options: OnHost = {}): Graph {
-  return resolveGraph(rootFileSystem(rootOf(options)), resolve('/', file), searchContext(process.env))
+/** What is supposed of the CPU and the environment; absent: as they are for this process. */
+export interface TreeOptions extends OnHost, Partial<SearchContext> {}
+
+/**
+ * What the loader would load for an ELF file, an absolute path in the root, and how each library is found. For many files see
+ * `resolveGraph`; for made-up trees, appc/testing.
+ */
+export function tree(file: string, options: TreeOptions = {}): Graph {
+  const { root: _, ...context } = options
+  return resolveGraph(rootFileSystem(rootOf(options)), resolve('/', file), { ...searchContext(process.env), ...context })
 }
 
 /** The containers in the store, sorted by name. */
