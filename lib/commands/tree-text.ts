@@ -8,10 +8,7 @@ import { visible } from './report.js'
 type Style = 'file' | 'how' | 'missing'
 
 const COLOURS = { file: 'bold', how: 'dim', missing: 'red' } as const
-const BRANCH = '├── '
-const LAST_BRANCH = '└── '
-const TRUNK = '│   '
-const NO_TRUNK = '    '
+const INDENT = '  '
 
 /** Draws graphs, one after the other: what thousands of them have in common is put into words once. */
 export class TreeText {
@@ -24,7 +21,7 @@ export class TreeText {
     const drawing = new Drawing(this, graph)
     let text = `${this.paint('file', this.visible(file))}\n${drawing.lines()}`
     if (graph.loader === null && graph.problems.length === 0)
-      text += `${LAST_BRANCH}no loader is involved: the file is static\n`
+      text += `${INDENT}no loader is involved: the file is static\n`
     for (const problem of graph.problems) text += `${this.paint('missing', visible(inWords(problem)))}\n`
     return verdict === null ? text : text + this.#verify(verdict)
   }
@@ -75,20 +72,15 @@ class Drawing {
   }
 
   lines(): string {
-    this.#descend(0, '')
+    this.#descend(0, INDENT)
     return this.#lines
   }
 
-  #descend(from: number, trunk: string): void {
-    const edges = this.#needs[from] as Edge[]
-    for (let at = 0; at < edges.length; at++) {
-      const edge = edges[at] as Edge
-      const last = at === edges.length - 1
+  #descend(from: number, indent: string): void {
+    for (const edge of this.#needs[from] as Edge[]) {
       const first = this.#loading[edge.to] === edge
-      this.#lines += `${trunk}${last ? LAST_BRANCH : BRANCH}${this.#describe(edge, first ? edge.how : 'loaded')}\n`
-      if (first && (this.#needs[edge.to] as Edge[]).length > 0) {
-        this.#descend(edge.to, trunk + (last ? NO_TRUNK : TRUNK))
-      }
+      this.#lines += `${indent}${this.#describe(edge, first ? edge.how : 'loaded')}\n`
+      if (first) this.#descend(edge.to, indent + INDENT)
     }
   }
 

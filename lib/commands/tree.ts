@@ -10,7 +10,9 @@ import { FactsCache } from '../loader/facts-cache.js'
 import { resolvePath } from '../loader/file-system.js'
 import { resolveGraph } from '../loader/resolve.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
-import type { FileSystem, Graph, SearchContext } from '../loader/types.js'
+import type { FileStat, FileSystem, Graph, SearchContext } from '../loader/types.js'
+import type { FactsFile } from '../store/facts-memory.js'
+import { expectShortRun } from './engine.js'
 import { asKnown, reportError } from './report.js'
 import { TreeText } from './tree-text.js'
 
@@ -26,7 +28,7 @@ export interface TreeOptions {
 
 const LEVELS: readonly string[] = ['x86-64', 'x86-64-v2', 'x86-64-v3', 'x86-64-v4']
 
-/** So many files are worth the reading of what is remembered, and looking at them together. */
+/** So many files are worth being looked at together, and the reading of what is remembered. */
 const MANY = 32
 /** Text for the terminal or a pipe goes out in pieces of about this many characters. */
 const PIECE = 65_536
@@ -43,11 +45,11 @@ interface Answer {
  */
 export async function runTree(named: readonly string[], options: TreeOptions): Promise<number> {
   if (named.length === 0) throw new AppcError('USAGE', 'no file is named', { hint: 'appc tree FILE…' })
+  expectShortRun()
   const root = resolve(options.root)
   const context = contextOf(options)
   const report = new Report(options)
-  const files = namedFiles(named, root, report)
-  const answers = resolveAll(files, root, context, report)
+  const answers = resolveAll(named, root, context, report)
   if (options.verify) {
     const kept = [...answers]
     const verdicts = await verifyGraphs(
@@ -77,49 +79,27 @@ interface NamedFile {
   readonly path: string
 }
 
-/** What is named, and of directories all that a loader could load. */
-function namedFiles(named: readonly string[], root: string, report: Report): NamedFile[] {
-  const prefix = root === '/' ? '' : root
-  const fs = rootFileSystem(root)
-  return named.flatMap(file => {
-    const path = root === '/' ? resolve(file) : resolve('/', file)
-    const directory = directoryAt(fs, path)
-    if (directory === null) return [{ file, path }]
-    const found = findElfFiles(addon(), prefix + directory, error => report.error(error))
-    return found.map(each => {
-      const inside = each.slice(prefix.length)
-      return { file: join(file, inside.slice(directory.length)), path: inside }
-    })
-  })
-}
-
-/** The real path of a directory; null where something else lies, or nothing that can be seen: that is told when it is read. */
-function directoryAt(fs: FileSystem, path: string): string | null {
-  try {
-    const found = resolvePath(fs, path)
-    return found.stat?.kind === 'directory' ? found.path : null
-  } catch {
-    return null
-  }
-}
-
 function* resolveAll(
-  files: readonly NamedFile[],
+  named: readonly string[],
   root: string,
   context: SearchContext,
   report: Report,
 ): Generator<Answer> {
-  const memory = files.length < MANY ? null : rememberedFacts(process.env)
-  const cache = new FactsCache(memory)
   const prefix = root === '/' ? '' : root
-  const looked =
-    files.length < MANY
-      ? new Map()
-      : lookAtMany(
-          addon(),
-          files.map(({ path }) => prefix + path),
-          cache,
-        )
+  const given = named.map(file => ({ file, path: root === '/' ? resolve(file) : resolve('/', file) }))
+  const cache = new FactsCache()
+  let memory = null as FactsFile | null
+  const looked = new Map<string, FileStat>()
+  const look = (files: readonly NamedFile[]) => {
+    const paths = files.map(({ path }) => prefix + path).filter(path => !looked.has(path))
+    if (paths.length < MANY) return
+    memory ??= rememberedFacts(process.env)
+    if (memory !== null) cache.consult(memory)
+    for (const [path, stat] of lookAtMany(addon(), paths, cache)) looked.set(path, stat)
+  }
+  look(given)
+  const files = unfold(given, root, looked, report)
+  look(files)
   const fs = rootFileSystem(root, looked)
   for (const { file, path } of files) {
     let graph: Graph
@@ -132,6 +112,37 @@ function* resolveAll(
     yield { file, graph }
   }
   memory?.save()
+}
+
+/** Of directories, all that a loader could load. */
+function unfold(
+  given: readonly NamedFile[],
+  root: string,
+  looked: ReadonlyMap<string, FileStat>,
+  report: Report,
+): readonly NamedFile[] {
+  const prefix = root === '/' ? '' : root
+  const fs = rootFileSystem(root, looked)
+  return given.flatMap(named => {
+    if (looked.get(prefix + named.path)?.kind === 'file') return [named]
+    const directory = directoryAt(fs, named.path)
+    if (directory === null) return [named]
+    const found = findElfFiles(addon(), prefix + directory, error => report.error(error))
+    return found.map(path => {
+      const inside = path.slice(prefix.length)
+      return { file: join(named.file, inside.slice(directory.length)), path: inside }
+    })
+  })
+}
+
+/** The real path of a directory; null where something else lies, or nothing that can be seen: that is told when it is read. */
+function directoryAt(fs: FileSystem, path: string): string | null {
+  try {
+    const found = resolvePath(fs, path)
+    return found.stat?.kind === 'directory' ? found.path : null
+  } catch {
+    return null
+  }
 }
 
 /** What is printed, and the exit status that comes of it. */

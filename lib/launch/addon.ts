@@ -56,6 +56,8 @@ export interface Addon {
   readMany(descriptors: Int32Array, positions: Float64Array, starts: Uint32Array, buffer: Uint8Array): Int32Array
   /** Negative ones are passed over. */
   closeMany(descriptors: Int32Array): void
+  /** CRC-32 as zlib has it. */
+  crc32(bytes: Uint8Array): number
   /** The x86-64 level 1..4 as glibc's loader finds it; 0 on other processors. */
   cpuLevel(): number
   /** An x86 processor of Intel's. */

@@ -12,6 +12,8 @@ const COLUMNS = 9
 const CHUNK = 64
 /** Three of four files have all that is asked of them, but for the dynamic section, in their first bytes. */
 const HEAD_BYTES = 8192
+/** What one round takes as a rule. */
+const SPACE = CHUNK * HEAD_BYTES
 
 /**
  * Looks at many files of this machine together, links not followed: puts into the cache what it does not know of them yet,
@@ -25,6 +27,7 @@ export function lookAtMany(
 ): Map<string, FileStat> {
   const stats = new Map<string, FileStat>()
   const unknown = cache.isEmpty ? paths : notKnown(paths, native.lstatMany(paths), cache, stats)
+  const space: Buffer[] = []
   for (let at = 0; at < unknown.length; at += CHUNK) {
     const chunk = unknown.slice(at, at + CHUNK)
     const { descriptors, stats: opened } = native.openMany(chunk)
@@ -36,7 +39,7 @@ export function lookAtMany(
         stats.set(path, stat)
         files.push(new Ahead(descriptors[index] as number, stat))
       }
-      readChunk(native, files, cache)
+      readChunk(native, files, cache, space)
     } finally {
       native.closeMany(descriptors)
     }
@@ -55,16 +58,24 @@ function notKnown(
     const stat = statOf(rows, index)
     if (stat === null) return false
     stats.set(path, stat)
-    return stat.kind === 'file' && cache.get(fileKey(stat)) === undefined
+    return stat.kind === 'file' && !cache.has(fileKey(stat))
   })
 }
 
-/** Rounds of fetching what all of them ask for next, until all have their answers. */
-function readChunk(native: Pick<Addon, 'readMany'>, files: readonly Ahead[], cache: FactsCache): void {
+/**
+ * Rounds of fetching what all of them ask for next, until all have their answers. `space`: a buffer for each round, used again
+ * for the next chunk, when nobody looks at these files' bytes any more: memory that is new to the process costs more than reading.
+ */
+function readChunk(
+  native: Pick<Addon, 'readMany'>,
+  files: readonly Ahead[],
+  cache: FactsCache,
+  space: Buffer[],
+): void {
   let asking = files
   let ranges: Range[] = files.map(({ size }) => ({ offset: 0, length: Math.min(HEAD_BYTES, size) }))
-  while (asking.length > 0) {
-    fetch(native, asking, ranges)
+  for (let round = 0; asking.length > 0; round++) {
+    space[round] = fetch(native, asking, ranges, space[round])
     const next: Ahead[] = []
     ranges = []
     for (const file of asking) {
@@ -77,10 +88,17 @@ function readChunk(native: Pick<Addon, 'readMany'>, files: readonly Ahead[], cac
   }
 }
 
-function fetch(native: Pick<Addon, 'readMany'>, files: readonly Ahead[], ranges: readonly Range[]): void {
+/** Returns the buffer that it read into: the one given, where that is large enough. */
+function fetch(
+  native: Pick<Addon, 'readMany'>,
+  files: readonly Ahead[],
+  ranges: readonly Range[],
+  space: Buffer | undefined,
+): Buffer {
   const starts = new Uint32Array(files.length + 1)
   for (const [index, { length }] of ranges.entries()) starts[index + 1] = (starts[index] as number) + length
-  const buffer = Buffer.allocUnsafe(starts[files.length] as number)
+  const size = starts[files.length] as number
+  const buffer = space !== undefined && space.length >= size ? space : Buffer.allocUnsafe(Math.max(size, SPACE))
   const descriptors = Int32Array.from(files, ({ fd }) => fd)
   const positions = Float64Array.from(ranges, ({ offset }) => offset)
   const counts = native.readMany(descriptors, positions, starts, buffer)
@@ -89,6 +107,7 @@ function fetch(native: Pick<Addon, 'readMany'>, files: readonly Ahead[], ranges:
     const count = counts[index] as number
     if (count > 0) file.add(positions[index] as number, buffer.subarray(start, start + count))
   }
+  return buffer
 }
 
 /** A file some of whose bytes are in memory already. Its descriptor is closed by whoever opened it. */

@@ -22,15 +22,22 @@ export interface Inspection {
 /** What earlier runs found out about files, by fileKey. */
 export interface FactsMemory {
   readonly isEmpty: boolean
+  has(key: string): boolean
   get(key: string): Inspection | undefined
-  set(key: string, inspection: Inspection): void
+  /** False for what it does not keep. */
+  set(key: string, inspection: Inspection): boolean
 }
 
 /** Facts by file, so that thousands of programs share what they have in common; with a memory, from one run to the next. */
 export class FactsCache {
   readonly #known = new Map<string, Inspection>()
 
-  constructor(private readonly memory: FactsMemory | null = null) {}
+  #memory: FactsMemory | null = null
+
+  /** From now on, what earlier runs found out is asked before a file is read. */
+  consult(memory: FactsMemory): void {
+    this.#memory = memory
+  }
 
   /** Throws the system's error where the file cannot be opened or read. */
   inspect(fs: FileSystem, path: string, stat: FileStat): Inspection {
@@ -40,18 +47,20 @@ export class FactsCache {
 
   /** Nothing is known yet of any file. */
   get isEmpty(): boolean {
-    return this.#known.size === 0 && this.memory?.isEmpty !== false
+    return this.#known.size === 0 && this.#memory?.isEmpty !== false
   }
 
+  has(key: string): boolean {
+    return this.#known.has(key) || this.#memory?.has(key) === true
+  }
+
+  /** What the memory has is not kept beside it: of most files, programs, nobody asks twice. */
   get(key: string): Inspection | undefined {
-    const known = this.#known.get(key) ?? this.memory?.get(key)
-    if (known !== undefined) this.#known.set(key, known)
-    return known
+    return this.#known.get(key) ?? this.#memory?.get(key)
   }
 
   put(key: string, inspection: Inspection): Inspection {
-    this.#known.set(key, inspection)
-    this.memory?.set(key, inspection)
+    if (this.#memory?.set(key, inspection) !== true) this.#known.set(key, inspection)
     return inspection
   }
 }

@@ -36,7 +36,7 @@ export function readLoader(fs: FileSystem, interpreter: string): Loader {
     machine: facts.machine,
     platform: PLATFORMS[facts.machine] ?? '',
   }
-  if (/(?:^|\0)musl libc/.test(text)) {
+  if (text.startsWith('musl libc') || text.includes('\0musl libc')) {
     return {
       ...common,
       kind: 'musl',
@@ -79,32 +79,45 @@ function unknown(path: string, because = 'its strings name no version and no sys
  * Directories in a row, in each of which a component begins with `lib`. Every repetition has a bound, and nothing is matched in
  * two ways: on a hostile file, the expression engine would else run out of stack or of time.
  */
-const DIRECTORIES = /(?<=\0)(?:\/(?=(?:[\w.+-]{1,255}\/){0,15}lib)(?:[\w.+-]{1,255}\/){1,16}\0){1,64}/g
+const DIRECTORIES = /(?:\/(?=(?:[\w.+-]{1,255}\/){0,15}lib)(?:[\w.+-]{1,255}\/){1,16}\0){1,64}/y
 
 /** glibc 2.36, elf/dl-load.c: system_dirs is one array of NUL-ended directories, each with a trailing slash. */
 function glibcDirectories(text: string): string[] {
   let longest = ''
-  for (const [run] of text.matchAll(DIRECTORIES)) if (run.length > longest.length) longest = run
+  // Patterns are tried only where a literal is found: two hundred kilobytes are long for them.
+  for (let at = text.indexOf('\0/'); at !== -1; at = text.indexOf('\0/', at)) {
+    DIRECTORIES.lastIndex = at + 1
+    const run = DIRECTORIES.exec(text)?.[0] ?? ''
+    if (run.length > longest.length) longest = run
+    at += Math.max(1, run.length)
+  }
   return [...new Set(longest.split('\0').filter(part => part !== ''))].map(part => part.slice(0, -1))
 }
 
 /** DL_DST_LIB follows the token's name in the literals of elf/dl-load.c; elsewhere it is the first system directory. */
 function glibcLib(text: string, directories: readonly string[]): string {
-  const literal = /\0LIB\0(lib[\w./+-]{0,4096})\0/.exec(text)?.[1]
+  const at = text.indexOf('\0LIB\0lib')
+  const literal = at === -1 ? undefined : /^\0LIB\0(lib[\w./+-]{0,4096})\0/.exec(text.slice(at, at + 5000))?.[1]
   return literal ?? (directories[0] as string).replace(/^\/(?:usr\/)?/, '')
 }
 
 const BANNER = /(?:stable|development) release version (\d{1,4})\.(\d{1,4})/
+
+/** null where there is none. */
+function banner(text: string): RegExpExecArray | null {
+  const at = text.indexOf(' release version ')
+  return at === -1 ? null : BANNER.exec(text.slice(Math.max(0, at - 16), at + 32))
+}
 
 /**
  * The loader has a banner since 2.33 (`ld.so --version`). Before that, its file is `ld-2.31.so`; failing that too, the C
  * library beside it, which is of the same build, tells.
  */
 function glibcVersion(fs: FileSystem, realPath: string, text: string): readonly [number, number] | null {
-  const own = BANNER.exec(text) ?? /\/ld-(\d+)\.(\d+)\.so$/.exec(realPath)
+  const own = banner(text) ?? /\/ld-(\d+)\.(\d+)\.so$/.exec(realPath)
   if (own !== null) return [Number(own[1]), Number(own[2])]
   const { path: library } = resolvePath(fs, join(parent(realPath), 'libc.so.6'))
-  const beside = library === null ? null : BANNER.exec(readLoaderFile(fs, library).text)
+  const beside = library === null ? null : banner(readLoaderFile(fs, library).text)
   return beside === null ? null : [Number(beside[1]), Number(beside[2])]
 }
 

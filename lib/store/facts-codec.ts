@@ -1,5 +1,6 @@
 import type { ElfFacts, VersionDefinition, VersionNeed } from '../elf/types.js'
 import type { Inspection, Kind } from '../loader/facts-cache.js'
+import { remember } from '../loader/remember.js'
 
 /*
  * An ELF file's facts as 32-bit words, with strings by their number: most files name the same few thousand, and a number is
@@ -22,21 +23,65 @@ type Rest = Pick<
   'auxiliaries' | 'filters' | 'audits' | 'abiTag' | 'dlopen' | 'packageMetadata' | 'unreadNotes'
 >
 
+/** 32-bit words: those of the file, and what was added to them. */
+export class Words {
+  readonly #added: number[] = []
+
+  constructor(private readonly read: Uint32Array) {}
+
+  get length(): number {
+    return this.read.length + this.#added.length
+  }
+
+  at(index: number): number {
+    const word = index < this.read.length ? this.read[index] : this.#added[index - this.read.length]
+    if (word === undefined) throw new RangeError('the words have ended')
+    return word
+  }
+
+  push(...words: readonly number[]): void {
+    this.#added.push(...words)
+  }
+
+  toArray(): Uint32Array {
+    const all = new Uint32Array(this.length)
+    all.set(this.read)
+    all.set(this.#added, this.read.length)
+    return all
+  }
+}
+
 /** Strings by number, each once. Number 0 stands for null. */
 export class Strings {
-  readonly #numbers = new Map<string, number>()
+  readonly #strings: string[]
+  /** Made when a string is added: most runs only read. */
+  #numbers: Map<string, number> | null = null
+
+  /** From what toString gave; '' is the beginning. */
+  constructor(joined: string) {
+    this.#strings = joined.split('\0')
+  }
+
+  at(number: number): string {
+    const text = this.#strings[number]
+    if (text === undefined) throw new RangeError('no string has that number')
+    return text
+  }
 
   number(text: string | null): number {
     if (text === null) return 0
-    const known = this.#numbers.get(text)
-    if (known !== undefined) return known
-    this.#numbers.set(text, this.#numbers.size + 1)
-    return this.#numbers.size
+    this.#numbers ??= new Map(this.#strings.map((known, number) => [known, number] as const).slice(1))
+    let number = this.#numbers.get(text)
+    if (number === undefined) {
+      number = this.#strings.push(text) - 1
+      this.#numbers.set(text, number)
+    }
+    return number
   }
 
   /** Joined by NULs, which no string of an ELF file holds; before the first stands null's. */
   toString(): string {
-    return ['', ...this.#numbers.keys()].join('\0')
+    return this.#strings.join('\0')
   }
 }
 
@@ -45,7 +90,7 @@ export function isEncodable(facts: ElfFacts): boolean {
   return facts.flags <= 0xffff_ffff && facts.flags1 <= 0xffff_ffff
 }
 
-export function encode(kind: Kind, facts: ElfFacts, words: number[], strings: Strings): void {
+export function encode(kind: Kind, facts: ElfFacts, words: Words, strings: Strings): void {
   const list = (texts: readonly string[]) => words.push(texts.length, ...texts.map(text => strings.number(text)))
   const { auxiliaries, filters, audits, abiTag, dlopen, packageMetadata, unreadNotes } = facts
   const rest: Rest = { auxiliaries, filters, audits, abiTag, dlopen, packageMetadata, unreadNotes }
@@ -74,17 +119,16 @@ export function encode(kind: Kind, facts: ElfFacts, words: number[], strings: St
     words.push(strings.number(file), strings.number(version) * 2 + Number(weak))
 }
 
-/** Reads what `encode` wrote. RangeError where that is not what the words hold. */
+const rests = new WeakMap<Strings, Map<number, Rest>>()
+
+/** Reads what `encode` wrote. RangeError or SyntaxError where that is not what the words hold. */
 export class Decoder {
-  readonly #words: Uint32Array
-  readonly #strings: readonly string[]
-  readonly #rests = new Map<number, Rest>()
   #at = 0
 
-  constructor(words: Uint32Array, strings: string) {
-    this.#words = words
-    this.#strings = strings.split('\0')
-  }
+  constructor(
+    private readonly words: Words,
+    private readonly strings: Strings,
+  ) {}
 
   decode(start: number): Inspection {
     this.#at = start
@@ -116,7 +160,7 @@ export class Decoder {
       runpath: this.#text(this.#next()),
       buildId: this.#text(this.#next()),
       ...this.#rest(this.#next()),
-      needed: this.#list(() => this.#string(this.#next())),
+      needed: this.#list(() => this.strings.at(this.#next())),
       verdefs: this.#list(() => this.#definition()),
       verneeds: this.#list(() => this.#need()),
     }
@@ -125,46 +169,34 @@ export class Decoder {
 
   #definition(): VersionDefinition {
     const word = this.#next()
-    return { name: this.#string(word >>> 1), weak: (word & 1) !== 0 }
+    return { name: this.strings.at(word >>> 1), weak: (word & 1) !== 0 }
   }
 
   #need(): VersionNeed {
-    const file = this.#string(this.#next())
+    const file = this.strings.at(this.#next())
     const word = this.#next()
-    return { file, version: this.#string(word >>> 1), weak: (word & 1) !== 0 }
+    return { file, version: this.strings.at(word >>> 1), weak: (word & 1) !== 0 }
   }
 
   /** Nearly all files have the same. */
   #rest(number: number): Rest {
-    let rest = this.#rests.get(number)
-    if (rest === undefined) {
-      rest = JSON.parse(this.#string(number)) as Rest
-      this.#rests.set(number, rest)
-    }
-    return rest
+    const known = remember(rests, this.strings, () => new Map<number, Rest>())
+    return remember(known, number, () => JSON.parse(this.strings.at(number)) as Rest)
   }
 
   #list<T>(item: () => T): T[] {
     const length = this.#next()
-    if (length > this.#words.length - this.#at) throw new RangeError('more items than there are words')
+    if (length > this.words.length - this.#at) throw new RangeError('more items than there are words')
     const items: T[] = []
     for (let i = 0; i < length; i++) items.push(item())
     return items
   }
 
   #text(number: number): string | null {
-    return number === 0 ? null : this.#string(number)
-  }
-
-  #string(number: number): string {
-    const text = this.#strings[number]
-    if (text === undefined) throw new RangeError('no string has that number')
-    return text
+    return number === 0 ? null : this.strings.at(number)
   }
 
   #next(): number {
-    const word = this.#words[this.#at++]
-    if (word === undefined) throw new RangeError('the words have ended')
-    return word
+    return this.words.at(this.#at++)
   }
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "crc32.h"
 #include "functions.h"
 #include "values.h"
 
@@ -152,6 +153,12 @@ Napi::Value closeMany(const Napi::CallbackInfo& info) {
     if (descriptors[i] >= 0) ::close(descriptors[i]);
   }
   return env.Undefined();
+}
+
+Napi::Value crc32Of(const Napi::CallbackInfo& info) {
+  Napi::Uint8Array bytes;
+  if (!toArray(info, 0, napi_uint8_array, "bytes", bytes)) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), crc32(bytes.Data(), bytes.ByteLength()));
 }
 
 }  // namespace appc::addon

@@ -16,5 +16,6 @@ Napi::Value lstatMany(const Napi::CallbackInfo& info);
 Napi::Value openMany(const Napi::CallbackInfo& info);
 Napi::Value readMany(const Napi::CallbackInfo& info);
 Napi::Value closeMany(const Napi::CallbackInfo& info);
+Napi::Value crc32Of(const Napi::CallbackInfo& info);
 
 }  // namespace appc::addon

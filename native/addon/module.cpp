@@ -22,6 +22,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("openMany", Napi::Function::New(env, openMany, "openMany"));
   exports.Set("readMany", Napi::Function::New(env, readMany, "readMany"));
   exports.Set("closeMany", Napi::Function::New(env, closeMany, "closeMany"));
+  exports.Set("crc32", Napi::Function::New(env, crc32Of, "crc32"));
   exports.Set("cpuLevel", Napi::Function::New(env, cpuLevelOf, "cpuLevel"));
   exports.Set("cpuIsIntel", Napi::Function::New(env, cpuIsIntelOf, "cpuIsIntel"));
   return exports;

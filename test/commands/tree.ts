@@ -92,12 +92,12 @@ t.test('what is missing is told, and is the exit status', async t => {
   ])
 })
 
-t.test('for people: branches, without control characters or colour where it is no terminal', async t => {
+t.test('for people: indented, without control characters or colour where it is no terminal', async t => {
   const { lines, stdout } = tree([broken])
   t.equal(lines[0], broken)
-  t.ok(lines.includes(`├── libone.so => ${dir}/libone.so (runpath)`))
-  t.ok(lines.includes('│   └── libtwo.so => not found'))
-  t.ok(lines.includes('└── lib\\x1bgone.so => not found'))
+  t.ok(lines.includes(`  libone.so => ${dir}/libone.so (runpath)`))
+  t.ok(lines.includes('    libtwo.so => not found'))
+  t.ok(lines.includes('  lib\\x1bgone.so => not found'))
   t.notOk(stdout.includes('\u001b'))
 })
 
@@ -111,9 +111,9 @@ t.test('a library that two ask for is unfolded once', async t => {
   const { status, lines } = tree([file])
   t.equal(status, 0)
   t.same(lines.slice(2), [
-    `├── libone.so => ${dir}/libone.so (rpath)`,
-    `│   └── libtwo.so => ${dir}/libtwo.so (loaded)`,
-    `└── libtwo.so => ${dir}/libtwo.so (rpath)`,
+    `  libone.so => ${dir}/libone.so (rpath)`,
+    `    libtwo.so => ${dir}/libtwo.so (loaded)`,
+    `  libtwo.so => ${dir}/libtwo.so (rpath)`,
   ])
 })
 
@@ -127,7 +127,7 @@ t.test('a missing version stands with the one who lacks it', async t => {
   compile(dir, 'libv.so', source, [...flags, '-Wl,--version-script=v.map'])
   const { status, lines } = tree([file])
   t.equal(status, 1)
-  t.ok(lines.includes(`└── libv.so => ${dir}/libv.so (runpath) without V2`))
+  t.ok(lines.includes(`  libv.so => ${dir}/libv.so (runpath) without V2`))
   t.equal(lines.at(-1), `libv.so has no version V2: ${file} needs it`)
 })
 
