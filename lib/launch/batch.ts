@@ -66,12 +66,7 @@ function notKnown(
  * Rounds of fetching what all of them ask for next, until all have their answers. `space`: a buffer for each round, used again
  * for the next chunk, when nobody looks at these files' bytes any more: memory that is new to the process costs more than reading.
  */
-function readChunk(
-  native: Pick<Addon, 'readMany'>,
-  files: readonly Ahead[],
-  cache: FactsCache,
-  space: Buffer[],
-): void {
+function readChunk(native: Pick<Addon, 'readMany'>, files: readonly Ahead[], cache: FactsCache, space: Buffer[]): void {
   let asking = files
   let ranges: Range[] = files.map(({ size }) => ({ offset: 0, length: Math.min(HEAD_BYTES, size) }))
   for (let round = 0; asking.length > 0; round++) {

@@ -124,8 +124,7 @@ function parse(bytes: Buffer, crc32: Crc32): Content | null {
   const starts = new Map<string, number>()
   const startWords = wordsAt(bytes, places, files)
   const keyText = bytes.toString('latin1', keys, places)
-  for (let i = 0; i < files; i++)
-    starts.set(keyText.slice(i * KEY_BYTES, (i + 1) * KEY_BYTES), startWords[i] as number)
+  for (let i = 0; i < files; i++) starts.set(keyText.slice(i * KEY_BYTES, (i + 1) * KEY_BYTES), startWords[i] as number)
   return {
     starts,
     words: new Words(wordsAt(bytes, words, count)),
