@@ -1,11 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import t from 'tap'
 import { addon } from '../../../lib/launch/addon.js'
 import { resolveGraph } from '../../../lib/loader/resolve.js'
 import { rootFileSystem } from '../../../lib/loader/root-file-system.js'
-import { temporaryDirectory } from '../../support/fixtures.js'
 import { compare, EVERY_VERSION, hows } from '../../support/judge.js'
 import { LoaderFixtures } from '../../support/loader-fixtures.js'
 import { askLoader, HOST_LOADER } from '../../support/oracle.js'
@@ -20,7 +19,7 @@ const program = fixtures.program('program', ['made/libr.so'])
 const undefaulted = fixtures.program('undefaulted', ['made/libr.so'], ['-z', 'nodefaultlib'])
 
 class Root {
-  readonly dir = temporaryDirectory()
+  readonly dir = mkdtempSync(join(fixtures.dir, 'root-'))
 
   constructor(
     readonly merged: boolean,
