@@ -126,7 +126,8 @@ for (const [machine, loader] of [
     t.equal(graph.loader?.path, loader)
     const command = runner(machine, file)
     if (command === null) {
-      t.pass(machine, { skip: `the kernel runs no ${machine} programs` })
+      // Its twins in an x86-64 program's path are judged all the same, in files.ts.
+      t.comment(`not judged by its own loader: neither this kernel nor QEMU runs ${machine} programs`)
       return
     }
     const judgeFile = (file: string) => {
