@@ -56,6 +56,8 @@
       'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS'],
       'sources': [
         '<@(core_sources)',
+        'native/addon/batch.cpp',
+        'native/addon/capture.cpp',
         'native/addon/execve.cpp',
         'native/addon/files.cpp',
         'native/addon/module.cpp',

@@ -29,6 +29,7 @@ export class AppcError extends Error {
 export type ErrorCode =
   | 'ELF_NOT' // not an ELF file at all
   | 'ELF_MALFORMED' // an ELF file whose bytes contradict themselves or run past its end
+  | 'FIXTURE_INVALID' // a made-up file or tree (appc/testing) whose description contradicts itself
   | 'ELF_FOREIGN' // a sound ELF file, of another machine or class than asked for
   | 'LOADER_UNKNOWN' // the interpreter is neither glibc's nor musl's, or its strings cannot be read
   | 'CACHE_MALFORMED' // a damaged ld.so.cache where one was asked for explicitly

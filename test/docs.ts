@@ -1,6 +1,7 @@
 // Runs what the README and docs/ show. In a `console` block a line that begins with `$ ` is a command, as typed into bash; what
 // follows it is all that it prints, on both streams. `…` stands for anything within a line, and alone on a line for any lines.
 // Everything else is compared as it is, but for what differs from one day or machine to another: see `steady` below.
+// A `js` block that imports appc/testing is a whole program, which must run to its end without an error.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -23,6 +24,11 @@ function shownIn(markdown: string): readonly Shown[] {
       const [, command = '', output = ''] = /^((?:.*\\\n)*.*)\n([\s\S]*)$/.exec(text) ?? []
       return { command, output }
     })
+}
+
+function programsIn(markdown: string): readonly string[] {
+  const blocks = [...markdown.matchAll(/^```js\n(.*?)^```$/gms)].map(([, block = '']) => block)
+  return blocks.filter(block => block.includes("from 'appc/testing'"))
 }
 
 /** Digests, versions of packages and of what is in them (of three numbers or more), sizes and times: each the same as any other. */
@@ -54,8 +60,10 @@ function makeWorkplace(): { readonly directory: string; readonly env: NodeJS.Pro
     symlinkSync(join(trees, suite), join(directory, suite))
   }
   symlinkSync(join(project, 'scripts'), join(directory, 'scripts'))
+  mkdirSync(join(directory, 'node_modules'))
+  symlinkSync(project, join(directory, 'node_modules/appc'))
   mkdirSync(join(directory, 'bin'))
-  symlinkSync(join(project, 'dist/lib/commands/cli.js'), join(directory, 'bin/appc'))
+  symlinkSync(join(project, 'dist/bin/appc/cli.js'), join(directory, 'bin/appc'))
   symlinkSync(join(project, 'build/Release/appc-run'), join(directory, 'bin/appc-run'))
   const env = {
     ...process.env,
@@ -89,8 +97,10 @@ const { directory, env } = makeWorkplace()
 t.teardown(() => rmSync(directory, { recursive: true, force: true }))
 
 for (const document of documents) {
-  const shown = shownIn(readFileSync(join(project, document), 'utf8'))
-  if (shown.length === 0) continue
+  const markdown = readFileSync(join(project, document), 'utf8')
+  const shown = shownIn(markdown)
+  const programs = programsIn(markdown)
+  if (shown.length + programs.length === 0) continue
   t.test(document, async t => {
     // Documents do not build on one another.
     const store = join(directory, `store-${document.replace('/', '-')}`)
@@ -101,6 +111,11 @@ for (const document of documents) {
         encoding: 'utf8',
       })
       t.match(steady(stdout), patternOf(output), command)
+    }
+    for (const [index, program] of programs.entries()) {
+      writeFileSync(join(directory, 'program.mjs'), program)
+      const { status, stderr } = spawnSync(process.execPath, ['program.mjs'], { cwd: directory, env, encoding: 'utf8' })
+      t.equal(status, 0, `program ${index + 1}: ${stderr}`)
     }
   })
 }

@@ -45,10 +45,13 @@ function program(finish: (status: number) => void): Command {
   appc
     .command('tree')
     .description('which libraries a program loads, who needs them and how each is found')
-    .argument('<file...>', 'ELF files')
+    .argument('<path...>', 'ELF files, and directories: of these all programs and libraries below')
     .option('--root <dir>', 'take the tree at DIR as the root', absolute, '/')
+    .option('--ld-library-path <list>', 'search as with this LD_LIBRARY_PATH')
+    .option('--cpu <level>', 'search as on this CPU: x86-64, x86-64-v2, -v3 or -v4 (default: the machine’s)')
+    .option('--verify', 'ask the real loader of the root too, and tell where it differs', false)
     .option('--json', 'print one JSON object a line for each file', false)
-    .action(async (files, options) => finish((await import('./tree.js')).runTree(files, options)))
+    .action(async (files, options) => finish(await (await import('./tree.js')).runTree(files, options)))
   appc
     .command('list')
     .description('the containers in the store')

@@ -71,10 +71,13 @@ function unexpected(error: unknown): AppcError {
 
 /**
  * Control characters as escapes: what a container says of itself must not steer the terminal (CVE-2023-28101 of Flatpak), and with a
- * newline it would speak as appc.
+ * newline it would speak as appc. So too those that turn the direction of writing.
  */
 export function visible(text: string): string {
-  return text.replace(/\p{Cc}/gu, c => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, c => {
+    const code = c.codePointAt(0) as number
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
+  })
 }
 
 /** Lines that appc itself ends, each of them visible. */

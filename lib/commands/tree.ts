@@ -1,111 +1,201 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { AppcError } from '../errors.js'
+import { addon } from '../launch/addon.js'
+import { lookAtMany } from '../launch/batch.js'
+import { findElfFiles } from '../launch/elf-files.js'
 import { searchContext } from '../launch/machine.js'
+import { type Verdict, verifyGraphs } from '../launch/real-loader.js'
+import { rememberedFacts } from '../launch/remembered-facts.js'
 import { FactsCache } from '../loader/facts-cache.js'
+import { resolvePath } from '../loader/file-system.js'
 import { resolveGraph } from '../loader/resolve.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
-import type { Edge, Graph, How, Problem } from '../loader/types.js'
+import type { FileStat, FileSystem, Graph, SearchContext } from '../loader/types.js'
+import type { FactsFile } from '../store/facts-memory.js'
+import { expectShortRun } from './engine.js'
+import { asKnown, reportError } from './report.js'
+import { TreeText } from './tree-text.js'
 
-export interface TreeLibrary {
-  readonly name: string
-  readonly path: string | null
-  readonly how: How
-  readonly by: string
+export interface TreeOptions {
+  readonly json: boolean
+  readonly root: string
+  readonly verify: boolean
+  /** As LD_LIBRARY_PATH, which it takes the place of. */
+  readonly ldLibraryPath?: string
+  /** A level of LEVELS; absent: this machine's. */
+  readonly cpu?: string
 }
 
-/** `appc tree`: what the loader would load for each file. Returns the exit status: 1 where something is missing. */
-export function runTree(files: string[], options: { json: boolean; root: string }): number {
-  if (files.length === 0) throw new AppcError('USAGE', 'no file is named', { hint: 'appc tree FILE…' })
+const LEVELS: readonly string[] = ['x86-64', 'x86-64-v2', 'x86-64-v3', 'x86-64-v4']
+
+/** So many files are worth being looked at together, and the reading of what is remembered. */
+const MANY = 32
+/** Text for the terminal or a pipe goes out in pieces of about this many characters. */
+const PIECE = 65_536
+
+interface Answer {
+  /** As it was named, or by its path below a directory that was. */
+  readonly file: string
+  readonly graph: Graph
+}
+
+/**
+ * `appc tree`: what the loader would load for each file, and for each program and library below a directory. Returns the exit status:
+ * 1 where something is missing, cannot be read, or is not so by the real loader.
+ */
+export async function runTree(named: readonly string[], options: TreeOptions): Promise<number> {
+  if (named.length === 0) throw new AppcError('USAGE', 'no file is named', { hint: 'appc tree FILE…' })
+  expectShortRun()
   const root = resolve(options.root)
-  const fs = rootFileSystem(root)
-  const context = searchContext(process.env)
-  const cache = new FactsCache()
-  let status = 0
-  for (const file of files) {
-    const path = root === '/' ? resolve(file) : resolve('/', file)
-    const graph = resolveGraph(fs, path, context, cache)
-    if (options.json) print(JSON.stringify(describe(file, graph)))
-    else printTree(file, graph)
-    if (graph.problems.some(({ kind }) => kind !== 'undecidable')) status = 1
+  const context = contextOf(options)
+  const report = new Report(options)
+  const answers = resolveAll(named, root, context, report)
+  if (options.verify) {
+    const kept = [...answers]
+    const verdicts = await verifyGraphs(
+      root,
+      context,
+      kept.map(({ graph }) => graph),
+    )
+    for (const [index, answer] of kept.entries()) report.answer(answer, verdicts[index] as Verdict)
+  } else {
+    for (const answer of answers) report.answer(answer, null)
   }
-  return status
+  return report.end()
 }
 
-function describe(file: string, graph: Graph) {
+function contextOf({ ldLibraryPath, cpu }: TreeOptions): SearchContext {
+  const environment = ldLibraryPath === undefined ? process.env : { ...process.env, LD_LIBRARY_PATH: ldLibraryPath }
+  const context = searchContext(environment)
+  if (cpu === undefined) return context
+  const level = LEVELS.indexOf(cpu) + 1
+  if (level > 0) return { ...context, cpuLevel: level }
+  throw new AppcError('USAGE', `${cpu} is no CPU that appc knows`, { hint: `one of ${LEVELS.join(', ')}` })
+}
+
+interface NamedFile {
+  /** As it is told of, and its path in the root. */
+  readonly file: string
+  readonly path: string
+}
+
+function* resolveAll(
+  named: readonly string[],
+  root: string,
+  context: SearchContext,
+  report: Report,
+): Generator<Answer> {
+  const prefix = root === '/' ? '' : root
+  const given = named.map(file => ({ file, path: root === '/' ? resolve(file) : resolve('/', file) }))
+  const cache = new FactsCache()
+  let memory = null as FactsFile | null
+  const looked = new Map<string, FileStat>()
+  const look = (files: readonly NamedFile[]) => {
+    const paths = files.map(({ path }) => prefix + path).filter(path => !looked.has(path))
+    if (paths.length < MANY) return
+    memory ??= rememberedFacts(process.env)
+    if (memory !== null) cache.consult(memory)
+    for (const [path, stat] of lookAtMany(addon(), paths, cache)) looked.set(path, stat)
+  }
+  look(given)
+  const files = unfold(given, root, looked, report)
+  look(files)
+  const fs = rootFileSystem(root, looked)
+  for (const { file, path } of files) {
+    let graph: Graph
+    try {
+      graph = resolveGraph(fs, path, context, cache)
+    } catch (error) {
+      report.error(error)
+      continue
+    }
+    yield { file, graph }
+  }
+  memory?.save()
+}
+
+/** Of directories, all that a loader could load. */
+function unfold(
+  given: readonly NamedFile[],
+  root: string,
+  looked: ReadonlyMap<string, FileStat>,
+  report: Report,
+): readonly NamedFile[] {
+  const prefix = root === '/' ? '' : root
+  const fs = rootFileSystem(root, looked)
+  return given.flatMap(named => {
+    if (looked.get(prefix + named.path)?.kind === 'file') return [named]
+    const directory = directoryAt(fs, named.path)
+    if (directory === null) return [named]
+    const found = findElfFiles(addon(), prefix + directory, error => report.error(error))
+    return found.map(path => {
+      const inside = path.slice(prefix.length)
+      return { file: join(named.file, inside.slice(directory.length)), path: inside }
+    })
+  })
+}
+
+/** The real path of a directory; null where something else lies, or nothing that can be seen: that is told when it is read. */
+function directoryAt(fs: FileSystem, path: string): string | null {
+  try {
+    const found = resolvePath(fs, path)
+    return found.stat?.kind === 'directory' ? found.path : null
+  } catch {
+    return null
+  }
+}
+
+/** What is printed, and the exit status that comes of it. */
+class Report {
+  #status = 0
+  #pending = ''
+  readonly #text = new TreeText(process.stdout.isTTY === true && !process.env.NO_COLOR)
+
+  constructor(private readonly options: { readonly json: boolean }) {}
+
+  answer({ file, graph }: Answer, verdict: Verdict | null): void {
+    if (graph.problems.some(({ kind }) => kind !== 'undecidable') || verdict?.kind === 'different') this.#raise(1)
+    this.#print(
+      this.options.json ? `${JSON.stringify(describe(file, graph, verdict))}\n` : this.#text.draw(file, graph, verdict),
+    )
+  }
+
+  /** One file's trouble is not the others'. */
+  error(error: unknown): void {
+    if (asKnown(error).code === 'INTERNAL') throw error
+    this.#flush()
+    this.#raise(reportError('appc', error, this.options.json))
+  }
+
+  end(): number {
+    this.#flush()
+    return this.#status
+  }
+
+  #raise(status: number): void {
+    this.#status = Math.max(this.#status, status)
+  }
+
+  #print(text: string): void {
+    this.#pending += text
+    if (this.#pending.length >= PIECE) this.#flush()
+  }
+
+  #flush(): void {
+    if (this.#pending !== '') process.stdout.write(this.#pending)
+    this.#pending = ''
+  }
+}
+
+/** Objects in load order, the program first; `from` and `to` are their indices: -1 of a preload, -1 of what was not found. */
+function describe(file: string, graph: Graph, verdict: Verdict | null) {
   return {
-    schema: 'appc.tree/1',
+    schema: 'appc.tree/2',
     file,
     interpreter: graph.loader?.path ?? null,
-    libraries: librariesOf(graph),
+    objects: graph.objects.map(({ path, realPath, names, facts }) => ({ path, realPath, soname: facts.soname, names })),
+    edges: graph.edges.map(({ from, name, to, how, tried }) => ({ from, name, to, how, tried })),
     problems: graph.problems,
+    ...(verdict === null ? {} : { verdict }),
   }
-}
-
-/** Every object but the program, in load order, under the name by which it was first asked for; then what is missing. */
-export function librariesOf(graph: Graph): TreeLibrary[] {
-  const by = (from: number) => graph.objects[Math.max(0, from)]?.path ?? ''
-  const first = loadingEdges(graph)
-  const loaded = graph.objects.flatMap(({ path }, index) => {
-    const edge = first.get(index)
-    return edge === undefined ? [] : [{ name: edge.name, path, how: edge.how, by: by(edge.from) }]
-  })
-  const missing = graph.edges.filter(({ to }) => to === -1)
-  return [...loaded, ...missing.map(({ name, how, from }) => ({ name, path: null, how, by: by(from) }))]
-}
-
-/** For each object but the program, the edge that had it loaded: the first that leads to it. */
-function loadingEdges(graph: Graph): Map<number, Edge> {
-  const edges = new Map<number, Edge>()
-  for (const edge of graph.edges) if (edge.to > 0 && !edges.has(edge.to)) edges.set(edge.to, edge)
-  return edges
-}
-
-/** A library's own needs stand once, below the line that had it loaded; its other lines say `loaded`. */
-function printTree(file: string, graph: Graph): void {
-  print(escapeControls(file))
-  const loading = loadingEdges(graph)
-  const descend = (from: number, depth: number): void => {
-    for (const edge of graph.edges) {
-      if (edge.from !== from && !(from === 0 && edge.from === -1)) continue
-      const first = loading.get(edge.to) === edge
-      print('  '.repeat(depth) + describeEdge(edge, first ? edge.how : 'loaded', graph))
-      if (first) descend(edge.to, depth + 1)
-    }
-  }
-  descend(0, 1)
-  if (graph.loader === null && graph.problems.length === 0) print('  no loader is involved: the file is static')
-  for (const problem of graph.problems) print(paint(escapeControls(inWords(problem))))
-}
-
-function describeEdge({ name, to }: Edge, how: How, graph: Graph): string {
-  const object = graph.objects[to]
-  if (object === undefined) return paint(escapeControls(`${name} => not found`))
-  return escapeControls(`${name} => ${object.path} (${how})`)
-}
-
-function inWords(problem: Problem): string {
-  switch (problem.kind) {
-    case 'missing-library':
-      return `${problem.name} is missing: ${problem.by} needs it`
-    case 'missing-version':
-      return `${problem.file} has no version ${problem.version}: ${problem.by} needs it`
-    case 'unusable':
-      return `${problem.path} cannot be loaded for ${problem.by}: ${problem.because}`
-    case 'undecidable':
-      return `${problem.by} is undecidable: ${problem.because}`
-  }
-}
-
-/** Red, on a terminal whose user did not object. */
-function paint(text: string): string {
-  return process.stdout.isTTY && !process.env.NO_COLOR ? `\u001b[31m${text}\u001b[0m` : text
-}
-
-/** File names come from anywhere: a control character in one must not reach the terminal. */
-function escapeControls(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, c => `\\u{${(c.codePointAt(0) as number).toString(16)}}`)
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

@@ -42,6 +42,7 @@ const loader = v.strictObject({
   systemDirectories: list(line),
   lib: line,
   platform: line,
+  assertsVersions: v.exactOptional(v.literal(true)),
   class: elfClass,
   data: v.picklist(['little', 'big']),
   machine: word,

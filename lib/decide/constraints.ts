@@ -1,8 +1,8 @@
 import type { PackedRegular } from '../container/types.js'
 import type { ImportedSymbol } from '../elf/types.js'
-import { bindSymbols } from '../loader/bind.js'
+import { bindSymbols, definitionIn } from '../loader/bind.js'
 import { base } from '../loader/file-system.js'
-import type { Graph, LoadedObject, Problem } from '../loader/types.js'
+import type { Graph, LoadedObject, Loader, Problem } from '../loader/types.js'
 import type { Contents } from './home.js'
 import { type Mix, nameOf } from './mix.js'
 import type { Scopes } from './scopes.js'
@@ -56,8 +56,9 @@ export function demandSymbols(
   scopes: Scopes,
   subject: Subject,
 ): readonly Demand[] {
-  const bindings = bindSymbols(subject.scope.objects, mix.symbolsOf, undefined, new Set(subject.judged))
+  const bindings = bindSymbols(subject.scope, mix.symbolsOf, undefined, new Set(subject.judged))
   const demands: Demand[] = []
+  const { loader } = subject.scope
   for (const at of subject.judged) {
     const object = subject.scope.objects[at]
     const providers = bindings[at]
@@ -65,7 +66,7 @@ export function demandSymbols(
     mix.symbolsOf(object).imports.forEach((symbol, index) => {
       const provider = subject.scope.objects[providers[index] ?? -1] ?? null
       const expected = scopes.providerAtHome(subject.file, mix.fileOf(object), object, symbol)
-      const demand = expected && judge(contents, selection, mix, { object, symbol, provider, expected })
+      const demand = expected && judge(contents, selection, mix, { object, symbol, provider, expected, loader })
       if (demand) demands.push(demand)
     })
   }
@@ -78,6 +79,7 @@ interface Bound {
   readonly provider: LoadedObject | null
   /** Names of the libraries that may supply it: what supplied it at home. */
   readonly expected: readonly string[]
+  readonly loader: Loader | null
 }
 
 function judge(contents: Contents, selection: Selection, mix: Mix, bound: Bound): Demand | null {
@@ -106,13 +108,11 @@ function copyDemand(
   contents: Contents,
   selection: Selection,
   mix: Mix,
-  { object, symbol }: Bound,
+  { object, symbol, loader }: Bound,
   provider: LoadedObject,
 ): Demand | null {
   if (symbol.copySize === undefined) return null
-  const there = mix
-    .symbolsOf(provider)
-    .exports.find(({ name, version }) => name === symbol.name && version === symbol.version)
+  const there = definitionIn(provider, mix.symbolsOf(provider), symbol, loader)
   if (there?.objectSize === undefined || there.objectSize === symbol.copySize) return null
   const text = `${tell(mix, object)} reserved ${symbol.copySize} bytes for a copy of ${symbol.name}; in the host's ${nameOf(provider)} it has ${there.objectSize}`
   return remedy(contents, selection, [nameOf(provider)], { rule: 'symbols', text })

@@ -80,7 +80,7 @@ export class Scopes {
   private missedAtHome(program: PackedRegular, module: PackedRegular): number {
     const { graph, added } = inScopeOf(homeGraph(this.contents, program), homeGraph(this.contents, module))
     const symbolsOf = (object: LoadedObject) => this.contents.symbolsOf(object.realPath)
-    const providers = bindSymbols(graph.objects, symbolsOf, undefined, new Set(added))
+    const providers = bindSymbols(graph, symbolsOf, undefined, new Set(added))
     return added.reduce(
       (missed, at) => missed + (providers[at] ?? new Int32Array()).filter(provider => provider < 0).length,
       0,
@@ -103,7 +103,7 @@ export class Scopes {
       : { graph: own, added: own.objects.map((_, at) => at) }
     const bindings = new Map<string, Bindings>()
     const symbolsOf = (object: LoadedObject) => this.contents.symbolsOf(object.realPath)
-    const providersOf = bindSymbols(scope.graph.objects, symbolsOf, undefined, new Set(scope.added))
+    const providersOf = bindSymbols(scope.graph, symbolsOf, undefined, new Set(scope.added))
     for (const at of scope.added) {
       const object = scope.graph.objects[at]
       const providers = providersOf[at]
@@ -123,7 +123,7 @@ export class Scopes {
     const { host, context, facts } = this.looked
     const graph = resolveGraph(host.fs, object.realPath, context, facts)
     const symbolsOf = ({ realPath }: LoadedObject) => this.looked.hostSymbols(realPath)
-    const providers = bindSymbols(graph.objects, symbolsOf, undefined, new Set([0]))[0]
+    const providers = bindSymbols(graph, symbolsOf, undefined, new Set([0]))[0]
     const found = providers ? toNames(graph, symbolsOf(object).imports, providers) : new Map<string, string>()
     this.bare.set(object.realPath, found)
     return found

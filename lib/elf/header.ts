@@ -8,6 +8,8 @@ export interface Identity {
   readonly data: 'little' | 'big'
   readonly osabi: number
   readonly abiVersion: number
+  /** The rest of the identification is not zero, which glibc does not take. */
+  readonly padded: boolean
   /** e_type: 1 relocatable, 2 executable, 3 shared, 4 core. */
   readonly type: number
   readonly machine: number
@@ -71,6 +73,7 @@ export function readIdentity(window: Window): Identity {
     data: fields.little ? 'little' : 'big',
     osabi: start[7] as number,
     abiVersion: start[8] as number,
+    padded: start.subarray(9, 16).some(byte => byte !== 0),
     type: fields.u16(16),
     machine: fields.u16(18),
     version: fields.u32(20),
@@ -91,8 +94,7 @@ export function readIdentity(window: Window): Identity {
   }
 }
 
-export function readHeader(window: Window): Header {
-  const identity = readIdentity(window)
+export function readHeader(window: Window, identity = readIdentity(window)): Header {
   return { ...identity, segments: readSegments(window, identity) }
 }
 

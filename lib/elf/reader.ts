@@ -13,6 +13,11 @@ const PF_X = 1
  */
 export function readElf(file: OpenFile): ElfFacts {
   const { window, header } = openElf(file)
+  return readFacts(window, header, Dynamic.read(window, header))
+}
+
+/** The same for whoever read the header and the dynamic section before. */
+export function readFacts(window: Window, header: Header, dynamic: Dynamic | null): ElfFacts {
   const stack = header.segments.find(({ type }) => type === PT_GNU_STACK)
   return {
     class: header.class,
@@ -21,7 +26,7 @@ export function readElf(file: OpenFile): ElfFacts {
     osabi: header.osabi,
     type: header.type === 2 ? 'exec' : header.type === 3 ? 'dyn' : 'other',
     interpreter: readInterpreter(window, header),
-    ...dynamicFacts(Dynamic.read(window, header)),
+    ...dynamicFacts(dynamic),
     ...readNotes(window, header),
     executableStack: stack === undefined || (stack.flags & PF_X) !== 0,
     tls: header.segments.some(({ type }) => type === PT_TLS),

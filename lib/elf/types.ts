@@ -3,6 +3,8 @@ export interface OpenFile {
   readonly size: number
   /** Reads up to buffer.length bytes at `position`; returns how many, fewer only at the end of the file. */
   read(buffer: Uint8Array, position: number): number
+  /** The bytes [position, position + length) where they are in memory already; valid until the file is closed. */
+  view?(position: number, length: number): Buffer | null
   close(): void
 }
 

@@ -2,6 +2,8 @@ import { AppcError } from '../errors.js'
 import type { OpenFile } from './types.js'
 
 const PAGE = 4096
+/** Names and versions are shorter. */
+const USUAL_STRING = 128
 /*
  * A file's size bounds nothing: a hole of a terabyte costs its maker nothing. So what one file can have a reader keep is bounded
  * by what real ones do: string and symbol tables of some 50 MiB, the rest on a few dozen pages, strings of some 100 KiB.
@@ -32,6 +34,8 @@ export class Window {
   /** The bytes [offset, offset + length); ELF_MALFORMED where that is not all inside the file. `what` names them. */
   bytes(offset: number, length: number, what: string): Buffer {
     this.#check(offset, length, what)
+    const ready = this.#file.view?.(offset, length)
+    if (ready) return ready
     const first = Math.floor(offset / PAGE)
     if (length <= PAGE && Math.floor((offset + length - 1) / PAGE) === first) {
       const start = offset - first * PAGE
@@ -49,6 +53,9 @@ export class Window {
   string(offset: number, end: number, what: string): string {
     if (offset >= end) throw malformed(`${what} lies outside its table`, offset)
     this.#check(offset, end - offset, what)
+    const ready = this.#file.view?.(offset, Math.min(end - offset, USUAL_STRING))
+    const stop = ready ? ready.indexOf(0) : -1
+    if (ready && stop !== -1) return this.#handOut(ready, stop, offset)
     const parts: Buffer[] = []
     for (let at = offset; at < end; ) {
       const index = Math.floor(at / PAGE)
@@ -59,10 +66,8 @@ export class Window {
       const nul = page.indexOf(0, start)
       if (nul !== -1 && nul < stop) {
         parts.push(page.subarray(start, nul))
-        this.#stringBytes += index * PAGE + nul - offset
-        if (this.#stringBytes > Math.min(this.#file.size, MAX_STRINGS))
-          throw malformed('strings repeat without end', offset)
-        return parts.length === 1 ? (parts[0] as Buffer).toString() : Buffer.concat(parts).toString()
+        const bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)
+        return this.#handOut(bytes, bytes.length, offset)
       }
       parts.push(page.subarray(start, stop))
       at = (index + 1) * PAGE
@@ -70,6 +75,13 @@ export class Window {
       if (at - offset > 4 * PAGE) break
     }
     throw malformed(`${what} has no end`, offset)
+  }
+
+  #handOut(bytes: Buffer, length: number, offset: number): string {
+    this.#stringBytes += length
+    if (this.#stringBytes > Math.min(this.#file.size, MAX_STRINGS))
+      throw malformed('strings repeat without end', offset)
+    return bytes.toString('utf8', 0, length)
   }
 
   #check(offset: number, length: number, what: string): void {
@@ -91,6 +103,10 @@ export class Window {
   }
 }
 
+/** `offset` is the place in the file that is wrong. */
 export function malformed(what: string, offset: number): AppcError {
-  return new AppcError('ELF_MALFORMED', `malformed ELF file: ${what} (at offset 0x${Math.max(0, offset).toString(16)})`)
+  const place = Math.max(0, offset)
+  return new AppcError('ELF_MALFORMED', `malformed ELF file: ${what} (at offset 0x${place.toString(16)})`, {
+    offset: place,
+  })
 }

@@ -13,6 +13,19 @@ export interface Addon {
    * those to be kept, 0 to 2 among them; standard streams block. Comes back only by throwing.
    */
   execve(path: string, argv: readonly Bytes[], env: readonly Bytes[], keep: readonly number[]): never
+  /**
+   * Runs a program to its end inside `root` ('' for this one) and `directory` there, and keeps what it prints. It gets this
+   * environment and nothing else of this process; /dev/null is its input. Killed (`limit`) after so many milliseconds, or when it
+   * prints more than 4 MiB. Rejects where the kernel refuses to start it.
+   */
+  capture(
+    root: string,
+    directory: string,
+    path: string,
+    argv: readonly string[],
+    env: readonly string[],
+    milliseconds: number,
+  ): Promise<Captured>
   /** flock(2). False when `wait` is false and somebody holds the lock. Released when the descriptor is closed. */
   flock(fd: number, mode: 'shared' | 'exclusive', wait: boolean): boolean
   /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
@@ -26,8 +39,38 @@ export interface Addon {
   mountPoints(): string[]
   /** What the kernel allows this process, found by trying in a child: null, or the error's name (`EPERM`). */
   probe(): { userNamespace: string | null; overlay: string | null }
+  /**
+   * lstat(2) of each path: STAT_COLUMNS numbers a file, of which the first is 0 or the errno, and the others then 0. See
+   * lib/launch/batch.ts.
+   */
+  lstatMany(paths: readonly Bytes[]): BigUint64Array
+  /**
+   * Opens regular files, links not followed: for each a descriptor or a negative errno (EINVAL: it is something else), and what
+   * fstat(2) tells, as above. Whoever calls has them closed.
+   */
+  openMany(paths: readonly Bytes[]): { descriptors: Int32Array; stats: BigUint64Array }
+  /**
+   * From each descriptor at its position, to fill buffer from starts[i] up to starts[i + 1]: how many bytes there were, fewer
+   * only at the end of the file, or a negative errno.
+   */
+  readMany(descriptors: Int32Array, positions: Float64Array, starts: Uint32Array, buffer: Uint8Array): Int32Array
+  /** Negative ones are passed over. */
+  closeMany(descriptors: Int32Array): void
+  /** CRC-32 as zlib has it. */
+  crc32(bytes: Uint8Array): number
   /** The x86-64 level 1..4 as glibc's loader finds it; 0 on other processors. */
   cpuLevel(): number
+  /** An x86 processor of Intel's. */
+  cpuIsIntel(): boolean
+}
+
+export interface Captured {
+  /** null where a signal ended it. */
+  readonly status: number | null
+  readonly signal: number | null
+  readonly limit: 'time' | 'output' | null
+  readonly stdout: Buffer
+  readonly stderr: Buffer
 }
 
 /** Text, or bytes where they need not be UTF-8, as arguments and variables need not. */

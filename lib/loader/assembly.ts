@@ -1,56 +1,195 @@
 import type { ElfFacts } from '../elf/types.js'
 import type { Candidates, FoundFile } from './candidate.js'
+import { remember } from './remember.js'
 import type { Answer, Requester, Rules } from './search.js'
-import type { Edge, Graph, How, Problem } from './types.js'
+import type { Edge, Graph, How, LoadedObject, Problem } from './types.js'
+import { missingVersions, neededVersions } from './versions.js'
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+const NOTHING: readonly string[] = []
+
+/**
+ * Whom a name, or a file, stands for in the program that is being assembled. Thousands of programs ask for the same names: each
+ * has one slot for all of them, which counts as empty until this program's turn (`run`) has filled it.
+ */
+class Slot {
+  run = 0
+  node: Node | null = null
+}
+
+/** A NEEDED name (or a filter's) of one file. */
+interface Need {
+  /** As it stands in the file, and with its tokens expanded: null where that fails. */
+  readonly text: string
+  readonly name: string | null
+  readonly slot: Slot
+  /** The versions that are needed of it; and of whom it is known that he has them all. */
+  readonly versions: readonly string[]
+  satisfiedBy: ElfFacts | null
+}
+
+/** A file as all programs share it that load it. */
+export interface Loadable {
+  readonly file: FoundFile
+  /** Of its device and inode: the same for the same file under another path. */
+  readonly identity: Slot
+  readonly needed: readonly Need[]
+  readonly auxiliaries: readonly Need[]
+  readonly filters: readonly Need[]
+  /** Versions needed of files that it does not need itself. */
+  readonly strayVersions: readonly Need[]
+  /** What it answers to when it was asked for by a name; most are always asked for by the same. */
+  answers: Answers
+}
+
+interface Answers {
+  readonly requested: string
+  readonly names: readonly string[]
+  readonly slots: readonly Slot[]
+}
+
+/** An object of a process that runs. */
+export interface Started {
+  readonly file: FoundFile
+  readonly names: readonly string[]
+  /** The index of who had it loaded, -1 for the program and the interpreter. */
+  readonly loader: number
+}
 
 /** An object on its way into the graph. Fields that change do so while one program is assembled. */
 class Node implements Requester {
-  readonly path: string
-  readonly facts: ElfFacts
-  readonly names: string[] = []
   /** Has its place in the load order; its own needs have been followed; its index once the order is settled. */
   listed = false
   done = false
   index = -1
 
   constructor(
-    readonly file: FoundFile,
+    readonly loadable: Loadable,
     readonly loader: Node | null,
-  ) {
-    this.path = file.path
-    this.facts = file.facts
+    readonly number: number,
+    public names: readonly string[],
+  ) {}
+
+  get file(): FoundFile {
+    return this.loadable.file
+  }
+
+  get path(): string {
+    return this.loadable.file.path
+  }
+
+  get facts(): ElfFacts {
+    return this.loadable.file.facts
   }
 }
 
-interface Step extends Omit<Edge, 'from' | 'to'> {
-  readonly from: Node | null
-  readonly to: Node | null
-}
-
-const NOTHING: readonly string[] = []
-
-/** Loads one program's objects breadth-first, as _dl_map_object_deps does. */
-export class Assembly {
-  readonly #program: Node
-  readonly #interpreter: Node
-  readonly #order: Node[] = []
-  readonly #byName = new Map<string, Node>()
-  readonly #byFile = new Map<string, Node>()
-  readonly #steps: Step[] = []
-  readonly #problems: Problem[] = []
+/** What the programs of one root, context and interpreter have in common. */
+export class Assembler {
+  #run = 0
+  readonly #names = new Map<string, Slot>()
+  readonly #files = new Map<string, Slot>()
 
   constructor(
-    program: FoundFile,
     readonly candidates: Candidates,
     readonly rules: Rules,
-    readonly watched: readonly string[],
+  ) {}
+
+  /** The graph of a program whose preloads have these names; `watched`: what it rests on beside its edges. */
+  assemble(program: FoundFile, preloads: readonly string[], watched: readonly string[]): Graph {
+    const assembly = new Assembly(this, ++this.#run, program)
+    assembly.preload(preloads)
+    assembly.load()
+    return assembly.graph(watched)
+  }
+
+  /** The graph of a process after one of its objects has called dlopen, and the index of what that led to; -1 where to nothing. */
+  open(started: readonly Started[], caller: number, name: string): { readonly graph: Graph; readonly object: number } {
+    const assembly = new Assembly(this, ++this.#run, started)
+    const object = assembly.open(caller, name)
+    return { graph: assembly.graph([]), object }
+  }
+
+  name(name: string): Slot {
+    return remember(this.#names, name, () => new Slot())
+  }
+
+  loadable(file: FoundFile): Loadable {
+    file.loadable ??= this.#prepare(file)
+    return file.loadable
+  }
+
+  answers(loadable: Loadable, requested: string): Answers {
+    if (loadable.answers.requested !== requested) loadable.answers = this.#answers(requested, loadable.file)
+    return loadable.answers
+  }
+
+  #answers(requested: string, file: FoundFile): Answers {
+    const names = this.rules.answers(requested, file)
+    return { requested, names, slots: names.map(name => this.name(name)) }
+  }
+
+  #prepare(file: FoundFile): Loadable {
+    const { facts } = file
+    const versions = this.rules.checksVersions ? neededVersions(facts) : new Map<string, string[]>()
+    const needs = (names: Iterable<string>) => Array.from(names, text => this.#need(text, file, versions))
+    const needed = needs(facts.needed)
+    for (const { text } of needed) versions.delete(text)
+    return {
+      file,
+      identity: remember(this.#files, file.id, () => new Slot()),
+      needed,
+      auxiliaries: needs(facts.auxiliaries),
+      filters: needs(facts.filters),
+      strayVersions: versions.size === 0 ? [] : needs(versions.keys()),
+      answers: this.#answers(facts.soname ?? file.path, file),
+    }
+  }
+
+  #need(text: string, file: FoundFile, versions: ReadonlyMap<string, readonly string[]>): Need {
+    const name = this.rules.expand(text, file.path)
+    return { text, name, slot: this.name(name ?? text), versions: versions.get(text) ?? NOTHING, satisfiedBy: null }
+  }
+}
+
+/** Loads one program's objects breadth-first, as _dl_map_object_deps does. */
+class Assembly {
+  readonly #program: Node
+  readonly #interpreter: Node
+  readonly #nodes: Node[] = []
+  readonly #order: Node[] = []
+  /** `from` and `to` are the nodes' numbers until the order is settled. */
+  readonly #edges: Mutable<Edge>[] = []
+  readonly #problems: Problem[] = []
+  readonly #missingVersions: Problem[] = []
+  readonly #musl: boolean
+  /** How many objects were there before. */
+  readonly #started: number
+
+  constructor(
+    readonly assembler: Assembler,
+    readonly run: number,
+    first: FoundFile | readonly Started[],
   ) {
-    this.#program = this.#add(program, program.path, null)
+    this.#musl = assembler.candidates.loader.kind === 'musl'
+    const { loader } = assembler.candidates
+    this.#started = 'length' in first ? first.length : 0
+    if ('length' in first) {
+      this.#resume(first)
+      this.#program = this.#nodes[0] as Node
+      this.#interpreter = this.#nodes.find(({ path }) => path === loader.path) as Node
+      return
+    }
+    this.#program = this.#add(first, first.path, null)
     this.#append(this.#program)
-    const interpreter = candidates.interpreter()
+    const interpreter = assembler.candidates.interpreter()
     this.#interpreter = this.#add(interpreter, interpreter.path, null)
-    this.#step(this.#program, interpreter.path, this.#interpreter, 'interpreter')
-    if (program.facts.audits.length > 0) {
+    this.#edge(this.#program, interpreter.path, this.#interpreter, 'interpreter')
+    this.#askAuditors(first)
+  }
+
+  #askAuditors(program: FoundFile): void {
+    if (program.facts.audits.length > 0 && !this.#musl) {
       this.#problems.push({
         kind: 'undecidable',
         by: program.path,
@@ -59,19 +198,49 @@ export class Assembly {
     }
   }
 
+  /** Objects that are loaded, and whose needs have been met. */
+  #resume(started: readonly Started[]): void {
+    const nodeAt = (index: number): Node => {
+      const { file, names, loader } = started[index] as Started
+      const known = this.#nodes[index]
+      if (known !== undefined) return known
+      const node = new Node(this.assembler.loadable(file), loader === -1 ? null : nodeAt(loader), index, names)
+      this.#nodes[index] = node
+      return node
+    }
+    for (const index of started.keys()) {
+      const node = nodeAt(index)
+      node.done = true
+      this.#append(node)
+      // The kernel mapped the program: the loader knows neither its path nor its inode (elf/rtld.c), so it is not found again.
+      const names = index === 0 ? node.names.filter(name => name === node.facts.soname) : node.names
+      for (const name of names) this.#fill(this.assembler.name(name), node)
+      if (index > 0) this.#fill(node.loadable.identity, node)
+    }
+  }
+
+  /** What one object asks for while the program runs, and what comes with it. */
+  open(caller: number, name: string): number {
+    // musl takes every call for the program's (dlopen of ldso/dynlink.c).
+    const asker = this.#musl ? this.#program : (this.#nodes[caller] as Node)
+    const node = this.#ask(asker, name, this.assembler.name(name), false)
+    if (node === null) return -1
+    this.#append(node)
+    this.load()
+    return this.#order.indexOf(node)
+  }
+
   /** Preloads that fail are only warned about. */
   preload(names: readonly string[]): void {
+    // glibc loads them for the program, musl for nobody: no RPATH counts but their own.
+    const requester = this.#musl ? this.#interpreter : this.#program
     for (const name of names) {
-      const known = this.#known(name)
-      if (known !== null) {
-        this.#step(null, name, known, howKnown(known, this.#interpreter))
-        this.#append(known)
-        continue
-      }
-      const answer = this.rules.search(name, this.#program)
-      const node = this.#load(name, answer, this.#program)
+      const known = this.#known(name, this.assembler.name(name))
+      const answer = known === null ? this.assembler.rules.search(name, requester, 'preload') : null
+      if (answer !== null) this.#doubt(answer, requester)
+      const node = answer === null ? known : this.#load(name, answer, requester)
       if (node === null) continue
-      this.#step(null, name, node, 'preload', answer)
+      this.#edge(null, name, node, answer === null ? this.#howKnown(node) : 'preload', answer)
       this.#append(node)
     }
   }
@@ -84,22 +253,24 @@ export class Assembly {
         continue
       }
       node.done = true
-      for (const name of node.facts.needed) {
-        const needed = this.#need(node, name)
-        if (needed !== null) this.#append(needed)
+      for (const need of node.loadable.needed) {
+        const needed = this.#need(node, need, false)
+        if (needed === null) continue
+        this.#append(needed)
+        this.#checkVersions(node, need, needed)
       }
       this.#loadFiltees(node)
     }
     this.#append(this.#interpreter)
   }
 
-  /** DT_AUXILIARY and DT_FILTER: what they name comes before the filter, so that its symbols are found first. */
+  /** DT_AUXILIARY and DT_FILTER: what they name comes before the filter, so that its symbols are found first. musl has none. */
   #loadFiltees(node: Node): void {
-    const { auxiliaries, filters } = node.facts
-    if (auxiliaries.length === 0 && filters.length === 0) return
+    const { auxiliaries, filters } = node.loadable
+    if (this.#musl || (auxiliaries.length === 0 && filters.length === 0)) return
     const filtees = [
-      ...auxiliaries.map(name => this.#need(node, name, 'auxiliary')),
-      ...filters.map(name => this.#need(node, name)),
+      ...auxiliaries.map(need => this.#need(node, need, true)),
+      ...filters.map(need => this.#need(node, need, false)),
     ]
     for (const filtee of filtees) {
       if (filtee === null) continue
@@ -112,52 +283,83 @@ export class Assembly {
     }
   }
 
-  #need(node: Node, name: string, kind: 'needed' | 'auxiliary' = 'needed'): Node | null {
-    const expanded = this.rules.expand(name, node)
-    if (expanded === null) {
-      if (kind === 'needed')
-        this.#problems.push({ kind: 'unusable', path: name, by: node.path, because: 'its tokens cannot be expanded' })
+  #need(node: Node, { text, name, slot }: Need, optional: boolean): Node | null {
+    if (name === null) {
+      const because = 'its tokens cannot be expanded'
+      if (!optional) this.#problems.push({ kind: 'unusable', path: text, by: node.path, because })
       return null
     }
-    const known = this.#known(expanded)
+    return this.#ask(node, name, slot, optional)
+  }
+
+  #ask(node: Node, name: string, slot: Slot, optional: boolean): Node | null {
+    const known = this.#known(name, slot)
     if (known !== null) {
-      this.#step(node, expanded, known, howKnown(known, this.#interpreter))
+      this.#edge(node, name, known, this.#howKnown(known))
       return known
     }
-    const answer = this.rules.search(expanded, node)
-    const found = this.#load(expanded, answer, node)
-    if (found === null && kind === 'auxiliary') return null
-    this.#step(node, expanded, found, found === this.#interpreter ? 'interpreter' : answer.how, answer)
+    const answer = this.assembler.rules.search(name, node)
+    const found = this.#load(name, answer, node)
+    this.#doubt(answer, node)
+    if (found === null && optional) return null
+    this.#edge(node, name, found, found === this.#interpreter ? 'interpreter' : answer.how, answer)
     if (answer.unusable !== null) this.#problems.push({ kind: 'unusable', ...answer.unusable, by: node.path })
-    else if (found === null) this.#problems.push({ kind: 'missing-library', name: expanded, by: node.path })
+    else if (found === null && answer.undecidable === null) {
+      this.#problems.push({ kind: 'missing-library', name, by: node.path })
+    }
     return found
   }
 
-  #known(name: string): Node | null {
-    return this.#byName.get(name) ?? (this.rules.isLoader(name) ? this.#interpreter : null)
+  #doubt({ undecidable }: Answer, { path }: Node): void {
+    if (undecidable !== null) this.#problems.push({ kind: 'undecidable', by: path, because: undecidable })
+  }
+
+  #known(name: string, slot: Slot): Node | null {
+    return this.assembler.rules.isLoader(name) ? this.#interpreter : this.#current(slot)
+  }
+
+  #howKnown(node: Node): How {
+    return node === this.#interpreter ? 'interpreter' : 'loaded'
+  }
+
+  #current(slot: Slot): Node | null {
+    return slot.run === this.run ? slot.node : null
+  }
+
+  /** The first to come keeps a name. */
+  #fill(slot: Slot, node: Node): void {
+    if (slot.run === this.run) return
+    slot.run = this.run
+    slot.node = node
   }
 
   /** The object that a search led to; one that is loaded already gets another name. */
   #load(name: string, { file }: Answer, requester: Node): Node | null {
     if (file === null) return null
-    const same = this.#byFile.get(file.id)
-    if (same === undefined) return this.#add(file, name, requester)
+    const same = this.#current(this.assembler.loadable(file).identity)
+    if (same === null) return this.#add(file, name, requester)
     this.#alias(same, name)
     return same
   }
 
   #add(file: FoundFile, name: string, loader: Node | null): Node {
-    const node = new Node(file, loader)
-    if (!this.#byFile.has(file.id)) this.#byFile.set(file.id, node)
-    this.#alias(node, name)
+    const loadable = this.assembler.loadable(file)
+    const { names, slots } = this.assembler.answers(loadable, name)
+    const node = new Node(loadable, loader, this.#nodes.length, names)
+    this.#nodes.push(node)
+    // To musl the program is no library that could be found again.
+    if (!this.#musl || loader !== null || file === this.assembler.candidates.interpreter()) {
+      this.#fill(loadable.identity, node)
+    }
+    for (const slot of slots) this.#fill(slot, node)
     return node
   }
 
   #alias(node: Node, name: string): void {
-    for (const answer of this.rules.answers(name, node.facts)) {
-      if (!node.names.includes(answer)) node.names.push(answer)
-      if (!this.#byName.has(answer)) this.#byName.set(answer, node)
-    }
+    if (node.names.length > 0 && !this.assembler.rules.givesMoreNames) return
+    const { names, slots } = this.assembler.answers(node.loadable, name)
+    node.names = [...new Set([...node.names, ...names])]
+    for (const slot of slots) this.#fill(slot, node)
   }
 
   #append(node: Node): void {
@@ -166,32 +368,45 @@ export class Assembly {
     this.#order.push(node)
   }
 
-  #step(from: Node | null, name: string, to: Node | null, how: How, answer?: Answer): void {
-    this.#steps.push({ from, name, to, how, tried: answer?.tried ?? NOTHING, watched: answer?.watched ?? NOTHING })
+  #edge(from: Node | null, name: string, to: Node | null, how: How, answer: Answer | null = null): void {
+    this.#edges.push({
+      from: from === null ? -1 : from.number,
+      name,
+      to: to === null ? -1 : to.number,
+      how,
+      tried: answer === null ? NOTHING : answer.tried,
+      watched: answer === null ? NOTHING : answer.watched,
+    })
   }
 
-  graph(): Graph {
-    for (const [index, node] of this.#order.entries()) node.index = index
-    return {
-      objects: this.#order.map(({ path, file, names, facts }) => ({ path, realPath: file.realPath, names, facts })),
-      edges: this.#steps.map(({ from, name, to, how, tried, watched }) => ({
-        from: from === null ? -1 : from.index,
-        name,
-        to: to === null ? -1 : to.index,
-        how,
-        tried,
-        watched,
-      })),
-      loader: this.candidates.loader,
-      problems: [
-        ...this.#problems,
-        ...this.rules.checkVersions(this.#order, name => this.#byName.get(name)?.facts ?? null),
-      ],
-      watched: this.watched,
+  graph(watched: readonly string[]): Graph {
+    const objects: LoadedObject[] = []
+    for (const node of this.#order) {
+      node.index = objects.length
+      objects.push({ path: node.path, realPath: node.file.realPath, names: node.names, facts: node.facts })
+    }
+    for (const edge of this.#edges) {
+      edge.from = this.#nodes[edge.from]?.index ?? -1
+      edge.to = this.#nodes[edge.to]?.index ?? -1
+    }
+    for (const node of this.#order.slice(this.#started)) {
+      for (const need of node.loadable.strayVersions) {
+        const provider = this.#current(need.slot)
+        if (provider !== null) this.#checkVersions(node, need, provider)
+      }
+    }
+    const { loader } = this.assembler.candidates
+    const problems = [...this.#problems, ...this.#missingVersions]
+    return { objects, edges: this.#edges, loader, problems, watched }
+  }
+
+  /** Thousands of programs have the same provider for the same need: who has all that is needed is known. */
+  #checkVersions(node: Node, need: Need, provider: Node): void {
+    if (need.versions.length === 0 || need.satisfiedBy === provider.facts) return
+    const missing = missingVersions(need.versions, provider.facts)
+    if (missing.length === 0) need.satisfiedBy = provider.facts
+    for (const version of missing) {
+      this.#missingVersions.push({ kind: 'missing-version', file: need.text, version, by: node.path })
     }
   }
-}
-
-function howKnown(node: Node, interpreter: Node): How {
-  return node === interpreter ? 'interpreter' : 'loaded'
 }

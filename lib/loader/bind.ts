@@ -1,6 +1,6 @@
 import type { ElfSymbols, ExportedSymbol, ImportedSymbol } from '../elf/types.js'
 import { remember } from './remember.js'
-import type { LoadedObject } from './types.js'
+import type { Graph, LoadedObject, Loader } from './types.js'
 
 /** For each object, for each of its imports in their order: the index of the object that provides it, or -1. */
 export type Bindings = readonly Int32Array[]
@@ -13,13 +13,13 @@ export type Bindings = readonly Int32Array[]
  * these objects are bound; the others' arrays are empty.
  */
 export function bindSymbols(
-  objects: readonly LoadedObject[],
+  { objects, loader }: Pick<Graph, 'objects' | 'loader'>,
   symbolsOf: (object: LoadedObject) => ElfSymbols,
   scopeOf?: (index: number) => readonly number[],
   only?: ReadonlySet<number>,
 ): Bindings {
   const symbols = objects.map(symbolsOf)
-  const providers = objects.map((object, index) => new Provider(object, symbols[index] as ElfSymbols))
+  const providers = objects.map((object, index) => new Provider(object, symbols[index] as ElfSymbols, loader))
   const whole = new Scope(providers, [...objects.keys()])
   const scopes = new Map<readonly number[], Scope>()
   return symbols.map(({ imports }, index) => {
@@ -28,6 +28,19 @@ export function bindSymbols(
     const scope = order === undefined ? whole : remember(scopes, order, () => new Scope(providers, order))
     return Int32Array.from(imports, wanted => scope.find(wanted))
   })
+}
+
+/**
+ * The definition in an object that serves a reference, null where there is none. Of a copy relocation it tells whether the
+ * variable has grown: the loader copies as much as fits, and warns.
+ */
+export function definitionIn(
+  object: LoadedObject,
+  symbols: ElfSymbols,
+  wanted: ImportedSymbol,
+  loader: Loader | null,
+): ExportedSymbol | null {
+  return new Provider(object, symbols, loader).definition(wanted)
 }
 
 /** Objects searched in one order. Answers are remembered: `malloc` is asked for by nearly everybody. */
@@ -52,7 +65,7 @@ class Scope {
 
   #search(wanted: ImportedSymbol, from: number): number {
     for (const index of this.order) {
-      if (index >= from && this.providers[index]?.provides(wanted) === true) return index
+      if (index >= from && (this.providers[index]?.definition(wanted) ?? null) !== null) return index
     }
     return -1
   }
@@ -66,16 +79,19 @@ class Provider {
   readonly #versioned: boolean
   readonly #names: readonly string[]
 
-  constructor({ facts, names }: LoadedObject, symbols: ElfSymbols) {
+  readonly #asserts: boolean
+
+  constructor({ facts, names }: LoadedObject, symbols: ElfSymbols, loader: Loader | null) {
+    this.#asserts = loader?.assertsVersions === true
     this.#byName = indexOf(symbols)
     this.#oldest = facts.verdefs[0]?.name
     this.#versioned = facts.verdefs.length > 0 || facts.verneeds.length > 0
     this.#names = names
   }
 
-  provides(wanted: ImportedSymbol): boolean {
+  definition(wanted: ImportedSymbol): ExportedSymbol | null {
     const found = this.#byName.get(wanted.name)
-    if (found === undefined) return false
+    if (found === undefined) return null
     const definitions = Array.isArray(found) ? (found as readonly ExportedSymbol[]) : [found as ExportedSymbol]
     return wanted.version === undefined
       ? this.#servesUnversioned(definitions)
@@ -83,18 +99,23 @@ class Provider {
   }
 
   /** The same version, hidden or not, or a definition without one. */
-  #servesVersion(definitions: readonly ExportedSymbol[], { version, file }: ImportedSymbol): boolean {
-    // Where the very file that is to define the version has no version table, the loader stops at an assertion.
-    if (!this.#versioned) return file === undefined || !this.#names.includes(file)
-    return definitions.some(
-      symbol => symbol.version === version || (symbol.version === undefined && symbol.hidden !== true),
-    )
+  #servesVersion(definitions: readonly ExportedSymbol[], { version, file }: ImportedSymbol): ExportedSymbol | null {
+    // Where the very file that is to define the version has no version table, an older loader stops at an assertion.
+    if (!this.#versioned) {
+      const ends = this.#asserts && file !== undefined && this.#names.includes(file)
+      return ends ? null : (definitions[0] ?? null)
+    }
+    const serves = ({ version: own, hidden }: ExportedSymbol) =>
+      own === version || (own === undefined && hidden !== true)
+    return definitions.find(serves) ?? null
   }
 
   /** One without a version or of the oldest, even a hidden one; else the default, where there is just one. */
-  #servesUnversioned(definitions: readonly ExportedSymbol[]): boolean {
-    if (definitions.some(({ version }) => version === undefined || version === this.#oldest)) return true
-    return definitions.filter(({ hidden }) => hidden !== true).length === 1
+  #servesUnversioned(definitions: readonly ExportedSymbol[]): ExportedSymbol | null {
+    const first = definitions.find(({ version }) => version === undefined || version === this.#oldest)
+    if (first !== undefined) return first
+    const defaults = definitions.filter(({ hidden }) => hidden !== true)
+    return defaults.length === 1 ? (defaults[0] as ExportedSymbol) : null
   }
 }
 

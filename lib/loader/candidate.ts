@@ -1,8 +1,10 @@
 import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
+import type { Loadable } from './assembly.js'
 import type { FactsCache, Inspection } from './facts-cache.js'
 import { errorCode, listing, resolveDirectory, resolvePath } from './file-system.js'
 import { remember } from './remember.js'
+import type { Answer } from './search.js'
 import type { FileStat, FileSystem, Loader } from './types.js'
 import { atLeast } from './version.js'
 
@@ -21,12 +23,14 @@ export interface FoundFile {
   readonly facts: ElfFacts
   /** Device and inode: the same for the same file, whatever its name. */
   readonly id: string
+  /** Kept with the file by whoever asks about it for program after program: see assembly.ts and glibc.ts. */
+  loadable?: Loadable
+  answers?: Map<string, Answer>
 }
 
 /** Paths as one root's loader would open them, each looked at once; and the names on which the answers rest. */
 export class Candidates {
   readonly #probes = new Map<string, { probe: Probe; watched: readonly string[] }>()
-  readonly #directories = new Map<string, { path: string | null; watched: readonly string[] }>()
 
   #interpreter: FoundFile | null = null
 
@@ -43,16 +47,24 @@ export class Candidates {
     return known.probe
   }
 
-  /** The real path of a search directory, or null where there is none that can be searched. */
-  directory(path: string, watched: Set<string>): string | null {
-    const known = remember(this.#directories, path, () => this.#lookDirectory(path))
-    for (const name of known.watched) watched.add(name)
-    return known.path
+  /** Where a search directory really is, or null where there is none that can be searched. */
+  directory(path: string): { readonly real: string | null; readonly watched: readonly string[] } {
+    try {
+      const { path: real, links, missing } = resolveDirectory(this.fs, path)
+      return { real, watched: missing === null ? links : [...links, missing] }
+    } catch (error) {
+      errorCode(error)
+      return { real: null, watched: [] }
+    }
   }
 
   /** False where a listing shows that a name is not in a directory (a real path); true where it must be tried. */
   mayHold(directory: string, name: string): boolean {
     return listing(this.fs, directory)?.has(name) ?? true
+  }
+
+  isSetuid({ realPath }: FoundFile): boolean {
+    return ((this.fs.lstat(realPath)?.mode ?? 0) & S_ISUID) !== 0
   }
 
   /** The loader's own file. */
@@ -67,19 +79,6 @@ export class Candidates {
     const facts = stat === null ? null : this.facts.inspect(this.fs, realPath, stat).facts
     if (stat === null || facts === null) throw new AppcError('FILE_MISSING', `the loader ${realPath} has gone`)
     return { path, realPath, facts, id: fileId(stat) }
-  }
-
-  #lookDirectory(path: string): { path: string | null; watched: readonly string[] } {
-    try {
-      const resolved = resolveDirectory(this.fs, path)
-      return {
-        path: resolved.path,
-        watched: [...resolved.links, ...(resolved.missing === null ? [] : [resolved.missing])],
-      }
-    } catch (error) {
-      errorCode(error)
-      return { path: null, watched: [] }
-    }
   }
 
   #look(path: string): { probe: Probe; watched: readonly string[] } {
@@ -115,6 +114,7 @@ export function fileId({ dev, ino }: FileStat): string {
   return `${dev}:${ino}`
 }
 
+const S_ISUID = 0o4000
 const DF_1_PIE = 0x0800_0000
 const ELFOSABI_GNU = 3
 
@@ -125,6 +125,8 @@ function glibcVerdict({ identity, facts, because }: Inspection, loader: Loader):
   if (identity.data !== loader.data) return "its data encoding is not the loader's"
   if (identity.osabi !== 0 && identity.osabi !== ELFOSABI_GNU) return 'its OS ABI is invalid'
   if (identity.abiVersion !== 0 && identity.osabi === 0) return 'its ABI version is invalid'
+  if (identity.padded) return 'the padding in its identification is not zero'
+  if (identity.version !== 1) return `its version is ${identity.version}, not 1`
   if (identity.machine !== loader.machine) return 'foreign'
   if (identity.type !== 2 && identity.type !== 3) return 'it is neither a program nor a shared library'
   if (facts === null) return because
@@ -136,9 +138,10 @@ function glibcVerdict({ identity, facts, because }: Inspection, loader: Loader):
   return null
 }
 
-/** musl takes the first file that opens and would fail over a foreign one. */
+/** musl takes the first file that opens; after map_library of musl 1.2's ldso/dynlink.c, which does not ask for the machine. */
 function muslVerdict({ identity, facts, because }: Inspection, loader: Loader): string | null {
   if (identity === null || facts === null) return because
-  if (identity.class !== loader.class || identity.machine !== loader.machine) return 'it is for another machine'
-  return facts.type === 'other' ? 'it is neither a program nor a shared library' : null
+  if (identity.class !== loader.class || identity.data !== loader.data) return 'it is for another machine'
+  if (facts.type === 'other') return 'it is neither a program nor a shared library'
+  return facts.dynamic ? null : 'it has no dynamic section'
 }

@@ -1,52 +1,118 @@
-import { type Identity, readIdentity } from '../elf/header.js'
-import { readElf } from '../elf/reader.js'
+import { dynamicRange, type Range, tablesRange } from '../elf/ahead.js'
+import { Dynamic } from '../elf/dynamic.js'
+import { type Identity, readHeader, readIdentity } from '../elf/header.js'
+import { readFacts } from '../elf/reader.js'
 import type { ElfFacts, OpenFile } from '../elf/types.js'
 import { Window } from '../elf/window.js'
 import { AppcError, type ErrorCode } from '../errors.js'
-import { remember } from './remember.js'
 import type { FileStat, FileSystem } from './types.js'
+
+/** What the loader looks at in the header before all else. */
+export type Kind = Pick<Identity, 'class' | 'data' | 'osabi' | 'abiVersion' | 'padded' | 'machine' | 'type' | 'version'>
 
 /** What a regular file is: its ELF facts, or why it has none. */
 export interface Inspection {
-  readonly identity: Identity | null
+  readonly identity: Kind | null
   readonly facts: ElfFacts | null
   /** Why `facts` is null: ELF_NOT or ELF_MALFORMED, and in words. */
   readonly code: ErrorCode | null
   readonly because: string
 }
 
-/** Facts by file (device, inode, size and times), so that thousands of programs share what they have in common. */
+/** What earlier runs found out about files, by fileKey. */
+export interface FactsMemory {
+  readonly isEmpty: boolean
+  has(key: string): boolean
+  get(key: string): Inspection | undefined
+  /** False for what it does not keep. */
+  set(key: string, inspection: Inspection): boolean
+}
+
+/** Facts by file, so that thousands of programs share what they have in common; with a memory, from one run to the next. */
 export class FactsCache {
   readonly #known = new Map<string, Inspection>()
 
+  #memory: FactsMemory | null = null
+
+  /** From now on, what earlier runs found out is asked before a file is read. */
+  consult(memory: FactsMemory): void {
+    this.#memory = memory
+  }
+
   /** Throws the system's error where the file cannot be opened or read. */
   inspect(fs: FileSystem, path: string, stat: FileStat): Inspection {
-    const key = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
-    return remember(this.#known, key, () => {
-      const file = fs.open(path)
-      try {
-        return inspectFile(file)
-      } finally {
-        file.close()
-      }
-    })
+    const key = fileKey(stat)
+    return this.get(key) ?? this.put(key, inspectAt(fs, path))
+  }
+
+  /** Nothing is known yet of any file. */
+  get isEmpty(): boolean {
+    return this.#known.size === 0 && this.#memory?.isEmpty !== false
+  }
+
+  has(key: string): boolean {
+    return this.#known.has(key) || this.#memory?.has(key) === true
+  }
+
+  /** What the memory has is not kept beside it: of most files, programs, nobody asks twice. */
+  get(key: string): Inspection | undefined {
+    return this.#known.get(key) ?? this.#memory?.get(key)
+  }
+
+  put(key: string, inspection: Inspection): Inspection {
+    if (this.#memory?.set(key, inspection) !== true) this.#known.set(key, inspection)
+    return inspection
   }
 }
 
-function inspectFile(file: OpenFile): Inspection {
+const words = new BigUint64Array(5)
+const bytes = Buffer.from(words.buffer)
+/** Bytes of a file's key: device, inode, size, mtime and ctime in nanoseconds, 64 bits each in the machine's byte order. */
+export const KEY_BYTES = words.byteLength
+
+/** What tells a file's content without reading it, as a string of that many bytes: as one key it is made and compared fast. */
+export function fileKey({ dev, ino, size, mtimeNs, ctimeNs }: FileStat): string {
+  words[0] = dev
+  words[1] = ino
+  words[2] = BigInt(size)
+  words[3] = mtimeNs
+  words[4] = ctimeNs
+  return bytes.toString('latin1')
+}
+
+function inspectAt(fs: FileSystem, path: string): Inspection {
+  const file = fs.open(path)
   try {
-    return { identity: readIdentity(new Window(file)), facts: readElf(file), code: null, because: '' }
-  } catch (error) {
-    if (!(error instanceof AppcError)) throw error
-    return { identity: identityOf(file), facts: null, code: error.code, because: error.message }
+    const steps = inspect(file)
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done) return value
+    }
+  } finally {
+    file.close()
   }
 }
 
-function identityOf(file: OpenFile): Identity | null {
+/**
+ * Looks at a file. Each step yields the bytes that are asked for next: whoever looks at many files can fetch them all together
+ * (OpenFile.view); nobody needs to. What is wrong with the file is an answer too.
+ */
+export function* inspect(file: OpenFile): Generator<Range, Inspection> {
+  const window = new Window(file)
+  let identity: Identity | null = null
   try {
-    return readIdentity(new Window(file))
+    identity = readIdentity(window)
+    const header = readHeader(window, identity)
+    yield* ahead(dynamicRange(header))
+    const dynamic = Dynamic.read(window, header)
+    yield* ahead(dynamic && tablesRange(dynamic))
+    return { identity, facts: readFacts(window, header, dynamic), code: null, because: '' }
   } catch (error) {
     if (!(error instanceof AppcError)) throw error
-    return null
+    return { identity, facts: null, code: error.code, because: error.message }
   }
+}
+
+function* ahead(range: Range | null): Generator<Range> {
+  if (range !== null) yield range
 }

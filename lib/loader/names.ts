@@ -1,6 +1,6 @@
 import { LibraryCache } from './cache.js'
+import { hwcapsLevels, searchSubdirectories } from './cpu.js'
 import { errorCode, parent, resolvePath } from './file-system.js'
-import { hwcapsLevels, searchSubdirectories } from './glibc.js'
 import { remember } from './remember.js'
 import type { FileSystem, Loader, SearchContext } from './types.js'
 
@@ -13,7 +13,9 @@ export function searchNames(fs: FileSystem, loader: Loader, context: SearchConte
   const glibc = loader.kind === 'glibc'
   const subdirectories = glibc ? searchSubdirectories(loader, context) : ['']
   const below = (directories: readonly string[]) =>
-    directories.flatMap(directory => subdirectories.map(sub => `${directory.replace(/\/+$/, '')}/${sub}${name}`))
+    directories.flatMap(directory =>
+      subdirectories.map(sub => `${[directory.replace(/\/+$/, ''), sub].filter(Boolean).join('/')}/${name}`),
+    )
   const cached = glibc ? cachedPaths(fs, loader, context, name) : []
   const directories = context.libraryPath.filter(directory => directory.startsWith('/'))
   const paths = [...below(directories), ...cached, ...below(loader.systemDirectories)]

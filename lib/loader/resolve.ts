@@ -1,6 +1,6 @@
 import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
-import { Assembly } from './assembly.js'
+import { Assembler } from './assembly.js'
 import { Candidates, type FoundFile, fileId } from './candidate.js'
 import { FactsCache } from './facts-cache.js'
 import { errorCode, readWhole, resolvePath } from './file-system.js'
@@ -8,13 +8,13 @@ import { glibcRules } from './glibc.js'
 import { readLoader, usualInterpreter } from './loader.js'
 import { muslRules } from './musl.js'
 import { remember } from './remember.js'
-import type { Rules } from './search.js'
-import type { FileSystem, Graph, Problem, SearchContext } from './types.js'
+import type { FileSystem, Graph, Loader, Problem, SearchContext } from './types.js'
 import { unreadable } from './unreadable.js'
 
 const DF_1_PIE = 0x0800_0000
 const PRELOAD_FILE = '/etc/ld.so.preload'
 const MAX_PRELOAD_SIZE = 65_536
+const SECURE_NAME_LIMIT = 255
 
 export interface ResolveContext extends SearchContext {
   /** The loader for a file that names none (a library); absent: the usual one of its machine in this root. */
@@ -37,13 +37,8 @@ export function resolveGraph(
   if (interpreter === null) return bare(program, links, [])
   const search = searchFor(fs, interpreter, context, cache)
   const watched = [...links, ...search.watched]
-  if (search.candidates === null) {
-    return bare(program, watched, [{ kind: 'missing-library', name: interpreter, by: program.path }])
-  }
-  const assembly = new Assembly(program, search.candidates, search.rules, watched)
-  assembly.preload(search.preloads)
-  assembly.load()
-  return assembly.graph()
+  if (search.assembler !== null) return search.assembler.assemble(program, search.preloads, watched)
+  return bare(program, watched, [{ kind: 'missing-library', name: interpreter, by: program.path }])
 }
 
 function openProgram(
@@ -92,14 +87,14 @@ function bare(program: FoundFile, watched: readonly string[], problems: Problem[
 
 /** What is found out once for an interpreter, and serves every program that names it. `watched`: what all that rests on. */
 type Search = { readonly watched: readonly string[] } & (
-  | { readonly candidates: Candidates; readonly rules: Rules; readonly preloads: readonly string[] }
-  | { readonly candidates: null }
+  | { readonly assembler: Assembler; readonly preloads: readonly string[] }
+  | { readonly assembler: null }
 )
 
 const searches = new WeakMap<FactsCache, WeakMap<FileSystem, WeakMap<SearchContext, Map<string, Search>>>>()
 
 /** One search for each root, context and interpreter, kept as long as the cache is. */
-function searchFor(fs: FileSystem, interpreter: string, context: SearchContext, cache: FactsCache): Search {
+export function searchFor(fs: FileSystem, interpreter: string, context: SearchContext, cache: FactsCache): Search {
   const byRoot = remember(searches, cache, () => new WeakMap())
   const byContext = remember(byRoot, fs, () => new WeakMap())
   const byInterpreter = remember(byContext, context, () => new Map())
@@ -108,15 +103,22 @@ function searchFor(fs: FileSystem, interpreter: string, context: SearchContext, 
 
 function makeSearch(fs: FileSystem, interpreter: string, context: SearchContext, cache: FactsCache): Search {
   const { links, missing } = resolvePath(fs, interpreter)
-  if (missing !== null) return { candidates: null, watched: [...links, missing] }
+  if (missing !== null) return { assembler: null, watched: [...links, missing] }
   const loader = readLoader(fs, interpreter)
   const candidates = new Candidates(fs, cache, loader)
-  const asked = context.preload.filter(name => name !== '')
+  const asked = context.preload.filter(name => name !== '' && isHeard(name, loader, context))
   if (loader.kind === 'musl') {
-    return { candidates, rules: muslRules(candidates, context), preloads: asked, watched: links }
+    // A program with rights is searched for as if LD_LIBRARY_PATH were not set (musl 1.2, __dls3 of ldso/dynlink.c).
+    const heard = context.secure === true ? { ...context, libraryPath: [] } : context
+    return { assembler: new Assembler(candidates, muslRules(candidates, heard)), preloads: asked, watched: links }
   }
-  const preloads = [...asked, ...listedPreloads(fs)]
-  return { candidates, rules: glibcRules(candidates, context), preloads, watched: [...links, PRELOAD_FILE] }
+  const assembler = new Assembler(candidates, glibcRules(candidates, context))
+  return { assembler, preloads: [...asked, ...listedPreloads(fs)], watched: [...links, PRELOAD_FILE] }
+}
+
+/** A program with rights hears of glibc's loader only names that are searched for (dso_name_valid_for_suid, elf/rtld.c), of musl's none. */
+function isHeard(name: string, { kind }: Loader, { secure }: SearchContext): boolean {
+  return secure !== true || (kind === 'glibc' && !name.includes('/') && name.length < SECURE_NAME_LIMIT)
 }
 
 /** Names stand between white space or colons, with comments (glibc 2.36, elf/rtld.c). */

@@ -21,8 +21,11 @@ const KINDS: ReadonlyMap<number, FileStat['kind']> = new Map([
   [0o120000, 'symlink'],
 ])
 
-/** The tree at `root` (an absolute path, '/' for this machine itself) as a root. */
-export function rootFileSystem(root: string): FileSystem {
+/**
+ * The tree at `root` (an absolute path, '/' for this machine itself) as a root. `looked`: what lstat(2) told just now of paths
+ * of this machine, for whoever looked at many together.
+ */
+export function rootFileSystem(root: string, looked: ReadonlyMap<string, FileStat> = new Map()): FileSystem {
   const prefix = root.replace(/\/+$/, '')
   if (lstatOrNull(`${prefix}/`)?.isDirectory() !== true) {
     throw new AppcError('ROOT_INVALID', `${root} is no directory`, {
@@ -42,11 +45,13 @@ export function rootFileSystem(root: string): FileSystem {
   return {
     lstat(path) {
       if (!isInside(parent(path))) return null
+      const known = looked.get(host(path))
+      if (known !== undefined) return known
       const stat = lstatOrNull(host(path))
       if (stat === null) return null
       const mode = Number(stat.mode)
       return {
-        kind: KINDS.get(mode & S_IFMT) ?? 'other',
+        kind: kindOf(mode),
         dev: stat.dev,
         ino: stat.ino,
         size: Number(stat.size),
@@ -68,6 +73,11 @@ export function rootFileSystem(root: string): FileSystem {
     hostPath: host,
     open: path => openHostFile(inside(path)),
   }
+}
+
+/** The kind of file that an st_mode tells of. */
+export function kindOf(mode: number): FileStat['kind'] {
+  return KINDS.get(mode & S_IFMT) ?? 'other'
 }
 
 function lstatOrNull(path: string): BigIntStats | null {

@@ -1,6 +1,6 @@
 import type { ElfFacts } from '../elf/types.js'
 import type { Candidates, FoundFile } from './candidate.js'
-import type { How, Problem } from './types.js'
+import type { How } from './types.js'
 
 /** A loaded object as the search sees it. */
 export interface Requester {
@@ -14,16 +14,18 @@ export interface Requester {
 
 /** How one family of loaders works. */
 export interface Rules {
-  /** A NEEDED name with its tokens expanded, which comes before everything else; null where that fails. */
-  expand(name: string, requester: Requester): string | null
+  /** A NEEDED name of the object opened by this path with its tokens expanded, which comes before all else; null where that fails. */
+  expand(name: string, path: string): string | null
   /** The names that an object answers to from now on, once it was loaded (or found again) by a name. */
-  answers(requested: string, facts: ElfFacts): readonly string[]
+  answers(requested: string, file: FoundFile): readonly string[]
+  /** Whether one that has a name gets another when it is found again. */
+  readonly givesMoreNames: boolean
   /** True for names that stand for the loader itself. */
   isLoader(name: string): boolean
-  /** Finds a name that no loaded object answers to. */
-  search(name: string, requester: Requester): Answer
-  /** After all is loaded: what is wrong with versions. */
-  checkVersions(objects: readonly Requester[], named: (name: string) => ElfFacts | null): Problem[]
+  /** Finds a name that no loaded object answers to; to a preload, which the program asks for, other rules may apply. */
+  search(name: string, requester: Requester, preload?: 'preload'): Answer
+  /** Whether versions that are missing end the program at its start. */
+  readonly checksVersions: boolean
 }
 
 /** What a list of directories, or the whole search, came to. */
@@ -41,25 +43,36 @@ export interface Answer extends Found {
   readonly tried: readonly string[]
   /** Every link that was walked and every name whose absence was relied upon. */
   readonly watched: readonly string[]
+  /** Why it cannot be told, and the answer holds only if nothing is found there; null as a rule. */
+  readonly undecidable: string | null
 }
 
 export const NOT_FOUND: Found = { file: null, how: 'not-found', unusable: null }
 
 /** What a search leaves behind on its way. */
 export class Trail {
-  readonly tried: string[] = []
+  readonly tried = new Set<string>()
   readonly watched = new Set<string>()
+  undecidable: string | null = null
+
+  /** `setuidOnly`: files without the setuid bit are passed over. */
+  constructor(readonly setuidOnly = false) {}
 
   answer({ file, how, unusable }: Found): Answer {
-    return { file, how, unusable, tried: this.tried, watched: [...this.watched] }
+    const { undecidable } = this
+    return { file, how, unusable, tried: [...this.tried], watched: [...this.watched], undecidable }
   }
 }
 
 /** What one path gave; an errno means that the search goes on. */
 export function tryPath(candidates: Candidates, path: string, how: How, trail: Trail): Found | string {
   const probe = candidates.probe(path, trail.watched)
-  if (probe.kind === 'found') return { file: probe.file, how, unusable: null }
+  if (probe.kind === 'found') {
+    if (!trail.setuidOnly || candidates.isSetuid(probe.file)) return { file: probe.file, how, unusable: null }
+    trail.tried.add(path)
+    return 'ENOENT'
+  }
   if (probe.kind === 'fatal') return { file: null, how: 'not-found', unusable: { path, because: probe.because } }
-  trail.tried.push(path)
+  trail.tried.add(path)
   return probe.errno
 }

@@ -61,6 +61,8 @@ export interface Loader {
   /** What $LIB stands for, e.g. `lib/x86_64-linux-gnu`; and $PLATFORM, e.g. `x86_64`. */
   readonly lib: string
   readonly platform: string
+  /** It ends a program over a versioned reference to a library that has lost its versions, where newer ones just bind it. */
+  readonly assertsVersions?: true
   readonly class: 32 | 64
   readonly data: 'little' | 'big'
   readonly machine: number
@@ -74,8 +76,12 @@ export interface SearchContext {
   readonly libraryPath: readonly string[]
   /** LD_PRELOAD, split. */
   readonly preload: readonly string[]
-  /** What relative names and empty path elements refer to; absent: '/'. */
+  /** What relative names and empty path elements refer to; absent: not known, and what rests on it is undecidable. */
   readonly workingDirectory?: string
+  /** The program is started with more rights than its caller's (AT_SECURE): setuid, setgid, or with capabilities. */
+  readonly secure?: boolean
+  /** The CPU is Intel's, which glibc may give a $PLATFORM and sub-directories of its own. */
+  readonly intel?: boolean
 }
 
 export interface LoadedObject {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
@@ -37,7 +36,7 @@ export function writeDurably(
   mode: number,
 ): void {
   writing(store.home, () => {
-    const aside = join(store.home, 'tmp', `file-${randomUUID()}`)
+    const aside = join(store.home, 'tmp', `file-${crypto.randomUUID()}`)
     try {
       const fd = openSync(aside, 'wx', mode)
       try {

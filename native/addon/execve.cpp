@@ -11,13 +11,6 @@
 namespace appc::addon {
 namespace {
 
-std::vector<const char*> pointersTo(const std::vector<std::string>& texts) {
-  std::vector<const char*> pointers;
-  for (const std::string& text : texts) pointers.push_back(text.c_str());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 /**
  * Signals as a program expects them at its start. Exec sets handlers back by itself, but what is ignored (SIGPIPE and
  * SIGXFSZ in Node) stays ignored, and a blocked signal blocked. Puts everything back, as the call returns only on

@@ -5,11 +5,17 @@
 
 namespace appc::addon {
 
+Napi::Value capture(const Napi::CallbackInfo& info);
 Napi::Value execve(const Napi::CallbackInfo& info);
 Napi::Value flock(const Napi::CallbackInfo& info);
 Napi::Value syncfs(const Napi::CallbackInfo& info);
 Napi::Value makeWhiteout(const Napi::CallbackInfo& info);
 Napi::Value mountPoints(const Napi::CallbackInfo& info);
 Napi::Value probe(const Napi::CallbackInfo& info);
+Napi::Value lstatMany(const Napi::CallbackInfo& info);
+Napi::Value openMany(const Napi::CallbackInfo& info);
+Napi::Value readMany(const Napi::CallbackInfo& info);
+Napi::Value closeMany(const Napi::CallbackInfo& info);
+Napi::Value crc32Of(const Napi::CallbackInfo& info);
 
 }  // namespace appc::addon

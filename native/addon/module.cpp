@@ -8,14 +8,23 @@ namespace {
 
 Napi::Value cpuLevelOf(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cpuLevel()); }
 
+Napi::Value cpuIsIntelOf(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cpuIsIntel()); }
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  exports.Set("capture", Napi::Function::New(env, capture, "capture"));
   exports.Set("execve", Napi::Function::New(env, execve, "execve"));
   exports.Set("flock", Napi::Function::New(env, flock, "flock"));
   exports.Set("syncfs", Napi::Function::New(env, syncfs, "syncfs"));
   exports.Set("makeWhiteout", Napi::Function::New(env, makeWhiteout, "makeWhiteout"));
   exports.Set("mountPoints", Napi::Function::New(env, mountPoints, "mountPoints"));
   exports.Set("probe", Napi::Function::New(env, probe, "probe"));
+  exports.Set("lstatMany", Napi::Function::New(env, lstatMany, "lstatMany"));
+  exports.Set("openMany", Napi::Function::New(env, openMany, "openMany"));
+  exports.Set("readMany", Napi::Function::New(env, readMany, "readMany"));
+  exports.Set("closeMany", Napi::Function::New(env, closeMany, "closeMany"));
+  exports.Set("crc32", Napi::Function::New(env, crc32Of, "crc32"));
   exports.Set("cpuLevel", Napi::Function::New(env, cpuLevelOf, "cpuLevel"));
+  exports.Set("cpuIsIntel", Napi::Function::New(env, cpuIsIntelOf, "cpuIsIntel"));
   return exports;
 }
 

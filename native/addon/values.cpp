@@ -61,6 +61,13 @@ bool toDescriptors(const Napi::Env& env, const Napi::Value& value, std::vector<i
   return true;
 }
 
+std::vector<const char*> pointersTo(const std::vector<std::string>& texts) {
+  std::vector<const char*> pointers;
+  for (const std::string& text : texts) pointers.push_back(text.c_str());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
 Napi::Error toError(const Napi::Env& env, const Result& result) {
   std::string message = stepText(result.step);
   if (result.path != nullptr) message += std::string(" ") + result.path;

@@ -20,6 +20,9 @@ bool toText(const Napi::Env& env, const Napi::Value& value, const char* what, st
 bool toTexts(const Napi::Env& env, const Napi::Value& value, const char* what, std::vector<std::string>& texts);
 bool toDescriptors(const Napi::Env& env, const Napi::Value& value, std::vector<int>& descriptors);
 
+/** For execve(2): ends with a null, and lasts as long as the texts. */
+std::vector<const char*> pointersTo(const std::vector<std::string>& texts);
+
 /** An Error with `code` (`EACCES`), `errno`, `step`, `path` and `hint` (each of the last two undefined or a string). */
 Napi::Error toError(const Napi::Env& env, const Result& result);
 

@@ -51,8 +51,18 @@ uint32_t cpuLevel() {
   const uint32_t fourth = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
   return hasAll(b7, fourth) && hasAll(saved, stateAvx512) ? 4 : 3;
 }
+
+bool cpuIsIntel() {
+  uint32_t highest;
+  uint32_t b;
+  uint32_t c;
+  uint32_t d;
+  __cpuid(0, highest, b, c, d);
+  return b == signature_INTEL_ebx && c == signature_INTEL_ecx && d == signature_INTEL_edx;
+}
 #else
 uint32_t cpuLevel() { return 0; }
+bool cpuIsIntel() { return false; }
 #endif
 
 }  // namespace appc

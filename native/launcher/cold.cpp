@@ -19,7 +19,7 @@ constexpr uint64_t maxRounds = 2;
 /** Before the names of the caller's variables that are not for Node; lib/launch/addon.ts takes it away again. */
 constexpr const char* callerPrefix = "APPC_CALLER_";
 
-constexpr const char* script = "dist/lib/commands/replan.js";
+constexpr const char* script = "dist/bin/appc/replan.js";
 
 /** The arguments for Node; values are tied to their options, so that none is taken for an option. */
 class Arguments {

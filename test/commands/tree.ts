@@ -1,11 +1,15 @@
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { runTree } from '../../lib/commands/tree.js'
+import { addon } from '../../lib/launch/addon.js'
 import { compile, temporaryDirectory } from '../support/fixtures.js'
+import { WITHOUT_HOOKS } from '../support/node.js'
 import { askLoader } from '../support/oracle.js'
 
 const dir = temporaryDirectory()
+const home = temporaryDirectory()
 compile(dir, 'libtwo.so', 'int two(void) { return 2; }', ['-shared', '-fPIC', '-nostdlib', '-Wl,-soname,libtwo.so'])
 compile(dir, 'libone.so', 'int one(void) { return 1; }', [
   '-shared',
@@ -20,56 +24,66 @@ const start = ['-pie', '-fPIE', '-nostdlib', '-Wl,--no-as-needed,--allow-shlib-u
 const whole = compile(dir, 'whole', 'void _start(void) {}', [...start, 'libone.so', 'libtwo.so'])
 const broken = compile(dir, 'broken', 'void _start(void) {}', [...start, 'libone.so', 'libgone.so'])
 
-/** Standard output while `run` runs; it writes at once, so nothing of anybody else is in it. */
-function captured(run: () => number): { status: number; output: string } {
-  const write = process.stdout.write
-  let output = ''
-  process.stdout.write = ((text: string) => {
-    output += text
-    return true
-  }) as typeof write
-  try {
-    const status = run()
-    return { status, output }
-  } finally {
-    process.stdout.write = write
-  }
+const cli = fileURLToPath(new URL('../../lib/commands/cli.js', import.meta.url))
+
+/** The command as it is run. */
+function tree(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  const [command, ...before] = WITHOUT_HOOKS
+  const { status, stdout, stderr } = spawnSync(command, [...before, process.execPath, cli, 'tree', ...args], {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, APPC_HOME: home, ...environment },
+  })
+  return { status, stdout, stderr, lines: stdout.trimEnd().split('\n') }
 }
 
-function tree(files: string[], json: boolean, root = '/') {
-  const { status, output } = captured(() => runTree(files, { json, root }))
-  return { status, output, lines: output.trimEnd().split('\n') }
+/** One file's object. */
+function described(file: string, ...options: readonly string[]) {
+  const { status, lines } = tree(['--json', ...options, file])
+  return { status, ...JSON.parse(lines[0] as string) }
 }
 
 t.test('--json: an object a line, with what the loader tells', async t => {
-  const { status, lines } = tree([whole, '/usr/bin/ls'], true)
+  const { status, lines } = tree(['--json', whole, '/usr/bin/ls'])
   t.equal(status, 0)
   t.equal(lines.length, 2)
   const [first, second] = lines.map(line => JSON.parse(line))
-  t.same(first, {
-    schema: 'appc.tree/1',
+  const interpreter = '/lib64/ld-linux-x86-64.so.2'
+  const two = join(dir, 'libtwo.so')
+  t.match(first, {
+    schema: 'appc.tree/2',
     file: whole,
-    interpreter: '/lib64/ld-linux-x86-64.so.2',
-    libraries: [
-      { name: 'libone.so', path: join(dir, 'libone.so'), how: 'runpath', by: whole },
-      { name: 'libtwo.so', path: join(dir, 'libtwo.so'), how: 'runpath', by: whole },
-      { name: '/lib64/ld-linux-x86-64.so.2', path: '/lib64/ld-linux-x86-64.so.2', how: 'interpreter', by: whole },
+    interpreter,
+    objects: [
+      { path: whole, realPath: whole, soname: null },
+      { path: join(dir, 'libone.so'), soname: 'libone.so', names: ['libone.so'] },
+      { path: two, realPath: two, soname: 'libtwo.so', names: ['libtwo.so'] },
+      { path: interpreter, realPath: realpathSync(interpreter) },
+    ],
+    edges: [
+      { from: 0, to: 3, name: interpreter, how: 'interpreter' },
+      { from: 0, to: 1, name: 'libone.so', how: 'runpath' },
+      { from: 0, to: 2, name: 'libtwo.so', how: 'runpath' },
+      { from: 1, to: 2, name: 'libtwo.so', how: 'loaded' },
     ],
     problems: [],
   })
-  const names = second.libraries.map(({ name, path }: { name: string; path: string }) => ({ name, path }))
-  t.same(names, askLoader('/usr/bin/ls').libraries)
+  const names = second.objects.slice(1).map(({ path }: { path: string }) => path)
+  t.same(
+    names,
+    askLoader('/usr/bin/ls').libraries.map(({ path }) => path),
+  )
 })
 
 t.test('what is missing is told, and is the exit status', async t => {
-  const { status, lines } = tree([broken], true)
+  const { status, edges, problems } = described(broken)
   t.equal(status, 1)
-  const { libraries, problems } = JSON.parse(lines[0] as string)
   t.same(
-    libraries.filter(({ path }: { path: unknown }) => path === null),
+    edges
+      .filter(({ to }: { to: number }) => to === -1)
+      .map(({ name, how }: { name: string; how: string }) => [name, how]),
     [
-      { name: 'lib\u001bgone.so', path: null, how: 'not-found', by: broken },
-      { name: 'libtwo.so', path: null, how: 'not-found', by: join(dir, 'libone.so') },
+      ['lib\u001bgone.so', 'not-found'],
+      ['libtwo.so', 'not-found'],
     ],
   )
   t.same(problems, [
@@ -79,12 +93,12 @@ t.test('what is missing is told, and is the exit status', async t => {
 })
 
 t.test('for people: indented, without control characters or colour where it is no terminal', async t => {
-  const { lines, output } = tree([broken], false)
+  const { lines, stdout } = tree([broken])
   t.equal(lines[0], broken)
   t.ok(lines.includes(`  libone.so => ${dir}/libone.so (runpath)`))
   t.ok(lines.includes('    libtwo.so => not found'))
-  t.ok(lines.includes('  lib\\u{1b}gone.so => not found'))
-  t.notOk(output.includes('\u001b'))
+  t.ok(lines.includes('  lib\\x1bgone.so => not found'))
+  t.notOk(stdout.includes('\u001b'))
 })
 
 t.test('a library that two ask for is unfolded once', async t => {
@@ -94,7 +108,7 @@ t.test('a library that two ask for is unfolded once', async t => {
     'libone.so',
     'libtwo.so',
   ])
-  const { status, lines } = tree([file], false)
+  const { status, lines } = tree([file])
   t.equal(status, 0)
   t.same(lines.slice(2), [
     `  libone.so => ${dir}/libone.so (rpath)`,
@@ -103,27 +117,110 @@ t.test('a library that two ask for is unfolded once', async t => {
   ])
 })
 
+t.test('a missing version stands with the one who lacks it', async t => {
+  writeFileSync(join(dir, 'v.map'), 'V1 { global: one; }; V2 { global: two; };')
+  const source = 'int one(void) { return 1; } int two(void) { return 2; }'
+  const flags = ['-shared', '-fPIC', '-nostdlib', '-Wl,-soname,libv.so']
+  compile(dir, 'new/libv.so', source, [...flags, '-Wl,--version-script=v.map'])
+  const file = compile(dir, 'versioned', 'int two(void); void _start(void) { two(); }', [...start, 'new/libv.so'])
+  writeFileSync(join(dir, 'v.map'), 'V1 { global: one; };')
+  compile(dir, 'libv.so', source, [...flags, '-Wl,--version-script=v.map'])
+  const { status, lines } = tree([file])
+  t.equal(status, 1)
+  t.ok(lines.includes(`  libv.so => ${dir}/libv.so (runpath) without V2`))
+  t.equal(lines.at(-1), `libv.so has no version V2: ${file} needs it`)
+})
+
 t.test('--root', async t => {
   const root = temporaryDirectory()
   mkdirSync(join(root, 'bin'))
-  compile(root, 'bin/lonely', 'void _start(void) {}', [
-    '-pie',
-    '-fPIE',
-    '-nostdlib',
-    '-Wl,--no-as-needed',
-    join(dir, 'libtwo.so'),
-  ])
+  const flags = ['-pie', '-fPIE', '-nostdlib', '-Wl,--no-as-needed', join(dir, 'libtwo.so')]
+  compile(root, 'bin/lonely', 'void _start(void) {}', flags)
   symlinkSync('/bin/lonely', join(root, 'link'))
-  const { status, lines } = tree(['/link'], true, root)
+  const { status, problems } = described('/link', '--root', root)
   t.equal(status, 1)
-  t.same(JSON.parse(lines[0] as string).problems, [
-    { kind: 'missing-library', name: '/lib64/ld-linux-x86-64.so.2', by: '/bin/lonely' },
-  ])
+  t.same(problems, [{ kind: 'missing-library', name: '/lib64/ld-linux-x86-64.so.2', by: '/bin/lonely' }])
+  // A directory of it, which is looked through without leaving the tree.
+  symlinkSync('/usr/bin', join(root, 'bin/out'))
+  const all = tree(['--root', root, '/'])
+  t.same(
+    all.lines.filter(line => /^\/\S*$/.test(line)),
+    ['/bin/lonely'],
+  )
 })
 
-t.test('mistakes are typed errors', async t => {
-  t.throws(() => runTree([], { json: false, root: '/' }), { code: 'USAGE' })
-  t.throws(() => runTree(['/etc/passwd'], { json: false, root: '/' }), { code: 'ELF_NOT' })
-  t.throws(() => runTree(['/nowhere'], { json: false, root: '/' }), { code: 'FILE_MISSING' })
-  t.throws(() => runTree(['/bin'], { json: false, root: '/nowhere' }), { code: 'ROOT_INVALID' })
+t.test('--ld-library-path and --cpu', async t => {
+  compile(dir, 'elsewhere/libtwo.so', '', ['-shared', '-fPIC', '-nostdlib', '-Wl,-soname,libtwo.so'])
+  const twin = compile(dir, 'glibc-hwcaps/x86-64-v3/libtwo.so', '', [
+    '-shared',
+    '-fPIC',
+    '-nostdlib',
+    '-Wl,-soname,libtwo.so',
+  ])
+  const path = (...options: readonly string[]) => {
+    const { objects, edges } = described(whole, ...options)
+    const edge = edges.find(({ name, from }: { name: string; from: number }) => name === 'libtwo.so' && from === 0)
+    return objects[edge.to].path
+  }
+  t.equal(path('--ld-library-path', join(dir, 'elsewhere')), join(dir, 'elsewhere/libtwo.so'))
+  t.equal(path('--cpu', 'x86-64-v4'), twin)
+  t.equal(path('--cpu', 'x86-64-v3'), twin)
+  t.equal(path('--cpu', 'x86-64-v2'), join(dir, 'libtwo.so'))
+  rmSync(join(dir, 'glibc-hwcaps'), { recursive: true })
+})
+
+t.test('--verify: the real loader is asked, and says the same', async t => {
+  const { status, stdout } = tree(['--verify', whole, broken])
+  t.equal(status, 1, 'for what is missing')
+  t.equal(stdout.match(/^the real loader says the same$/gm)?.length, 2)
+  const other = ['x86-64', 'x86-64-v4'].find((_, index) => index * 3 + 1 !== addon().cpuLevel()) as string
+  t.match(described(whole, '--verify', '--cpu', other).verdict, { kind: 'unasked', reason: 'other-cpu' })
+})
+
+t.test('a directory: all programs and libraries below, whatever else is there', async t => {
+  const place = temporaryDirectory()
+  compile(place, 'deep/er/prog', 'void _start(void) {}', [...start, join(dir, 'libtwo.so')])
+  writeFileSync(join(place, 'text'), 'no ELF file')
+  writeFileSync(join(place, 'short'), '\x7fELF')
+  compile(place, 'object.o', 'int x;', ['-c'])
+  symlinkSync('deep/er/prog', join(place, 'link'))
+  const { status, lines } = tree(['--json', place])
+  t.equal(status, 0)
+  t.same(
+    lines.map(line => JSON.parse(line).file),
+    [join(place, 'deep/er/prog')],
+  )
+})
+
+t.test('many files: what is remembered of them, or was read together, is what each says by itself', async t => {
+  const alone = [whole, '/usr/bin/ls'].map(file => described(file)).map(({ status, ...rest }) => rest)
+  const many = Array.from({ length: 40 }, (_, index) => (index % 2 === 0 ? whole : '/usr/bin/ls'))
+  for (const when of ['cold', 'warm']) {
+    const { status, lines } = tree(['--json', ...many])
+    t.equal(status, 0)
+    t.same(
+      lines.map(line => JSON.parse(line)),
+      many.map((_, index) => alone[index % 2]),
+      when,
+    )
+    t.ok(statSync(join(home, 'cache/facts')).size > 0)
+  }
+})
+
+t.test('a mistake is told on stderr, and the other files all the same', async t => {
+  const { status, stdout, stderr } = tree(['/etc/passwd', whole])
+  t.equal(status, 1)
+  t.match(stderr, /^appc: \/etc\/passwd .*: not an ELF file/)
+  t.match(stdout, `${whole}\n`)
+  for (const [args, expected, code] of [
+    [['/etc/passwd'], 1, 'ELF_NOT'],
+    [['/nowhere'], 1, 'FILE_MISSING'],
+    [[], 2, 'USAGE'],
+    [['--cpu', 'pentium', whole], 2, 'USAGE'],
+    [['--root', '/nowhere', '/bin'], 2, 'ROOT_INVALID'],
+  ] as const) {
+    const { status, stderr } = tree(['--json', ...args])
+    t.equal(status, expected)
+    t.equal(JSON.parse(stderr.split('\n')[0] as string).code, code)
+  }
 })

@@ -12,7 +12,8 @@ import { machineFiles, withFile } from '../support/elf-files.js'
  * - `abiversion` is byte 7, the OS ABI, and not 8
  * - of a section, `addralign` is what begins at byte 46 of its 64-bit header, and not 48
  * - of a section, `entsize` is what begins at byte 54, and not 56
- * Types that it does not know (GNU_PROPERTY, for one) it leaves out of segments; the numbers are in the file that readelf is asked of.
+ * Types of segments that it does not know (GNU_PROPERTY is one) it leaves undefined: there only the other fields are compared.
+ * Alignment and entry size of sections are compared with readelf, in sections.ts.
  */
 const { constants, parse } = createRequire(import.meta.url)('elfy') as Elfy
 

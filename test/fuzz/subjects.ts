@@ -112,6 +112,7 @@ const TOKEN_PIECES = ['$', '{', '}', '$ORIGIN', '{ORIGIN}', '$LIB', '{PLATFORM',
 export function fuzzTokens(random: Random): void {
   const text = Array.from({ length: random.pick([1, 5, 50, 1000]) }, () => random.pick(TOKEN_PIECES)).join('')
   const origin = random.pick([null, '/o', '/$ORIGIN'])
-  const expanded = expandTokens(text, { origin, platform: 'p', lib: 'lib' })
-  if (origin !== null && expanded === null) throw new Error('void, though all is known')
+  const originFirst = random.pick([true, false])
+  const expanded = expandTokens(text, { origin, originFirst, platform: 'p', lib: 'lib' })
+  if (origin !== null && !originFirst && expanded === null) throw new Error('void, though all is known')
 }

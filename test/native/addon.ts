@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, lstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, copyFileSync, lstatSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
@@ -72,6 +72,69 @@ t.test('execve', async t => {
   })
 })
 
+t.test('capture', async t => {
+  const run = (script: string, { env = [] as string[], milliseconds = 10_000 } = {}) =>
+    native.capture('', '/usr', '/bin/sh', ['sh', '-c', script], env, milliseconds)
+
+  t.test('what a program prints and how it ends; of this process it has nothing', async t => {
+    process.env.LEAKS = 'yes'
+    t.teardown(() => delete process.env.LEAKS)
+    const script = 'pwd; echo "$A$LEAKS"; cat; ls /proc/self/fd; grep -E "^Sig(Blk|Ign)" /proc/self/status >&2; exit 3'
+    const { status, signal, limit, stdout, stderr } = await run(script, { env: ['A=b', 'PATH=/bin'] })
+    t.same([status, signal, limit], [3, null, null])
+    t.equal(stdout.toString(), '/usr\nb\n0\n1\n2\n3\n')
+    t.equal(stderr.toString(), 'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n')
+    t.match(await run('kill -9 $$'), { status: null, signal: 9, limit: null })
+  })
+
+  t.test('one that does not end, or prints without end, is killed', async t => {
+    t.match(await run('exec /bin/sleep 100', { milliseconds: 50 }), { status: null, signal: 9, limit: 'time' })
+    t.match(await run('exec /usr/bin/yes'), { status: null, signal: 9, limit: 'output' })
+  })
+
+  t.test('many at once', async t => {
+    const numbers = Array.from({ length: 50 }, (_, index) => index)
+    const answers = await Promise.all(numbers.map(number => run(`echo ${number}; echo -${number} >&2`)))
+    t.same(
+      answers.map(({ stdout, stderr }) => `${stdout}${stderr}`),
+      numbers.map(number => `${number}\n-${number}\n`),
+    )
+  })
+
+  t.test('what the kernel refuses is an error', async t => {
+    const refused = (root: string, directory: string, path: string) =>
+      native.capture(root, directory, path, [path], [], 1000)
+    await t.rejects(refused('/nonexistent', '/', '/bin/sh'), {
+      code: 'ENOENT',
+      step: 'changeRoot',
+      path: '/nonexistent',
+    })
+    await t.rejects(refused('', '/nonexistent', '/bin/sh'), { code: 'ENOENT', step: 'openDirectory' })
+    await t.rejects(refused('', '/', '/etc/passwd'), { code: 'EACCES', step: 'execute', path: '/etc/passwd' })
+    t.throws(() => native.capture('', '/', '/bin/sh\0', [], [], 1), TypeError)
+    t.throws(() => native.capture('', '/', '/bin/sh', [], [], '1' as never), TypeError)
+  })
+
+  // Who may not change the root does so in a user namespace of his own.
+  for (const [name, user] of users) {
+    t.test(`inside a root, as ${name}`, async t => {
+      const sandbox = new Sandbox(user)
+      t.teardown(() => sandbox.remove())
+      const loader = '/lib64/ld-linux-x86-64.so.2'
+      mkdirSync(sandbox.path('root/below'), { recursive: true })
+      copyFileSync(loader, sandbox.path('root/only-here'))
+      copyFileSync(loader, sandbox.path('root/below/library'))
+      const argv = JSON.stringify(['only-here', '--list', './library'])
+      const { stdout, stderr } = inNode(
+        `const run = await addon().capture(${JSON.stringify(sandbox.path('root'))}, '/below', '/only-here', ${argv}, [], 10000)
+        console.log(run.status, String(run.stdout), String(run.stderr))`,
+        { uid: user.uid, gid: user.gid },
+      )
+      t.equal(stdout, '0 \tstatically linked\n \n', stderr)
+    })
+  }
+})
+
 t.test('flock', async t => {
   const sandbox = new Sandbox({ uid: 0, gid: 0 })
   t.teardown(() => sandbox.remove())
@@ -130,6 +193,10 @@ t.test('probe tells what a limit refuses', async t => {
   // The limit is that of a user namespace, which is how it can be changed without touching the machine's.
   const { stdout } = spawnSync('unshare', ['-Ur', 'sh', '-c', limit, 'sh', ...node], { encoding: 'utf8' })
   t.same(JSON.parse(stdout), { userNamespace: 'ENOSPC', overlay: null })
+})
+
+t.test('cpuIsIntel is what the kernel says', async t => {
+  t.equal(native.cpuIsIntel(), /^vendor_id\s*: GenuineIntel$/m.test(readFileSync('/proc/cpuinfo', 'utf8')))
 })
 
 t.test('cpuLevel is the loader’s', async t => {

@@ -59,7 +59,7 @@ export class Sandbox {
     chmodSync(this.directory, 0o755)
     mkdirSync(join(this.store, 'plans'), { recursive: true })
     makeTree(this.installation, {
-      'dist/lib/commands/replan.js': '',
+      'dist/bin/appc/replan.js': '',
       'build/Release': null,
       'bin/node': `#!/bin/sh\nprintf '%s\\n' "$APPC_REPLANNED" "$@"\nexit ${coldStatus}\n`,
     })

@@ -47,7 +47,7 @@ for (const [who, user] of users) {
     for (const [args, subject, env, options] of cases) {
       const [round, script, ...asked] = sandbox.run(args, { env }).stdout.split('\n')
       t.match(round, /^1:[0-9a-f]+:[0-9,]*$/)
-      t.equal(script, sandbox.path('installation/dist/lib/commands/replan.js'))
+      t.equal(script, sandbox.path('installation/dist/bin/appc/replan.js'))
       t.same(
         asked,
         [

@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process'
-import { librariesOf } from '../../lib/commands/tree.js'
 import type { Graph } from '../../lib/loader/types.js'
 
 export interface Traced {
@@ -59,10 +58,16 @@ export function parseTrace(output: string): Traced[] {
 
 /** A graph in the trace's terms. */
 export function asTraced(graph: Graph): Traced[] {
-  return withoutIdleLoader(
-    librariesOf(graph).map(({ name, path }) => ({ name, path })),
-    graph,
-  )
+  return withoutIdleLoader(librariesOf(graph), graph)
+}
+
+/** Every object but the program, in load order, under the name by which it was first asked for; then what is missing. */
+function librariesOf({ objects, edges }: Graph): Traced[] {
+  const loaded = objects.flatMap(({ path }, index) => {
+    const edge = index === 0 ? undefined : edges.find(({ to }) => to === index)
+    return edge === undefined ? [] : [{ name: edge.name, path }]
+  })
+  return [...loaded, ...edges.filter(({ to }) => to === -1).map(({ name }) => ({ name, path: null }))]
 }
 
 /** A loader that no NEEDED entry names is always in the graph; glibc's trace tells of it or not, by version. */

@@ -11,6 +11,7 @@ const checkout = fileURLToPath(new URL('../../..', import.meta.url))
 /** What a launch and a command read of the installation, besides Node. */
 const INSTALLED = [
   'package.json',
+  'dist/bin',
   'dist/lib',
   'build/Release/appc-run',
   'build/Release/appc.node',
@@ -40,7 +41,7 @@ export class Site {
   readonly store = join(this.home, 'store')
   readonly installation = process.geteuid?.() === 0 ? join(this.directory, 'installation') : checkout
   readonly launcher = join(this.installation, 'build/Release/appc-run')
-  readonly #cli = join(this.installation, 'dist/lib/commands/cli.js')
+  readonly #cli = join(this.installation, 'dist/bin/appc/cli.js')
 
   constructor(user: User) {
     this.user = user

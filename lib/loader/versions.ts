@@ -1,0 +1,16 @@
+import type { ElfFacts } from '../elf/types.js'
+import { remember } from './remember.js'
+
+/** The versions that a file needs, by the file that is to define them, without those that are weak: of these the loader only warns. */
+export function neededVersions({ verneeds }: ElfFacts): Map<string, string[]> {
+  const byFile = new Map<string, string[]>()
+  for (const { file, version, weak } of verneeds) if (!weak) remember(byFile, file, () => []).push(version)
+  return byFile
+}
+
+/** Those that a provider lacks. One without any versions is only warned about (glibc 2.36, elf/dl-version.c, match_symbol). */
+export function missingVersions(versions: readonly string[], { verdefs, soname }: ElfFacts): readonly string[] {
+  if (verdefs.length === 0) return []
+  const defined = new Set(verdefs.map(({ name }) => name)).add(soname ?? '')
+  return versions.filter(version => !defined.has(version))
+}

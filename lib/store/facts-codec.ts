@@ -1,0 +1,202 @@
+import type { ElfFacts, VersionDefinition, VersionNeed } from '../elf/types.js'
+import type { Inspection, Kind } from '../loader/facts-cache.js'
+import { remember } from '../loader/remember.js'
+
+/*
+ * An ELF file's facts as 32-bit words, with strings by their number: most files name the same few thousand, and a number is
+ * read a hundred times faster than JSON.
+ */
+
+/** Raised whenever the words mean something else. */
+export const FORMAT = 2
+
+const WIDE = 1
+const BIG = 2
+const DYNAMIC = 4
+const EXECUTABLE_STACK = 8
+const TLS = 16
+const PADDED = 32
+
+/** What a file seldom says anything of, kept as JSON. */
+type Rest = Pick<
+  ElfFacts,
+  'auxiliaries' | 'filters' | 'audits' | 'abiTag' | 'dlopen' | 'packageMetadata' | 'unreadNotes'
+>
+
+/** 32-bit words: those of the file, and what was added to them. */
+export class Words {
+  readonly #added: number[] = []
+
+  constructor(private readonly read: Uint32Array) {}
+
+  get length(): number {
+    return this.read.length + this.#added.length
+  }
+
+  at(index: number): number {
+    const word = index < this.read.length ? this.read[index] : this.#added[index - this.read.length]
+    if (word === undefined) throw new RangeError('the words have ended')
+    return word
+  }
+
+  push(...words: readonly number[]): void {
+    this.#added.push(...words)
+  }
+
+  toArray(): Uint32Array {
+    const all = new Uint32Array(this.length)
+    all.set(this.read)
+    all.set(this.#added, this.read.length)
+    return all
+  }
+}
+
+/** Strings by number, each once. Number 0 stands for null. */
+export class Strings {
+  readonly #strings: string[]
+  /** Made when a string is added: most runs only read. */
+  #numbers: Map<string, number> | null = null
+
+  /** From what toString gave; '' is the beginning. */
+  constructor(joined: string) {
+    this.#strings = joined.split('\0')
+  }
+
+  at(number: number): string {
+    const text = this.#strings[number]
+    if (text === undefined) throw new RangeError('no string has that number')
+    return text
+  }
+
+  number(text: string | null): number {
+    if (text === null) return 0
+    this.#numbers ??= new Map(this.#strings.map((known, number) => [known, number] as const).slice(1))
+    let number = this.#numbers.get(text)
+    if (number === undefined) {
+      number = this.#strings.push(text) - 1
+      this.#numbers.set(text, number)
+    }
+    return number
+  }
+
+  /** Joined by NULs, which no string of an ELF file holds; before the first stands null's. */
+  toString(): string {
+    return this.#strings.join('\0')
+  }
+}
+
+/** False for what only a made-up file claims. */
+export function isEncodable(facts: ElfFacts): boolean {
+  return facts.flags <= 0xffff_ffff && facts.flags1 <= 0xffff_ffff
+}
+
+export function encode(kind: Kind, facts: ElfFacts, words: Words, strings: Strings): void {
+  const list = (texts: readonly string[]) => words.push(texts.length, ...texts.map(text => strings.number(text)))
+  const { auxiliaries, filters, audits, abiTag, dlopen, packageMetadata, unreadNotes } = facts
+  const rest: Rest = { auxiliaries, filters, audits, abiTag, dlopen, packageMetadata, unreadNotes }
+  words.push(
+    (facts.class === 64 ? WIDE : 0) |
+      (facts.data === 'big' ? BIG : 0) |
+      (facts.dynamic ? DYNAMIC : 0) |
+      (facts.executableStack ? EXECUTABLE_STACK : 0) |
+      (facts.tls ? TLS : 0) |
+      (kind.padded ? PADDED : 0),
+    kind.osabi,
+    kind.abiVersion,
+    kind.type,
+    kind.machine,
+    kind.version,
+    facts.flags,
+    facts.flags1,
+    ...[facts.interpreter, facts.soname, facts.rpath, facts.runpath, facts.buildId].map(text => strings.number(text)),
+    strings.number(JSON.stringify(rest)),
+  )
+  list(facts.needed)
+  words.push(facts.verdefs.length)
+  for (const { name, weak } of facts.verdefs) words.push(strings.number(name) * 2 + Number(weak))
+  words.push(facts.verneeds.length)
+  for (const { file, version, weak } of facts.verneeds)
+    words.push(strings.number(file), strings.number(version) * 2 + Number(weak))
+}
+
+const rests = new WeakMap<Strings, Map<number, Rest>>()
+
+/** Reads what `encode` wrote. RangeError or SyntaxError where that is not what the words hold. */
+export class Decoder {
+  #at = 0
+
+  constructor(
+    private readonly words: Words,
+    private readonly strings: Strings,
+  ) {}
+
+  decode(start: number): Inspection {
+    this.#at = start
+    const bits = this.#next()
+    const identity: Kind = {
+      class: (bits & WIDE) === 0 ? 32 : 64,
+      data: (bits & BIG) === 0 ? 'little' : 'big',
+      osabi: this.#next(),
+      abiVersion: this.#next(),
+      padded: (bits & PADDED) !== 0,
+      type: this.#next(),
+      machine: this.#next(),
+      version: this.#next(),
+    }
+    const facts: ElfFacts = {
+      class: identity.class,
+      data: identity.data,
+      machine: identity.machine,
+      osabi: identity.osabi,
+      type: identity.type === 2 ? 'exec' : identity.type === 3 ? 'dyn' : 'other',
+      dynamic: (bits & DYNAMIC) !== 0,
+      executableStack: (bits & EXECUTABLE_STACK) !== 0,
+      tls: (bits & TLS) !== 0,
+      flags: this.#next(),
+      flags1: this.#next(),
+      interpreter: this.#text(this.#next()),
+      soname: this.#text(this.#next()),
+      rpath: this.#text(this.#next()),
+      runpath: this.#text(this.#next()),
+      buildId: this.#text(this.#next()),
+      ...this.#rest(this.#next()),
+      needed: this.#list(() => this.strings.at(this.#next())),
+      verdefs: this.#list(() => this.#definition()),
+      verneeds: this.#list(() => this.#need()),
+    }
+    return { identity, facts, code: null, because: '' }
+  }
+
+  #definition(): VersionDefinition {
+    const word = this.#next()
+    return { name: this.strings.at(word >>> 1), weak: (word & 1) !== 0 }
+  }
+
+  #need(): VersionNeed {
+    const file = this.strings.at(this.#next())
+    const word = this.#next()
+    return { file, version: this.strings.at(word >>> 1), weak: (word & 1) !== 0 }
+  }
+
+  /** Nearly all files have the same. */
+  #rest(number: number): Rest {
+    const known = remember(rests, this.strings, () => new Map<number, Rest>())
+    return remember(known, number, () => JSON.parse(this.strings.at(number)) as Rest)
+  }
+
+  #list<T>(item: () => T): T[] {
+    const length = this.#next()
+    if (length > this.words.length - this.#at) throw new RangeError('more items than there are words')
+    const items: T[] = []
+    for (let i = 0; i < length; i++) items.push(item())
+    return items
+  }
+
+  #text(number: number): string | null {
+    return number === 0 ? null : this.strings.at(number)
+  }
+
+  #next(): number {
+    return this.words.at(this.#at++)
+  }
+}

@@ -1,0 +1,164 @@
+// The same system call on many files in one crossing from JavaScript: some thousand files are looked at in one go, and
+// a crossing with its strings and objects costs more than the call. Nothing of what is read is interpreted here.
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "crc32.h"
+#include "functions.h"
+#include "values.h"
+
+namespace appc::addon {
+namespace {
+
+// Of each file: errno, and then st_dev … st_gid. lib/launch/batch.ts knows the order.
+constexpr size_t columns = 9;
+
+uint64_t nanoseconds(const timespec& time) {
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+}
+
+void describe(const struct stat& stat, uint64_t* row) {
+  const uint64_t values[columns] = {0,
+                                    stat.st_dev,
+                                    stat.st_ino,
+                                    static_cast<uint64_t>(stat.st_size),
+                                    nanoseconds(stat.st_mtim),
+                                    nanoseconds(stat.st_ctim),
+                                    stat.st_mode,
+                                    stat.st_uid,
+                                    stat.st_gid};
+  for (size_t i = 0; i < columns; ++i) row[i] = values[i];
+}
+
+/** A descriptor, or a negative errno. Only regular files: a FIFO would block, a device act. */
+int openRegular(const char* path, uint64_t* row) {
+  // O_NOFOLLOW: a link of a tree may lead out of it. O_NONBLOCK: opening a FIFO must not wait for a writer.
+  const int fd = ::open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  struct stat stat;
+  int error = ::fstat(fd, &stat) < 0 ? errno : 0;
+  if (error == 0 && !S_ISREG(stat.st_mode)) error = EINVAL;
+  if (error != 0) {
+    ::close(fd);
+    return -error;
+  }
+  describe(stat, row);
+  return fd;
+}
+
+/** How many bytes were read, fewer than asked for only at the end of the file; or a negative errno. */
+int32_t readFully(int fd, uint8_t* bytes, size_t length, off_t position) {
+  size_t done = 0;
+  while (done < length) {
+    const ssize_t count = ::pread(fd, bytes + done, length - done, position + static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return -errno;
+    if (count == 0) break;
+    done += static_cast<size_t>(count);
+  }
+  return static_cast<int32_t>(done);
+}
+
+template <typename Array>
+bool toArray(const Napi::CallbackInfo& info, size_t index, napi_typedarray_type type, const char* what, Array& array) {
+  if (info[index].IsTypedArray() && info[index].As<Napi::TypedArray>().TypedArrayType() == type) {
+    array = info[index].As<Array>();
+    return true;
+  }
+  Napi::TypeError::New(info.Env(), std::string(what) + " must be a typed array of its kind")
+      .ThrowAsJavaScriptException();
+  return false;
+}
+
+Napi::Value refuseSizes(const Napi::Env& env) {
+  Napi::RangeError::New(env, "the ranges do not fit the descriptors and the buffer").ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+}  // namespace
+
+Napi::Value lstatMany(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::vector<std::string> paths;
+  if (!toTexts(env, info[0], "path", paths)) return env.Undefined();
+  auto stats = Napi::BigUint64Array::New(env, paths.size() * columns);
+  for (size_t i = 0; i < paths.size(); ++i) {
+    struct stat stat;
+    uint64_t* row = stats.Data() + i * columns;
+    if (::lstat(paths[i].c_str(), &stat) == 0) {
+      describe(stat, row);
+    } else {
+      row[0] = static_cast<uint64_t>(errno);
+    }
+  }
+  return stats;
+}
+
+Napi::Value openMany(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::vector<std::string> paths;
+  if (!toTexts(env, info[0], "path", paths)) return env.Undefined();
+  auto descriptors = Napi::Int32Array::New(env, paths.size());
+  auto stats = Napi::BigUint64Array::New(env, paths.size() * columns);
+  for (size_t i = 0; i < paths.size(); ++i) {
+    uint64_t* row = stats.Data() + i * columns;
+    descriptors[i] = openRegular(paths[i].c_str(), row);
+    if (descriptors[i] < 0) row[0] = static_cast<uint64_t>(-descriptors[i]);
+  }
+  Napi::Object opened = Napi::Object::New(env);
+  opened.Set("descriptors", descriptors);
+  opened.Set("stats", stats);
+  return opened;
+}
+
+Napi::Value readMany(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Int32Array descriptors;
+  Napi::Float64Array positions;
+  Napi::Uint32Array starts;
+  Napi::Uint8Array buffer;
+  if (!toArray(info, 0, napi_int32_array, "descriptors", descriptors) ||
+      !toArray(info, 1, napi_float64_array, "positions", positions) ||
+      !toArray(info, 2, napi_uint32_array, "starts", starts) || !toArray(info, 3, napi_uint8_array, "buffer", buffer)) {
+    return env.Undefined();
+  }
+  const size_t count = descriptors.ElementLength();
+  if (positions.ElementLength() != count || starts.ElementLength() != count + 1) return refuseSizes(env);
+  for (size_t i = 0; i < count; ++i) {
+    const bool sound = positions[i] >= 0 && positions[i] <= 9007199254740991.0 && starts[i] <= starts[i + 1] &&
+                       starts[i + 1] <= buffer.ElementLength() && starts[i + 1] - starts[i] <= INT32_MAX;
+    if (!sound) return refuseSizes(env);
+  }
+  auto counts = Napi::Int32Array::New(env, count);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t length = starts[i + 1] - starts[i];
+    counts[i] = length == 0
+                    ? 0
+                    : readFully(descriptors[i], buffer.Data() + starts[i], length, static_cast<off_t>(positions[i]));
+  }
+  return counts;
+}
+
+Napi::Value closeMany(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Int32Array descriptors;
+  if (!toArray(info, 0, napi_int32_array, "descriptors", descriptors)) return env.Undefined();
+  for (size_t i = 0; i < descriptors.ElementLength(); ++i) {
+    if (descriptors[i] >= 0) ::close(descriptors[i]);
+  }
+  return env.Undefined();
+}
+
+Napi::Value crc32Of(const Napi::CallbackInfo& info) {
+  Napi::Uint8Array bytes;
+  if (!toArray(info, 0, napi_uint8_array, "bytes", bytes)) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), crc32(bytes.Data(), bytes.ByteLength()));
+}
+
+}  // namespace appc::addon
