@@ -105,7 +105,7 @@ export class CacheJudge {
 
   #compare(bytes: Buffer, output: string, status: number): Verdict {
     writeFileSync(join(this.#root, 'etc/ld.so.cache'), bytes)
-    const context = { cpuLevel: addon().cpuLevel(), libraryPath: [], preload: [] }
+    const context = { cpuLevel: addon().cpuLevel(), libraryPath: [], preload: [], workingDirectory: '/' }
     const graph = resolveGraph(rootFileSystem(this.#root), '/program', context)
     rmSync(join(this.#root, 'etc/ld.so.cache'))
     return {
