@@ -135,8 +135,12 @@ class GlibcRules implements Rules {
   #cached(name: string, requester: Requester, trail: Trail): Found | null {
     // _dl_map_object leaves the cache out for preloads that must be setuid.
     const hit = trail.setuidOnly ? null : (this.#cache?.lookup(name, this.#levels) ?? null)
-    const path = hit === null ? null : this.#absolute(hit)
-    if (path === null) return null
+    if (hit === null) return null
+    const path = this.#absolute(hit)
+    if (path === null) {
+      trail.undecidable = `${name} is looked for in the working directory, which is not known (its path in ld.so.cache is relative)`
+      return null
+    }
     // elf/dl-load.c compares prefixes, so sub-directories of a system directory count as well.
     const system = this.#loader.systemDirectories.some(directory => path.startsWith(`${directory}/`))
     if (system && noDefaultLibraries(requester)) return null

@@ -132,6 +132,21 @@ t.test('a stale cache', async t => {
   renameSync(join(root, 'usr/lib/libn1.so.1'), join(root, 'opt/one/libn1.so.1'))
 })
 
+t.test('a relative path in the cache is one from the working directory, or undecidable', async t => {
+  ldconfig()
+  const bytes = readFileSync(cacheFile)
+  // The entry's path begins one character later.
+  const value = Buffer.alloc(4)
+  value.writeUInt32LE(bytes.indexOf('/opt/one/libn1.so.1\0'))
+  bytes.writeUInt32LE(value.readUInt32LE() + 1, bytes.indexOf(value, 48))
+  writeFileSync(cacheFile, bytes)
+  const resolve = (where: { workingDirectory?: string }) =>
+    resolveGraph(rootFileSystem(root), '/elsewhere', { ...context, ...where })
+  t.match(askLoader('/elsewhere', { root, loader: interpreter }).libraries[0], { path: 'opt/one/libn1.so.1' })
+  t.match(resolve({ workingDirectory: '/' }).objects[1], { path: '/opt/one/libn1.so.1' })
+  t.match(resolve({}).problems, [{ kind: 'undecidable', because: /its path in ld.so.cache is relative/ }])
+})
+
 t.test('a damaged cache gives what it gives the loader', async t => {
   ldconfig()
   const whole = readFileSync(cacheFile)

@@ -105,12 +105,12 @@ export class CacheJudge {
 
   #compare(bytes: Buffer, output: string, status: number): Verdict {
     writeFileSync(join(this.#root, 'etc/ld.so.cache'), bytes)
-    const context = { cpuLevel: addon().cpuLevel(), libraryPath: [], preload: [] }
+    const context = { cpuLevel: addon().cpuLevel(), libraryPath: [], preload: [], workingDirectory: '/' }
     const graph = resolveGraph(rootFileSystem(this.#root), '/program', context)
     rmSync(join(this.#root, 'etc/ld.so.cache'))
     return {
       died: status < 0,
-      loader: status === 0 ? byName(withoutIdleLoader(parseTrace(output), graph)) : 'refused',
+      loader: status === 0 ? byName(withoutIdleLoader(parseTrace(output).map(absolute), graph)) : 'refused',
       appc: graph.problems.some(({ kind }) => kind === 'unusable') ? 'refused' : byName(asTraced(graph)),
     }
   }
@@ -124,6 +124,11 @@ export class CacheJudge {
     mkdirSync(join(this.#root, directory), { recursive: true })
     copyFileSync(join(this.#root, 'opt/library'), join(this.#root, directory, name))
   }
+}
+
+/** A relative path is told by the loader as it stands in the cache; it was started in the root's root. */
+function absolute({ name, path }: Traced): Traced {
+  return { name, path: path === null || path.startsWith('/') ? path : `/${path}` }
 }
 
 /** The loader keeps a place in the order for what is missing; here it is which name leads where that counts. */
