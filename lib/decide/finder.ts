@@ -1,3 +1,4 @@
+import { isPassedOver } from '../loader/candidate.js'
 import type { FactsCache } from '../loader/facts-cache.js'
 import { base, join, parent } from '../loader/file-system.js'
 import { searchNames } from '../loader/names.js'
@@ -74,8 +75,7 @@ export class Finder {
       const stat = real === null ? null : fs.lstat(real)
       // What is no ELF file at all, no file, or a link in a circle is not passed over: the loader stops there.
       if (real === null || stat?.kind !== 'file') return true
-      const { identity } = this.facts.inspect(fs, real, stat)
-      return identity === null || (identity.class === loader.class && identity.machine === loader.machine)
+      return !isPassedOver(this.facts.inspect(fs, real, stat), stat.size, loader)
     })
   }
 }

@@ -2,10 +2,13 @@ import { AppcError } from '../errors.js'
 import type { OpenFile } from './types.js'
 import { malformed, Window } from './window.js'
 
-/** The ELF header, decoded: enough for the loader to tell a foreign file by. Numbers are file offsets, addresses and bytes. */
-export interface Identity {
-  readonly class: 32 | 64
-  readonly data: 'little' | 'big'
+/** The first 24 bytes, as they are in files of all classes: what glibc tells a foreign file by, before anything in it is right. */
+export interface Start {
+  /** null for what neither class, or neither encoding, has; the numbers after it are then read as little-endian. */
+  readonly class: 32 | 64 | null
+  readonly data: 'little' | 'big' | null
+  /** The version in the identification. */
+  readonly headerVersion: number
   readonly osabi: number
   readonly abiVersion: number
   /** The rest of the identification is not zero, which glibc does not take. */
@@ -13,8 +16,14 @@ export interface Identity {
   /** e_type: 1 relocatable, 2 executable, 3 shared, 4 core. */
   readonly type: number
   readonly machine: number
-  /** e_version, which glibc holds to be 1; the version in the identification is 1 wherever there is a header. */
+  /** e_version, which glibc holds to be 1. */
   readonly version: number
+}
+
+/** The ELF header, decoded. Numbers are file offsets, addresses and bytes. */
+export interface Identity extends Start {
+  readonly class: 32 | 64
+  readonly data: 'little' | 'big'
   readonly entry: number
   /** e_flags, the processor's own: on ARM the float ABI, on MIPS the ABI. */
   readonly flags: number
@@ -55,28 +64,40 @@ export const PT_TLS = 7
 export const PT_GNU_STACK = 0x6474e551
 
 const MAGIC = 0x7f454c46
+const START = 24
 
-/** Throws ELF_NOT for a file without the magic number, ELF_MALFORMED for one that ends or errs within the header. */
-export function readIdentity(window: Window): Identity {
-  const start = window.bytes(0, Math.min(window.size, 64), 'header')
-  if (start.length < 4 || start.readUInt32BE(0) !== MAGIC) throw new AppcError('ELF_NOT', 'not an ELF file')
-  if (start.length < 16) throw malformed('identification runs past the end of the file', 0)
-  if (start[4] !== 1 && start[4] !== 2) throw malformed(`class ${start[4]} is neither 32 nor 64 bit`, 4)
-  if (start[5] !== 1 && start[5] !== 2) throw malformed(`data encoding ${start[5]} is neither little nor big endian`, 5)
-  if (start[6] !== 1) throw malformed(`version ${start[6]} is not 1`, 6)
-  const wide = start[4] === 2
-  if (start.length < (wide ? 64 : 52)) throw malformed('header runs past the end of the file', 0)
-  const fields = new Fields(start, start[5] === 1, wide)
-  const tail = wide ? 48 : 36
+/** Throws ELF_NOT for a file without the magic number, ELF_MALFORMED for one that ends before any header does. */
+export function readStart(window: Window): Start {
+  const bytes = window.bytes(0, Math.min(window.size, START), 'header')
+  if (bytes.length < 4 || bytes.readUInt32BE(0) !== MAGIC) throw new AppcError('ELF_NOT', 'not an ELF file')
+  if (bytes.length < START) throw malformed('header runs past the end of the file', 0)
+  const fields = new Fields(bytes, bytes[5] !== 2, false)
   return {
-    class: wide ? 64 : 32,
-    data: fields.little ? 'little' : 'big',
-    osabi: start[7] as number,
-    abiVersion: start[8] as number,
-    padded: start.subarray(9, 16).some(byte => byte !== 0),
+    class: bytes[4] === 1 ? 32 : bytes[4] === 2 ? 64 : null,
+    data: bytes[5] === 1 ? 'little' : bytes[5] === 2 ? 'big' : null,
+    headerVersion: bytes[6] as number,
+    osabi: bytes[7] as number,
+    abiVersion: bytes[8] as number,
+    padded: bytes.subarray(9, 16).some(byte => byte !== 0),
     type: fields.u16(16),
     machine: fields.u16(18),
     version: fields.u32(20),
+  }
+}
+
+/** Throws as readStart does, and ELF_MALFORMED for what ends or errs within the header. */
+export function readIdentity(window: Window, start = readStart(window)): Identity {
+  const { class: bits, data } = start
+  if (bits === null) throw malformed('class is neither 32 nor 64 bit', 4)
+  if (data === null) throw malformed('data encoding is neither little nor big endian', 5)
+  if (start.headerVersion !== 1) throw malformed(`version ${start.headerVersion} is not 1`, 6)
+  const wide = bits === 64
+  const fields = new Fields(window.bytes(0, wide ? 64 : 52, 'header'), data === 'little', wide)
+  const tail = wide ? 48 : 36
+  return {
+    ...start,
+    class: bits,
+    data,
     entry: fields.word(24),
     flags: fields.u32(tail),
     headerSize: fields.u16(tail + 4),

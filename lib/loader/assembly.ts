@@ -3,6 +3,7 @@ import type { Candidates, FoundFile } from './candidate.js'
 import { remember } from './remember.js'
 import type { Answer, Requester, Rules } from './search.js'
 import type { Edge, Graph, How, LoadedObject, Problem } from './types.js'
+import { atLeast } from './version.js'
 import { missingVersions, neededVersions } from './versions.js'
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
@@ -16,6 +17,8 @@ const NOTHING: readonly string[] = []
 class Slot {
   run = 0
   node: Node | null = null
+  /** The last turn in which somebody asked for it and got an object: until then a soname does not count for versions. */
+  asked = 0
 }
 
 /** A NEEDED name (or a filter's) of one file. */
@@ -24,7 +27,12 @@ interface Need {
   readonly text: string
   readonly name: string | null
   readonly slot: Slot
-  /** The versions that are needed of it; and of whom it is known that he has them all. */
+}
+
+/** The versions needed of one file, by its name as it stands; and of whom it is known that he has them all. */
+interface VersionNeed {
+  readonly text: string
+  readonly slot: Slot
   readonly versions: readonly string[]
   satisfiedBy: ElfFacts | null
 }
@@ -37,8 +45,7 @@ export interface Loadable {
   readonly needed: readonly Need[]
   readonly auxiliaries: readonly Need[]
   readonly filters: readonly Need[]
-  /** Versions needed of files that it does not need itself. */
-  readonly strayVersions: readonly Need[]
+  readonly versions: readonly VersionNeed[]
   /** What it answers to when it was asked for by a name; most are always asked for by the same. */
   answers: Answers
 }
@@ -131,24 +138,27 @@ export class Assembler {
 
   #prepare(file: FoundFile): Loadable {
     const { facts } = file
-    const versions = this.rules.checksVersions ? neededVersions(facts) : new Map<string, string[]>()
-    const needs = (names: Iterable<string>) => Array.from(names, text => this.#need(text, file, versions))
-    const needed = needs(facts.needed)
-    for (const { text } of needed) versions.delete(text)
+    const versions = this.rules.checksVersions ? neededVersions(facts) : []
+    const needs = (names: readonly string[]) => names.map(text => this.#need(text, file))
     return {
       file,
       identity: remember(this.#files, file.id, () => new Slot()),
-      needed,
+      needed: needs(facts.needed),
       auxiliaries: needs(facts.auxiliaries),
       filters: needs(facts.filters),
-      strayVersions: versions.size === 0 ? [] : needs(versions.keys()),
+      versions: Array.from(versions, ([text, versions]) => ({
+        text,
+        slot: this.name(text),
+        versions,
+        satisfiedBy: null,
+      })),
       answers: this.#answers(facts.soname ?? file.path, file),
     }
   }
 
-  #need(text: string, file: FoundFile, versions: ReadonlyMap<string, readonly string[]>): Need {
+  #need(text: string, file: FoundFile): Need {
     const name = this.rules.expand(text, file.path)
-    return { text, name, slot: this.name(name ?? text), versions: versions.get(text) ?? NOTHING, satisfiedBy: null }
+    return { text, name, slot: this.name(name ?? text) }
   }
 }
 
@@ -161,7 +171,6 @@ class Assembly {
   /** `from` and `to` are the nodes' numbers until the order is settled. */
   readonly #edges: Mutable<Edge>[] = []
   readonly #problems: Problem[] = []
-  readonly #missingVersions: Problem[] = []
   readonly #musl: boolean
   /** How many objects were there before. */
   readonly #started: number
@@ -180,7 +189,8 @@ class Assembly {
       this.#interpreter = this.#nodes.find(({ path }) => path === loader.path) as Node
       return
     }
-    this.#program = this.#add(first, first.path, null)
+    this.#program = this.#node(first, first.path, null)
+    this.#fillProgram(this.#program)
     this.#append(this.#program)
     const interpreter = assembler.candidates.interpreter()
     this.#interpreter = this.#add(interpreter, interpreter.path, null)
@@ -212,11 +222,26 @@ class Assembly {
       const node = nodeAt(index)
       node.done = true
       this.#append(node)
-      // The kernel mapped the program: the loader knows neither its path nor its inode (elf/rtld.c), so it is not found again.
-      const names = index === 0 ? node.names.filter(name => name === node.facts.soname) : node.names
-      for (const name of names) this.#fill(this.assembler.name(name), node)
-      if (index > 0) this.#fill(node.loadable.identity, node)
+      if (index === 0) {
+        this.#fillProgram(node)
+        continue
+      }
+      this.#fill(node.loadable.identity, node)
+      for (const name of node.names) {
+        const slot = this.assembler.name(name)
+        this.#fill(slot, node)
+        slot.asked = this.run
+      }
     }
+  }
+
+  /**
+   * The loader keeps neither the program's path nor its inode (elf/rtld.c, whether the kernel mapped it or the loader did), so it is
+   * not found again but by its soname. To musl it is no library at all.
+   */
+  #fillProgram(program: Node): void {
+    const { soname } = program.facts
+    if (!this.#musl && soname !== null) this.#fill(this.assembler.name(soname), program)
   }
 
   /** What one object asks for while the program runs, and what comes with it. */
@@ -235,11 +260,13 @@ class Assembly {
     // glibc loads them for the program, musl for nobody: no RPATH counts but their own.
     const requester = this.#musl ? this.#interpreter : this.#program
     for (const name of names) {
-      const known = this.#known(name, this.assembler.name(name))
+      const slot = this.assembler.name(name)
+      const known = this.#known(name, slot)
       const answer = known === null ? this.assembler.rules.search(name, requester, 'preload') : null
       if (answer !== null) this.#doubt(answer, requester)
       const node = answer === null ? known : this.#load(name, answer, requester)
       if (node === null) continue
+      slot.asked = this.run
       this.#edge(null, name, node, answer === null ? this.#howKnown(node) : 'preload', answer)
       this.#append(node)
     }
@@ -255,9 +282,7 @@ class Assembly {
       node.done = true
       for (const need of node.loadable.needed) {
         const needed = this.#need(node, need, false)
-        if (needed === null) continue
-        this.#append(needed)
-        this.#checkVersions(node, need, needed)
+        if (needed !== null) this.#append(needed)
       }
       this.#loadFiltees(node)
     }
@@ -295,6 +320,7 @@ class Assembly {
   #ask(node: Node, name: string, slot: Slot, optional: boolean): Node | null {
     const known = this.#known(name, slot)
     if (known !== null) {
+      slot.asked = this.run
       this.#edge(node, name, known, this.#howKnown(known))
       return known
     }
@@ -302,6 +328,7 @@ class Assembly {
     const found = this.#load(name, answer, node)
     this.#doubt(answer, node)
     if (found === null && optional) return null
+    if (found !== null) slot.asked = this.run
     this.#edge(node, name, found, found === this.#interpreter ? 'interpreter' : answer.how, answer)
     if (answer.unusable !== null) this.#problems.push({ kind: 'unusable', ...answer.unusable, by: node.path })
     else if (found === null && answer.undecidable === null) {
@@ -343,15 +370,16 @@ class Assembly {
   }
 
   #add(file: FoundFile, name: string, loader: Node | null): Node {
+    const node = this.#node(file, name, loader)
+    this.#fill(node.loadable.identity, node)
+    for (const slot of this.assembler.answers(node.loadable, name).slots) this.#fill(slot, node)
+    return node
+  }
+
+  #node(file: FoundFile, name: string, loader: Node | null): Node {
     const loadable = this.assembler.loadable(file)
-    const { names, slots } = this.assembler.answers(loadable, name)
-    const node = new Node(loadable, loader, this.#nodes.length, names)
+    const node = new Node(loadable, loader, this.#nodes.length, this.assembler.answers(loadable, name).names)
     this.#nodes.push(node)
-    // To musl the program is no library that could be found again.
-    if (!this.#musl || loader !== null || file === this.assembler.candidates.interpreter()) {
-      this.#fill(loadable.identity, node)
-    }
-    for (const slot of slots) this.#fill(slot, node)
     return node
   }
 
@@ -380,6 +408,10 @@ class Assembly {
   }
 
   graph(watched: readonly string[]): Graph {
+    const filtees = this.#order.indexOf(this.#program)
+    // What comes before the program is not looked at (elf/rtld.c: _dl_check_all_versions begins with the program).
+    for (const node of this.#order.slice(filtees + this.#started)) this.#checkVersions(node)
+    if (filtees > 0) this.#putProgramFirst(filtees)
     const objects: LoadedObject[] = []
     for (const node of this.#order) {
       node.index = objects.length
@@ -389,24 +421,46 @@ class Assembly {
       edge.from = this.#nodes[edge.from]?.index ?? -1
       edge.to = this.#nodes[edge.to]?.index ?? -1
     }
-    for (const node of this.#order.slice(this.#started)) {
-      for (const need of node.loadable.strayVersions) {
-        const provider = this.#current(need.slot)
-        if (provider !== null) this.#checkVersions(node, need, provider)
-      }
-    }
     const { loader } = this.assembler.candidates
-    const problems = [...this.#problems, ...this.#missingVersions]
-    return { objects, edges: this.#edges, loader, problems, watched }
+    const graph = { objects, edges: this.#edges, loader, problems: this.#problems, watched }
+    return filtees > 0 ? { ...graph, filtees } : graph
+  }
+
+  #putProgramFirst(filtees: number): void {
+    const { path } = this.#program
+    this.#order.unshift(...this.#order.splice(filtees, 1))
+    // "Assertion `map->l_searchlist.r_list[0] == map' failed!" (elf/dl-deps.c) in 2.31, no more in 2.36.
+    if (atLeast(this.assembler.candidates.loader, 36)) return
+    this.#problems.push({ kind: 'unusable', path, by: path, because: 'it is a program that is a filter' })
   }
 
   /** Thousands of programs have the same provider for the same need: who has all that is needed is known. */
-  #checkVersions(node: Node, need: Need, provider: Node): void {
-    if (need.versions.length === 0 || need.satisfiedBy === provider.facts) return
-    const missing = missingVersions(need.versions, provider.facts)
-    if (missing.length === 0) need.satisfiedBy = provider.facts
-    for (const version of missing) {
-      this.#missingVersions.push({ kind: 'missing-version', file: need.text, version, by: node.path })
+  #checkVersions(node: Node): void {
+    for (const need of node.loadable.versions) {
+      const provider = this.#providerOf(need)
+      if (provider === null) this.#refuseVersions(node, need)
+      if (provider === null || need.satisfiedBy === provider.facts) continue
+      const missing = missingVersions(need.versions, provider.facts)
+      if (missing.length === 0) need.satisfiedBy = provider.facts
+      for (const version of missing) {
+        this.#problems.push({ kind: 'missing-version', file: need.text, version, by: node.path })
+      }
     }
+  }
+
+  /** find_needed of elf/dl-version.c: by a name that somebody asked for, or by its path. */
+  #providerOf({ text, slot }: VersionNeed): Node | null {
+    if (slot.asked === this.run) return this.#current(slot)
+    const { loader } = this.assembler.candidates
+    // The loader itself is on its list when it was needed; in 2.41 always, in 2.36 not yet.
+    if (this.#current(slot) === this.#interpreter && atLeast(loader, 41)) return this.#interpreter
+    return this.#nodes.find(node => node.path === text && node !== this.#program && node !== this.#interpreter) ?? null
+  }
+
+  /** "Assertion `needed != NULL' failed!": what tools that take out or rename a NEEDED entry leave behind. */
+  #refuseVersions({ path }: Node, { text }: VersionNeed): void {
+    if (this.#edges.some(({ name, to }) => name === text && to === -1)) return
+    const because = `it needs versions of ${text}, and nobody has a library loaded by that name`
+    this.#problems.push({ kind: 'unusable', path, by: path, because })
   }
 }

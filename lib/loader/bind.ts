@@ -8,19 +8,20 @@ export type Bindings = readonly Int32Array[]
 /**
  * Binds every import as glibc would (do_lookup_x and check_match of elf/dl-lookup.c): by the first object of its scope that
  * has a matching definition. `scopeOf` gives the indices of the objects that one object's references are looked up in, in
- * order; by default all, in load order, which is the scope of a program and of what it loads at its start. A plugin's
+ * order; by default all, in load order (but what the program is a filter for before it), which is the scope of a program and of what it loads at its start. A plugin's
  * objects see the program's scope and then their own; the program does not see the plugin's. With `only`, the imports of just
  * these objects are bound; the others' arrays are empty.
  */
 export function bindSymbols(
-  { objects, loader }: Pick<Graph, 'objects' | 'loader'>,
+  { objects, loader, filtees = 0 }: Pick<Graph, 'objects' | 'loader' | 'filtees'>,
   symbolsOf: (object: LoadedObject) => ElfSymbols,
   scopeOf?: (index: number) => readonly number[],
   only?: ReadonlySet<number>,
 ): Bindings {
   const symbols = objects.map(symbolsOf)
   const providers = objects.map((object, index) => new Provider(object, symbols[index] as ElfSymbols, loader))
-  const whole = new Scope(providers, [...objects.keys()])
+  const inLoadOrder = [...objects.keys()]
+  const whole = new Scope(providers, [...inLoadOrder.slice(1, filtees + 1), 0, ...inLoadOrder.slice(filtees + 1)])
   const scopes = new Map<readonly number[], Scope>()
   return symbols.map(({ imports }, index) => {
     if (only?.has(index) === false) return new Int32Array()

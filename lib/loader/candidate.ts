@@ -1,3 +1,4 @@
+import type { Start } from '../elf/header.js'
 import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
 import type { Loadable } from './assembly.js'
@@ -100,8 +101,7 @@ export class Candidates {
     if (stat.kind === 'directory') return { kind: 'fatal', because: 'it is a directory' }
     if (stat.kind !== 'file') return { kind: 'fatal', because: 'it is not a regular file' }
     const inspection = this.facts.inspect(this.fs, realPath, stat)
-    const verdict =
-      this.loader.kind === 'glibc' ? glibcVerdict(inspection, this.loader) : muslVerdict(inspection, this.loader)
+    const verdict = verdictOn(inspection, stat.size, this.loader)
     if (verdict === 'foreign') return { kind: 'absent', errno: 'ENOENT' }
     if (verdict !== null) return { kind: 'fatal', because: verdict }
     const facts = inspection.facts as ElfFacts
@@ -115,20 +115,37 @@ export function fileId({ dev, ino }: FileStat): string {
 }
 
 const S_ISUID = 0o4000
+/** Whether a search goes on behind a regular file. */
+export function isPassedOver(inspection: Inspection, size: number, loader: Loader): boolean {
+  return verdictOn(inspection, size, loader) === 'foreign'
+}
+
+function verdictOn(inspection: Inspection, size: number, loader: Loader): string | null {
+  return loader.kind === 'glibc' ? glibcVerdict(inspection, size, loader) : muslVerdict(inspection, loader)
+}
+
 const DF_1_PIE = 0x0800_0000
 const ELFOSABI_GNU = 3
+/** The highest ABI version that a loader's build takes (LIBC_ABI_MAX, from glibc's libc-abis): x86's and RISC-V's, and others'. */
+const ABI_VERSIONS: Readonly<Record<number, number>> = { 3: 3, 62: 3, 243: 3 }
+const ABI_VERSION = 2
 
-/** null: it is loaded. 'foreign': passed over. Else why the program ends. After open_verify of glibc 2.36's elf/dl-load.c. */
-function glibcVerdict({ identity, facts, because }: Inspection, loader: Loader): string | null {
-  if (identity === null) return because
-  if (identity.class !== loader.class) return 'foreign'
-  if (identity.data !== loader.data) return "its data encoding is not the loader's"
-  if (identity.osabi !== 0 && identity.osabi !== ELFOSABI_GNU) return 'its OS ABI is invalid'
-  if (identity.abiVersion !== 0 && identity.osabi === 0) return 'its ABI version is invalid'
-  if (identity.padded) return 'the padding in its identification is not zero'
-  if (identity.version !== 1) return `its version is ${identity.version}, not 1`
-  if (identity.machine !== loader.machine) return 'foreign'
-  if (identity.type !== 2 && identity.type !== 3) return 'it is neither a program nor a shared library'
+/**
+ * null: it is loaded. 'foreign': passed over. Else why the program ends. After open_verify of glibc 2.36's elf/dl-load.c; in what
+ * is told by the header, those of 2.31, 2.41 and 2.43 are found to do the same.
+ */
+function glibcVerdict({ start, facts, because }: Inspection, size: number, loader: Loader): string | null {
+  if (size < (loader.class === 64 ? 64 : 52)) return 'it is too short'
+  if (start === null) return because
+  if (start.class !== loader.class) return 'foreign'
+  // All that follows is read in the loader's own byte order.
+  const misread = (start.data ?? 'little') !== loader.data
+  const foreign = (misread ? swap16(start.machine) : start.machine) !== loader.machine
+  const wrong = wrongIdentification(start, loader)
+  if (wrong !== null) return foreign ? 'foreign' : wrong
+  if (start.version !== 1) return `its version is ${start.version}, not 1`
+  if (foreign) return 'foreign'
+  if (start.type !== 2 && start.type !== 3) return 'it is neither a program nor a shared library'
   if (facts === null) return because
   // Until 2.36 a note for another system was heeded. So was one for a newer kernel than the running, but none asks for one
   // that is newer than what this project runs on.
@@ -138,10 +155,24 @@ function glibcVerdict({ identity, facts, because }: Inspection, loader: Loader):
   return null
 }
 
+/** What is wrong with the first 16 bytes, the magic number and the class being right. */
+function wrongIdentification(start: Start, { data, machine }: Loader): string | null {
+  if (start.data !== data) return "its data encoding is not the loader's"
+  if (start.headerVersion !== 1) return `its header's version is ${start.headerVersion}, not 1`
+  if (start.osabi !== 0 && start.osabi !== ELFOSABI_GNU) return 'its OS ABI is invalid'
+  const most = start.osabi === ELFOSABI_GNU ? (ABI_VERSIONS[machine] ?? ABI_VERSION) : 0
+  if (start.abiVersion > most) return 'its ABI version is invalid'
+  return start.padded ? 'the padding in its identification is not zero' : null
+}
+
+function swap16(number: number): number {
+  return ((number & 0xff) << 8) | (number >> 8)
+}
+
 /** musl takes the first file that opens; after map_library of musl 1.2's ldso/dynlink.c, which does not ask for the machine. */
-function muslVerdict({ identity, facts, because }: Inspection, loader: Loader): string | null {
-  if (identity === null || facts === null) return because
-  if (identity.class !== loader.class || identity.data !== loader.data) return 'it is for another machine'
+function muslVerdict({ facts, because }: Inspection, loader: Loader): string | null {
+  if (facts === null) return because
+  if (facts.class !== loader.class || facts.data !== loader.data) return 'it is for another machine'
   if (facts.type === 'other') return 'it is neither a program nor a shared library'
   return facts.dynamic ? null : 'it has no dynamic section'
 }

@@ -53,7 +53,7 @@ export function resolveDlopen(
     ...(staticTls > process.staticTls ? tlsProblems(staticTls, graph, object) : []),
   ]
   const edges = [...program.edges, ...graph.edges]
-  return { graph: { ...graph, edges, problems, watched: program.watched }, object, staticTls }
+  return { graph: { ...program, ...graph, edges, problems, watched: program.watched }, object, staticTls }
 }
 
 /** With who had each loaded: of the edges that lead to it, the first. */

@@ -1,18 +1,16 @@
 import { dynamicRange, type Range, tablesRange } from '../elf/ahead.js'
 import { Dynamic } from '../elf/dynamic.js'
-import { type Identity, readHeader, readIdentity } from '../elf/header.js'
+import { readHeader, readIdentity, readStart, type Start } from '../elf/header.js'
 import { readFacts } from '../elf/reader.js'
 import type { ElfFacts, OpenFile } from '../elf/types.js'
 import { Window } from '../elf/window.js'
 import { AppcError, type ErrorCode } from '../errors.js'
 import type { FileStat, FileSystem } from './types.js'
 
-/** What the loader looks at in the header before all else. */
-export type Kind = Pick<Identity, 'class' | 'data' | 'osabi' | 'abiVersion' | 'padded' | 'machine' | 'type' | 'version'>
-
 /** What a regular file is: its ELF facts, or why it has none. */
 export interface Inspection {
-  readonly identity: Kind | null
+  /** null where the file is no ELF file, or too short for any. */
+  readonly start: Start | null
   readonly facts: ElfFacts | null
   /** Why `facts` is null: ELF_NOT or ELF_MALFORMED, and in words. */
   readonly code: ErrorCode | null
@@ -99,17 +97,17 @@ function inspectAt(fs: FileSystem, path: string): Inspection {
  */
 export function* inspect(file: OpenFile): Generator<Range, Inspection> {
   const window = new Window(file)
-  let identity: Identity | null = null
+  let start: Start | null = null
   try {
-    identity = readIdentity(window)
-    const header = readHeader(window, identity)
+    start = readStart(window)
+    const header = readHeader(window, readIdentity(window, start))
     yield* ahead(dynamicRange(header))
     const dynamic = Dynamic.read(window, header)
     yield* ahead(dynamic && tablesRange(dynamic))
-    return { identity, facts: readFacts(window, header, dynamic), code: null, because: '' }
+    return { start, facts: readFacts(window, header, dynamic), code: null, because: '' }
   } catch (error) {
     if (!(error instanceof AppcError)) throw error
-    return { identity, facts: null, code: error.code, because: error.message }
+    return { start, facts: null, code: error.code, because: error.message }
   }
 }
 

@@ -55,12 +55,15 @@ function libraries(stdout: string, directory: string): NamedFile[] {
   )
 }
 
-/** The path that the last message begins with; the whole message where it is about something else. */
+const PROGRAM_REFUSED = 'cannot dynamically load position-independent executable'
+
+/** The path, or where it tells of no path the name, that the last message begins with; the whole message where it is about something else. */
 function refusedBy(start: string, stderr: string, directory: string): string {
   const message = stderr.trimEnd().split('\n').at(-1) ?? ''
   if (!message.startsWith(start)) return message
-  const path = message.slice(start.length).split(': ')[0] as string
-  return absolute(path, directory)
+  const [path = '', because] = message.slice(start.length).split(': ')
+  // Of a program that was to be loaded as a library it tells the name that was asked for.
+  return because === PROGRAM_REFUSED && !path.includes('/') ? path : absolute(path, directory)
 }
 
 /** As the resolver has it: relative to the working directory, and not otherwise put in order. */

@@ -113,6 +113,8 @@ export interface Graph {
   /** In load order: the program, preloads, then breadth-first; the interpreter is at the place where it is first needed, else last. */
   readonly objects: readonly LoadedObject[]
   readonly edges: readonly Edge[]
+  /** How many objects behind the program come before it where symbols are looked up: it is a filter for them. Absent: none. */
+  readonly filtees?: number
   /** null for a static program or a library that was asked about by itself without an interpreter to be found. */
   readonly loader: Loader | null
   readonly problems: readonly Problem[]

@@ -1,13 +1,17 @@
+import { base } from './file-system.js'
 import type { Edge, Graph } from './types.js'
 
 /** What a loader makes of one file, in the terms in which a graph and the real loader's answer are compared. */
 export interface LoaderAnswer {
   /** In the order in which the loader tells of them, each under the name by which it was first asked for. */
   readonly libraries: readonly NamedFile[]
-  /** Names for which nothing was loaded, in order, each once. */
+  /** Names for which nothing was loaded, each once. */
   readonly missing: readonly string[]
   readonly missingVersions: readonly MissingVersion[]
-  /** The file over which the loader gives up, and then it tells of nothing else; null where it goes on to the end. */
+  /**
+   * The file over which the loader gives up, and then it tells of nothing else; null where it goes on to the end. The real one may
+   * tell of a name in its place, or of nothing but its own source.
+   */
   readonly refused: string | null
 }
 
@@ -33,7 +37,7 @@ export interface Difference {
 /** Where a graph and what the real loader said of the same file differ; empty where it is exact. */
 export function compareAnswers(graph: Graph, theirs: LoaderAnswer): Difference[] {
   const ours = answerOf(graph)
-  if (ours.refused !== theirs.refused) {
+  if (!isSameRefusal(ours.refused, theirs.refused)) {
     return [{ about: 'refusal', ours: ours.refused, theirs: theirs.refused }]
   }
   if (ours.refused !== null) return []
@@ -41,7 +45,7 @@ export function compareAnswers(graph: Graph, theirs: LoaderAnswer): Difference[]
   const versionText = ({ path, version, by }: MissingVersion) => `${version} of ${path}, needed by ${by}`
   return [
     ...compareLists('library', ours.libraries.map(text), withoutIdleLoader(ours, theirs, graph).map(text)),
-    ...compareLists('missing', ours.missing, theirs.missing),
+    ...compareLists('missing', [...ours.missing].sort(), withoutAuxiliaries(theirs.missing, graph).sort()),
     ...compareLists(
       'version',
       ours.missingVersions.map(versionText).sort(),
@@ -95,6 +99,19 @@ function without(list: readonly string[], others: readonly string[]): string[] {
   })
 }
 
+/** Of a program that was to be loaded as a library the loader tells the name; where one of its assertions fails, its own source. */
+function isSameRefusal(ours: string | null, theirs: string | null): boolean {
+  if (ours === null || theirs === null) return ours === theirs
+  return theirs === ours || theirs === base(ours) || theirs.startsWith('Inconsistency detected by ld.so: ')
+}
+
+/** A trace tells of an auxiliary filtee that is not there too, which nobody misses. */
+function withoutAuxiliaries(missing: readonly string[], { objects, edges }: Graph): string[] {
+  const asked = new Set(edges.map(({ name }) => name))
+  const auxiliaries = new Set(objects.flatMap(({ facts }) => facts.auxiliaries))
+  return missing.filter(name => asked.has(name) || !auxiliaries.has(name))
+}
+
 /** glibc's loader that nobody needs is told of last or not at all, by version; that is no difference. */
 function withoutIdleLoader(ours: LoaderAnswer, theirs: LoaderAnswer, { loader }: Graph): readonly NamedFile[] {
   const isIdle = ours.libraries.every(({ path }) => path !== loader?.path)
@@ -107,7 +124,7 @@ function answerOf(graph: Graph): LoaderAnswer {
   const refusal = graph.problems.find(problem => problem.kind === 'unusable')
   return {
     libraries: musl ? muslLibraries(graph) : glibcLibraries(graph),
-    missing: [...new Set(graph.edges.filter(({ to }) => to === -1).map(({ name }) => name))],
+    missing: [...new Set(told(graph).flatMap(({ name, to }) => (to === -1 ? [name] : [])))],
     missingVersions: graph.problems.flatMap(problem =>
       problem.kind === 'missing-version'
         ? [{ path: answering(graph, problem.file), version: problem.version, by: problem.by }]
@@ -122,12 +139,17 @@ function answering(graph: Graph, name: string): string {
   return graph.objects.find(({ names }) => names.includes(name))?.path ?? name
 }
 
-/** In load order. */
+/** Where the program itself needs nothing, glibc's trace says "statically linked" even of preloads. */
+function told({ objects, edges, loader }: Graph): readonly Edge[] {
+  return loader?.kind === 'glibc' && objects[0]?.facts.needed.length === 0 ? [] : edges
+}
+
+/** In load order. A trace begins behind the program, and so leaves out what the program is a filter for. */
 function glibcLibraries(graph: Graph): NamedFile[] {
   const first = firstEdges(graph)
   const isIdle = graph.edges.filter(({ to }) => graph.objects[to]?.path === graph.loader?.path).length <= 1
   return graph.objects.flatMap(({ path }, index) => {
-    const edge = first.get(index)
+    const edge = index > (graph.filtees ?? 0) ? first.get(index) : undefined
     return edge === undefined || (isIdle && path === graph.loader?.path) ? [] : [{ name: edge.name, path }]
   })
 }
@@ -154,6 +176,6 @@ function muslLibraries(graph: Graph): NamedFile[] {
 /** For each object but the program, the edge that had it loaded: the first that leads to it. */
 function firstEdges(graph: Graph): Map<number, Edge> {
   const edges = new Map<number, Edge>()
-  for (const edge of graph.edges) if (edge.to > 0 && !edges.has(edge.to)) edges.set(edge.to, edge)
+  for (const edge of told(graph)) if (edge.to > 0 && !edges.has(edge.to)) edges.set(edge.to, edge)
   return edges
 }

@@ -1,10 +1,13 @@
 import type { ElfFacts } from '../elf/types.js'
 import { remember } from './remember.js'
 
-/** The versions that a file needs, by the file that is to define them, without those that are weak: of these the loader only warns. */
+/** The versions that a file needs, by the file that is to define them; not those that are weak, of which the loader only warns. */
 export function neededVersions({ verneeds }: ElfFacts): Map<string, string[]> {
   const byFile = new Map<string, string[]>()
-  for (const { file, version, weak } of verneeds) if (!weak) remember(byFile, file, () => []).push(version)
+  for (const { file, version, weak } of verneeds) {
+    const versions = remember(byFile, file, () => [])
+    if (!weak) versions.push(version)
+  }
   return byFile
 }
 

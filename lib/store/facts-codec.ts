@@ -1,5 +1,6 @@
+import type { Start } from '../elf/header.js'
 import type { ElfFacts, VersionDefinition, VersionNeed } from '../elf/types.js'
-import type { Inspection, Kind } from '../loader/facts-cache.js'
+import type { Inspection } from '../loader/facts-cache.js'
 import { remember } from '../loader/remember.js'
 
 /*
@@ -90,7 +91,7 @@ export function isEncodable(facts: ElfFacts): boolean {
   return facts.flags <= 0xffff_ffff && facts.flags1 <= 0xffff_ffff
 }
 
-export function encode(kind: Kind, facts: ElfFacts, words: Words, strings: Strings): void {
+export function encode(start: Start, facts: ElfFacts, words: Words, strings: Strings): void {
   const list = (texts: readonly string[]) => words.push(texts.length, ...texts.map(text => strings.number(text)))
   const { auxiliaries, filters, audits, abiTag, dlopen, packageMetadata, unreadNotes } = facts
   const rest: Rest = { auxiliaries, filters, audits, abiTag, dlopen, packageMetadata, unreadNotes }
@@ -100,12 +101,12 @@ export function encode(kind: Kind, facts: ElfFacts, words: Words, strings: Strin
       (facts.dynamic ? DYNAMIC : 0) |
       (facts.executableStack ? EXECUTABLE_STACK : 0) |
       (facts.tls ? TLS : 0) |
-      (kind.padded ? PADDED : 0),
-    kind.osabi,
-    kind.abiVersion,
-    kind.type,
-    kind.machine,
-    kind.version,
+      (start.padded ? PADDED : 0),
+    start.osabi,
+    start.abiVersion,
+    start.type,
+    start.machine,
+    start.version,
     facts.flags,
     facts.flags1,
     ...[facts.interpreter, facts.soname, facts.rpath, facts.runpath, facts.buildId].map(text => strings.number(text)),
@@ -130,12 +131,14 @@ export class Decoder {
     private readonly strings: Strings,
   ) {}
 
-  decode(start: number): Inspection {
-    this.#at = start
+  decode(at: number): Inspection {
+    this.#at = at
     const bits = this.#next()
-    const identity: Kind = {
-      class: (bits & WIDE) === 0 ? 32 : 64,
-      data: (bits & BIG) === 0 ? 'little' : 'big',
+    const [bitness, data] = [(bits & WIDE) === 0 ? 32 : 64, (bits & BIG) === 0 ? 'little' : 'big'] as const
+    const start: Start = {
+      class: bitness,
+      data,
+      headerVersion: 1,
       osabi: this.#next(),
       abiVersion: this.#next(),
       padded: (bits & PADDED) !== 0,
@@ -144,11 +147,11 @@ export class Decoder {
       version: this.#next(),
     }
     const facts: ElfFacts = {
-      class: identity.class,
-      data: identity.data,
-      machine: identity.machine,
-      osabi: identity.osabi,
-      type: identity.type === 2 ? 'exec' : identity.type === 3 ? 'dyn' : 'other',
+      class: bitness,
+      data,
+      machine: start.machine,
+      osabi: start.osabi,
+      type: start.type === 2 ? 'exec' : start.type === 3 ? 'dyn' : 'other',
       dynamic: (bits & DYNAMIC) !== 0,
       executableStack: (bits & EXECUTABLE_STACK) !== 0,
       tls: (bits & TLS) !== 0,
@@ -164,7 +167,7 @@ export class Decoder {
       verdefs: this.#list(() => this.#definition()),
       verneeds: this.#list(() => this.#need()),
     }
-    return { identity, facts, code: null, because: '' }
+    return { start, facts, code: null, because: '' }
   }
 
   #definition(): VersionDefinition {

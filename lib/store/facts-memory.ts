@@ -66,12 +66,12 @@ export class FactsFile implements FactsMemory {
   }
 
   /** Only what has facts is kept: of other files the first bytes tell as much. */
-  set(key: string, { identity, facts }: Inspection): boolean {
-    if (identity === null || facts === null || !isEncodable(facts)) return false
+  set(key: string, { start, facts }: Inspection): boolean {
+    if (start === null || facts === null || !isEncodable(facts)) return false
     if (this.#content.starts.size >= MAX_FILES) this.#content = nothing()
     const { starts, words, strings } = this.#content
     starts.set(key, words.length)
-    encode(identity, facts, words, strings)
+    encode(start, facts, words, strings)
     this.#changed = true
     return true
   }

@@ -70,7 +70,8 @@ function judgeBy(tap: Tap, by: Judge, file: string, { libraryPath = '', preload 
   const answer = askLoader(file, { loader: by.loader, env, cwd })
   // One that was put in place of this machine's tells its own path.
   const libraries = answer.libraries.map(({ name, path }) => ({ name, path: path === by.loader ? HOST_LOADER : path }))
-  compare(tap, by.what, graph, { ...answer, libraries }, cwd)
+  const stderr = answer.stderr.replaceAll(` ${by.loader}: version`, ` ${HOST_LOADER}: version`)
+  compare(tap, by.what, graph, { ...answer, libraries, stderr }, cwd)
   return graph
 }
 
@@ -104,7 +105,10 @@ function byPresence(libraries: readonly Traced[]) {
 function versionsMissing(graph: Graph): string[] {
   return graph.problems
     .flatMap(problem => (problem.kind === 'missing-version' ? [problem] : []))
-    .map(({ file, version }) => `${graph.objects.find(({ names }) => names.includes(file))?.path} ${version}`)
+    .map(
+      ({ file, version }) =>
+        `${graph.objects.find(({ path, names }) => path === file || names.includes(file))?.path} ${version}`,
+    )
     .sort()
 }
 

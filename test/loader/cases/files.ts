@@ -3,6 +3,7 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, truncate
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { resolveGraph } from '../../../lib/loader/resolve.js'
+import { library } from '../../../lib/testing/index.js'
 import { compile } from '../../support/fixtures.js'
 import { compare, EVERY_VERSION, HERE, hows, judge, NEW } from '../../support/judge.js'
 import { LoaderFixtures, rpath } from '../../support/loader-fixtures.js'
@@ -39,10 +40,15 @@ t.test('rule 8, case 28: a library for another machine or class is passed over',
     'another class': { 4: 1 },
     'another class, and then nothing else counts': { 4: 1, 5: 2, 7: 9, 16: 1 },
     'another machine, before its type counts': { 18: 183, 16: 1 },
+    'no class that there is': { 4: 7, 20: 2 },
+    'another machine, whatever else its identification says': { 18: 183, 5: 9, 6: 2, 7: 9, 8: 1, 12: 1, 20: 2 },
+    "another machine, as it reads in the loader's own byte order": { 5: 2, 18: 0, 19: 62 },
   })) {
     patch(changes)
     t.equal(loadedFrom(t), 'good', what)
   }
+  writeFileSync(bad, library({ class: 64, data: 'big', machine: 22 }))
+  t.equal(loadedFrom(t), 'good', 'a library for s390x')
   for (const machine of ['i386', 'x32'] as const) {
     fixtures.named('bad/libw.so', [], [], machine)
     t.equal(loadedFrom(t), 'good', `a twin for ${machine}`)
@@ -118,14 +124,17 @@ t.test('rule 8, case 49: what ends the program instead of being passed over', as
     'a short linker script': () => writeFileSync(bad, 'INPUT(libw.so.1)\n'),
     'an empty file': () => writeFileSync(bad, ''),
     'a header cut short': () => writeFileSync(bad, whole.subarray(0, 63)),
+    'a header of the other class cut short': () => writeFileSync(bad, library({ class: 32 }).subarray(0, 63)),
     'a header and no more': () => writeFileSync(bad, whole.subarray(0, 64)),
     'another magic number': () => patch({ 1: 0x65 }),
     'another data encoding': () => patch({ 5: 2 }),
     'another version in its identification': () => patch({ 6: 2 }),
     'another OS ABI': () => patch({ 7: 9 }),
     'another ABI version': () => patch({ 8: 1 }),
+    'an ABI version that GNU does not have': () => patch({ 7: 3, 8: 4 }),
     'padding that is not zero': () => patch({ 12: 1 }),
     'another version': () => patch({ 20: 2 }),
+    'another version, before its machine counts': () => patch({ 18: 183, 20: 2 }),
     'a relocatable file': () => patch({ 16: 1 }),
     'a core file': () => patch({ 16: 4 }),
     'a program at a fixed address': () => patch({ 16: 2 }),
@@ -148,7 +157,7 @@ t.test('rule 8, case 49: what is odd and yet loaded', async t => {
     'no section headers': () => patch({ 40: 0, 41: 0, 60: 0, 62: 0 }),
     'section headers outside the file': () => patch({ 42: 0xff }),
     'the OS ABI of GNU': () => patch({ 7: 3 }),
-    'the OS ABI of GNU with an ABI version': () => patch({ 7: 3, 8: 1 }),
+    'the OS ABI of GNU with an ABI version': () => patch({ 7: 3, 8: 3 }),
     'odd flags': () => patch({ 48: 0xff }),
     'another header size': () => patch({ 52: 0 }),
     'another entry point': () => patch({ 24: 0xff, 25: 0xff }),

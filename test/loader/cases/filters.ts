@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { resolveGraph } from '../../../lib/loader/resolve.js'
+import { library, program } from '../../../lib/testing/index.js'
+import { judgeBindings } from '../../support/bindings.js'
 import { compile } from '../../support/fixtures.js'
-import { HERE, judge } from '../../support/judge.js'
+import { HERE, judge, NEW, OLD } from '../../support/judge.js'
 import { LoaderFixtures, RPATH, rpath, soname } from '../../support/loader-fixtures.js'
 import { askLoader } from '../../support/oracle.js'
 
@@ -41,6 +44,29 @@ for (const [name, flag] of [
     names([`fil/both-${name}`, `fil/${name}`])
   })
 }
+
+t.test('rule 12: what a program is itself a filter for comes before it where symbols are looked up', async t => {
+  const place = join(dir, 'own')
+  mkdirSync(place)
+  const write = (name: string, bytes: Uint8Array) => writeFileSync(join(place, name), bytes, { mode: 0o755 })
+  const file = join(place, 'filters-itself')
+  write('libown.so', library({ defines: ['f'] }))
+  write('libasks.so', library({ needs: ['f'] }))
+  write(
+    'filters-itself',
+    program({ needed: ['libasks.so'], auxiliaries: ['libown.so'], runpath: place, defines: ['f'] }),
+  )
+  for (const by of [HERE, NEW]) {
+    const { objects, status } = judgeBindings(t, file, { by })
+    t.equal(status, 0, by.what)
+    t.same(
+      objects.slice(0, 3).map(({ path }) => path),
+      [file, join(place, 'libown.so'), join(place, 'libasks.so')],
+      'and yet the program is the first object',
+    )
+  }
+  t.match(judge(t, file, {}, [OLD]).problems, [{ kind: 'unusable', path: file }], '2.31 ends over it')
+})
 
 // A trace tells of either as `not found`; only a run shows the difference.
 for (const [name, flag, status] of [

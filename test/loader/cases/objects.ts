@@ -1,6 +1,7 @@
-import { copyFileSync, linkSync, mkdirSync, symlinkSync } from 'node:fs'
+import { copyFileSync, linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { library, program } from '../../../lib/testing/index.js'
 import { hows, judge } from '../../support/judge.js'
 import { LoaderFixtures, RPATH, rpath, soname } from '../../support/loader-fixtures.js'
 
@@ -70,6 +71,35 @@ t.test('case 14: a cycle', async t => {
   t.same(graph.problems, [])
   t.equal(graph.objects.length, 5)
   t.equal(judge(t, join(dir, 'cycle/libtwo.so'), { libraryPath: join(dir, 'cycle') }).problems.length, 0)
+})
+
+t.test('the file that is asked about is not found again by its path or inode, but by its soname', async t => {
+  const place = join(dir, 'again')
+  mkdirSync(place)
+  const path = join(place, 'libself.so')
+  for (const [needed, how] of [
+    [path, 'path'],
+    ['$ORIGIN/libself.so', 'path'],
+    ['libself.so', 'runpath'],
+    ['libhard.so', 'runpath'],
+  ] as const) {
+    const description = { needed: [needed], runpath: place }
+    for (const [name, bytes, ends] of [
+      ['a library', library(description), false],
+      ['a program', program(description), true],
+    ] as const) {
+      rmSync(join(place, 'libhard.so'), { force: true })
+      writeFileSync(path, bytes, { mode: 0o755 })
+      linkSync(path, join(place, 'libhard.so'))
+      const { objects, edges, problems } = judge(t, path)
+      t.equal(problems.length, ends ? 1 : 0, `${name} that needs ${needed}`)
+      if (ends) continue
+      t.equal(edges.find(({ to }) => to === 1)?.how, how)
+      t.equal(objects[1]?.realPath, join(place, needed.slice(needed.lastIndexOf('/') + 1)))
+    }
+  }
+  writeFileSync(path, library({ soname: 'libname.so', needed: ['libname.so'] }))
+  t.equal(judge(t, path).objects.length, 2)
 })
 
 t.test('case 26: alternatives and chains of links', async t => {

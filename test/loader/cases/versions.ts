@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Graph } from '../../../lib/loader/types.js'
+import { program as buildProgram, library } from '../../../lib/testing/index.js'
 import { compile } from '../../support/fixtures.js'
 import { EVERY_VERSION, HERE, judge, NEW, OLD } from '../../support/judge.js'
 import { LoaderFixtures } from '../../support/loader-fixtures.js'
@@ -123,4 +124,44 @@ t.test('rule 15: DT_RELR needs GLIBC_ABI_DT_RELR, which 2.36 has and 2.31 has no
   t.same(abi(judge(t, relr, { libraryPath: old }, [OLD])), ['libc.so.6 GLIBC_ABI_DT_RELR'])
   t.same(missing(judge(t, relr, {}, [HERE])), [])
   t.same(missing(judge(t, relr, { libraryPath: young }, [NEW])), [])
+})
+
+t.test('rule 15: versions of a file that nobody had loaded by that name end the program by an assertion', async t => {
+  const place = join(dir, 'stray')
+  mkdirSync(place)
+  const write = (name: string, bytes: Uint8Array) => writeFileSync(join(place, name), bytes, { mode: 0o755 })
+  write('libz.so', library({ soname: 'libz.so', verdefs: ['V1'] }))
+  write('libasks.so', library({ needed: ['libz.so'], runpath: place }))
+  const asks = (needed: readonly string[], file: string, weak = false) =>
+    buildProgram({ needed, runpath: place, verneeds: [{ file, version: 'V9', weak }] })
+  const byPath = join(place, 'libz.so')
+  for (const [what, bytes, outcome] of [
+    ['nobody', asks([], 'libz.so'), 'unusable'],
+    ['nobody, though it is weak', asks([], 'libz.so', true), 'unusable'],
+    ['by its path alone, so that its soname does not count', asks([byPath], 'libz.so'), 'unusable'],
+    ['by its path and its soname', asks([byPath, 'libasks.so'], 'libz.so'), 'missing-version'],
+    ['by another', asks(['libasks.so'], 'libz.so'), 'missing-version'],
+    ['by its soname, and now it is the path', asks(['libz.so'], byPath), 'missing-version'],
+    ['with tokens, which are not expanded here', asks(['$ORIGIN/libz.so'], '$ORIGIN/libz.so'), 'unusable'],
+  ] as const) {
+    write('app', bytes)
+    for (const by of EVERY_VERSION) {
+      const { problems } = judge(t, join(place, 'app'), {}, [by])
+      t.same(
+        problems.map(({ kind }) => kind),
+        [outcome],
+        `${what}: ${by.what}`,
+      )
+      t.equal(spawnSync(by.loader, [join(place, 'app')]).status, outcome === 'unusable' ? 127 : 1)
+    }
+  }
+})
+
+t.test('rule 15: the loader itself has versions when it is needed, and from 2.41 on always', async t => {
+  const file = join(dir, 'asks-loader')
+  writeFileSync(file, buildProgram({ verneeds: [{ file: 'ld-linux-x86-64.so.2', version: 'V9' }] }), { mode: 0o755 })
+  for (const by of EVERY_VERSION) {
+    const { problems } = judge(t, file, {}, [by])
+    t.equal(problems[0]?.kind, by === NEW ? 'missing-version' : 'unusable', by.what)
+  }
 })
