@@ -1,60 +1,14 @@
 import type { ElfFacts } from '../elf/types.js'
 import type { Candidates, FoundFile } from './candidate.js'
-import { remember } from './remember.js'
+import { type Loadable, Loadables, type Need, type Slot, type VersionNeed } from './loadable.js'
 import type { Answer, Requester, Rules } from './search.js'
 import type { Edge, Graph, How, LoadedObject, Problem } from './types.js'
 import { atLeast } from './version.js'
-import { missingVersions, neededVersions } from './versions.js'
+import { missingVersions } from './versions.js'
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 const NOTHING: readonly string[] = []
-
-/**
- * Whom a name, or a file, stands for in the program that is being assembled. Thousands of programs ask for the same names: each
- * has one slot for all of them, which counts as empty until this program's turn (`run`) has filled it.
- */
-class Slot {
-  run = 0
-  node: Node | null = null
-  /** The last turn in which somebody asked for it and got an object: until then a soname does not count for versions. */
-  asked = 0
-}
-
-/** A NEEDED name (or a filter's) of one file. */
-interface Need {
-  /** As it stands in the file, and with its tokens expanded: null where that fails. */
-  readonly text: string
-  readonly name: string | null
-  readonly slot: Slot
-}
-
-/** The versions needed of one file, by its name as it stands; and of whom it is known that he has them all. */
-interface VersionNeed {
-  readonly text: string
-  readonly slot: Slot
-  readonly versions: readonly string[]
-  satisfiedBy: ElfFacts | null
-}
-
-/** A file as all programs share it that load it. */
-export interface Loadable {
-  readonly file: FoundFile
-  /** Of its device and inode: the same for the same file under another path. */
-  readonly identity: Slot
-  readonly needed: readonly Need[]
-  readonly auxiliaries: readonly Need[]
-  readonly filters: readonly Need[]
-  readonly versions: readonly VersionNeed[]
-  /** What it answers to when it was asked for by a name; most are always asked for by the same. */
-  answers: Answers
-}
-
-interface Answers {
-  readonly requested: string
-  readonly names: readonly string[]
-  readonly slots: readonly Slot[]
-}
 
 /** An object of a process that runs. */
 export interface Started {
@@ -65,7 +19,7 @@ export interface Started {
 }
 
 /** An object on its way into the graph. Fields that change do so while one program is assembled. */
-class Node implements Requester {
+export class Node implements Requester {
   /** Has its place in the load order; its own needs have been followed; its index once the order is settled. */
   listed = false
   done = false
@@ -94,13 +48,14 @@ class Node implements Requester {
 /** What the programs of one root, context and interpreter have in common. */
 export class Assembler {
   #run = 0
-  readonly #names = new Map<string, Slot>()
-  readonly #files = new Map<string, Slot>()
+  readonly loadables: Loadables
 
   constructor(
     readonly candidates: Candidates,
     readonly rules: Rules,
-  ) {}
+  ) {
+    this.loadables = new Loadables(rules)
+  }
 
   /** The graph of a program whose preloads have these names; `watched`: what it rests on beside its edges. */
   assemble(program: FoundFile, preloads: readonly string[], watched: readonly string[]): Graph {
@@ -115,50 +70,6 @@ export class Assembler {
     const assembly = new Assembly(this, ++this.#run, started)
     const object = assembly.open(caller, name)
     return { graph: assembly.graph([]), object }
-  }
-
-  name(name: string): Slot {
-    return remember(this.#names, name, () => new Slot())
-  }
-
-  loadable(file: FoundFile): Loadable {
-    file.loadable ??= this.#prepare(file)
-    return file.loadable
-  }
-
-  answers(loadable: Loadable, requested: string): Answers {
-    if (loadable.answers.requested !== requested) loadable.answers = this.#answers(requested, loadable.file)
-    return loadable.answers
-  }
-
-  #answers(requested: string, file: FoundFile): Answers {
-    const names = this.rules.answers(requested, file)
-    return { requested, names, slots: names.map(name => this.name(name)) }
-  }
-
-  #prepare(file: FoundFile): Loadable {
-    const { facts } = file
-    const versions = this.rules.checksVersions ? neededVersions(facts) : []
-    const needs = (names: readonly string[]) => names.map(text => this.#need(text, file))
-    return {
-      file,
-      identity: remember(this.#files, file.id, () => new Slot()),
-      needed: needs(facts.needed),
-      auxiliaries: needs(facts.auxiliaries),
-      filters: needs(facts.filters),
-      versions: Array.from(versions, ([text, versions]) => ({
-        text,
-        slot: this.name(text),
-        versions,
-        satisfiedBy: null,
-      })),
-      answers: this.#answers(facts.soname ?? file.path, file),
-    }
-  }
-
-  #need(text: string, file: FoundFile): Need {
-    const name = this.rules.expand(text, file.path)
-    return { text, name, slot: this.name(name ?? text) }
   }
 }
 
@@ -214,7 +125,7 @@ class Assembly {
       const { file, names, loader } = started[index] as Started
       const known = this.#nodes[index]
       if (known !== undefined) return known
-      const node = new Node(this.assembler.loadable(file), loader === -1 ? null : nodeAt(loader), index, names)
+      const node = new Node(this.assembler.loadables.of(file), loader === -1 ? null : nodeAt(loader), index, names)
       this.#nodes[index] = node
       return node
     }
@@ -228,7 +139,7 @@ class Assembly {
       }
       this.#fill(node.loadable.identity, node)
       for (const name of node.names) {
-        const slot = this.assembler.name(name)
+        const slot = this.assembler.loadables.name(name)
         this.#fill(slot, node)
         slot.asked = this.run
       }
@@ -241,14 +152,14 @@ class Assembly {
    */
   #fillProgram(program: Node): void {
     const { soname } = program.facts
-    if (!this.#musl && soname !== null) this.#fill(this.assembler.name(soname), program)
+    if (!this.#musl && soname !== null) this.#fill(this.assembler.loadables.name(soname), program)
   }
 
   /** What one object asks for while the program runs, and what comes with it. */
   open(caller: number, name: string): number {
     // musl takes every call for the program's (dlopen of ldso/dynlink.c).
     const asker = this.#musl ? this.#program : (this.#nodes[caller] as Node)
-    const node = this.#ask(asker, name, this.assembler.name(name), false)
+    const node = this.#ask(asker, name, this.assembler.loadables.name(name), false)
     if (node === null) return -1
     this.#append(node)
     this.load()
@@ -260,7 +171,7 @@ class Assembly {
     // glibc loads them for the program, musl for nobody: no RPATH counts but their own.
     const requester = this.#musl ? this.#interpreter : this.#program
     for (const name of names) {
-      const slot = this.assembler.name(name)
+      const slot = this.assembler.loadables.name(name)
       const known = this.#known(name, slot)
       const answer = known === null ? this.assembler.rules.search(name, requester, 'preload') : null
       if (answer !== null) this.#doubt(answer, requester)
@@ -363,7 +274,7 @@ class Assembly {
   /** The object that a search led to; one that is loaded already gets another name. */
   #load(name: string, { file }: Answer, requester: Node): Node | null {
     if (file === null) return null
-    const same = this.#current(this.assembler.loadable(file).identity)
+    const same = this.#current(this.assembler.loadables.of(file).identity)
     if (same === null) return this.#add(file, name, requester)
     this.#alias(same, name)
     return same
@@ -372,20 +283,20 @@ class Assembly {
   #add(file: FoundFile, name: string, loader: Node | null): Node {
     const node = this.#node(file, name, loader)
     this.#fill(node.loadable.identity, node)
-    for (const slot of this.assembler.answers(node.loadable, name).slots) this.#fill(slot, node)
+    for (const slot of this.assembler.loadables.answers(node.loadable, name).slots) this.#fill(slot, node)
     return node
   }
 
   #node(file: FoundFile, name: string, loader: Node | null): Node {
-    const loadable = this.assembler.loadable(file)
-    const node = new Node(loadable, loader, this.#nodes.length, this.assembler.answers(loadable, name).names)
+    const loadable = this.assembler.loadables.of(file)
+    const node = new Node(loadable, loader, this.#nodes.length, this.assembler.loadables.answers(loadable, name).names)
     this.#nodes.push(node)
     return node
   }
 
   #alias(node: Node, name: string): void {
     if (node.names.length > 0 && !this.assembler.rules.givesMoreNames) return
-    const { names, slots } = this.assembler.answers(node.loadable, name)
+    const { names, slots } = this.assembler.loadables.answers(node.loadable, name)
     node.names = [...new Set([...node.names, ...names])]
     for (const slot of slots) this.#fill(slot, node)
   }
