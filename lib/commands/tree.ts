@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { AppcError } from '../errors.js'
 import { addon } from '../launch/addon.js'
 import { lookAtMany } from '../launch/batch.js'
@@ -7,10 +7,11 @@ import { searchContext } from '../launch/machine.js'
 import { type Verdict, verifyGraphs } from '../launch/real-loader.js'
 import { rememberedFacts } from '../launch/remembered-facts.js'
 import { FactsCache } from '../loader/facts-cache.js'
-import { resolvePath } from '../loader/file-system.js'
+import { join, resolvePath } from '../loader/file-system.js'
 import { resolveGraph } from '../loader/resolve.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import type { FileStat, FileSystem, Graph, SearchContext } from '../loader/types.js'
+import { asUndecodable } from '../loader/unreadable.js'
 import type { FactsFile } from '../store/facts-memory.js'
 import { expectShortRun } from './engine.js'
 import { asKnown, reportError } from './report.js'
@@ -86,7 +87,11 @@ function* resolveAll(
   report: Report,
 ): Generator<Answer> {
   const prefix = root === '/' ? '' : root
-  const given = named.map(file => ({ file, path: root === '/' ? resolve(file) : resolve('/', file) }))
+  const given = named.flatMap(file => {
+    const path = pathOf(file, root, context)
+    if (path === null) report.error(new AppcError('FILE_MISSING', `${file || "''"} does not exist`))
+    return path === null ? [] : [{ file, path }]
+  })
   const cache = new FactsCache()
   let memory = null as FactsFile | null
   const looked = new Map<string, FileStat>()
@@ -106,12 +111,23 @@ function* resolveAll(
     try {
       graph = resolveGraph(fs, path, context, cache)
     } catch (error) {
-      report.error(error)
+      const isMissing = error instanceof AppcError && error.code === 'FILE_MISSING'
+      report.error(isMissing ? (asUndecodable(path) ?? error) : error)
       continue
     }
     yield { file, graph }
   }
   memory?.save()
+}
+
+/**
+ * Where a named file lies in the root; null where a name leads nowhere: an empty one, or one in a working directory that was
+ * removed. `..` is left to whoever walks: behind a link it leads elsewhere than the text says.
+ */
+function pathOf(file: string, root: string, { workingDirectory }: SearchContext): string | null {
+  if (file === '' || file.startsWith('/')) return file || null
+  if (root !== '/') return `/${file}`
+  return workingDirectory === undefined ? null : join(workingDirectory, file)
 }
 
 /** Of directories, all that a loader could load. */
@@ -124,13 +140,15 @@ function unfold(
   const prefix = root === '/' ? '' : root
   const fs = rootFileSystem(root, looked)
   return given.flatMap(named => {
-    if (looked.get(prefix + named.path)?.kind === 'file') return [named]
+    // In a tree of its own, a path that the kernel looked at may have led out of it.
+    if (root === '/' && looked.get(named.path)?.kind === 'file') return [named]
     const directory = directoryAt(fs, named.path)
     if (directory === null) return [named]
     const found = findElfFiles(addon(), prefix + directory, error => report.error(error))
     return found.map(path => {
       const inside = path.slice(prefix.length)
-      return { file: join(named.file, inside.slice(directory.length)), path: inside }
+      const below = inside.slice(directory === '/' ? 1 : directory.length + 1)
+      return { file: `${named.file}${named.file.endsWith('/') ? '' : '/'}${below}`, path: inside }
     })
   })
 }

@@ -1,12 +1,12 @@
 import { readSymbols } from '../elf/symbols.js'
 import { AppcError } from '../errors.js'
 import type { FileStat, OpenFile } from '../loader/types.js'
+import { REPLACEMENT } from '../loader/unreadable.js'
 import type { StoredObject } from '../store/writer.js'
 import { isExecutable } from './containers.js'
 import type { Gathered } from './gather.js'
 import { loadable } from './libraries.js'
 import { roleTeller } from './roles.js'
-import { REPLACEMENT } from './tree.js'
 import type { PackedElf, PackedFile, PackedPackage } from './types.js'
 
 /** Takes a file's bytes; gives their digest and number. */

@@ -3,10 +3,11 @@ import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
 import { base, join, parent } from '../loader/file-system.js'
 import type { FileStat } from '../loader/types.js'
+import { REPLACEMENT } from '../loader/unreadable.js'
 import { isProgram } from './roles.js'
 import { readInterpreterLine } from './script.js'
 import { nearest } from './suggest.js'
-import { type Chain, REPLACEMENT, type Tree } from './tree.js'
+import type { Chain, Tree } from './tree.js'
 import type { Entry } from './types.js'
 
 /** Where a program is looked up by its bare name: the PATH of a root's login (login.defs of Debian), root's first. */

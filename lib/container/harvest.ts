@@ -2,8 +2,9 @@ import { AppcError } from '../errors.js'
 import { satisfiers } from '../host/dpkg.js'
 import type { Dependency, Package } from '../host/packages.js'
 import { base, join, parent } from '../loader/file-system.js'
+import { REPLACEMENT } from '../loader/unreadable.js'
 import { excluder, type Leaving } from './excluded.js'
-import { type Chain, REPLACEMENT, type Tree } from './tree.js'
+import type { Chain, Tree } from './tree.js'
 
 export interface HarvestOptions extends Leaving {
   readonly withEssential: boolean

@@ -8,9 +8,6 @@ import { join, parent, resolvePath } from '../loader/file-system.js'
 import type { FileStat, FileSystem, OpenFile } from '../loader/types.js'
 import { unreadable } from '../loader/unreadable.js'
 
-/** What decoding makes of bytes that are not UTF-8; nobody has it in a name of his own will. */
-export const REPLACEMENT = '\ufffd'
-
 /** As many links as the kernel follows (path_resolution(7)). */
 const MAX_LINKS = 40
 

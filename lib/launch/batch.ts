@@ -1,8 +1,8 @@
-import { readSync } from 'node:fs'
 import type { Range } from '../elf/ahead.js'
 import type { OpenFile } from '../elf/types.js'
 import { type FactsCache, fileKey, type Inspection, inspect } from '../loader/facts-cache.js'
-import { kindOf } from '../loader/root-file-system.js'
+import { errorCode } from '../loader/file-system.js'
+import { kindOf, readFully } from '../loader/root-file-system.js'
 import type { FileStat } from '../loader/types.js'
 import type { Addon } from './addon.js'
 
@@ -17,7 +17,7 @@ const SPACE = CHUNK * HEAD_BYTES
 
 /**
  * Looks at many files of this machine together, links not followed: puts into the cache what it does not know of them yet,
- * and returns what lstat(2) told, by path. Files that cannot be opened are left to whoever asks for them. Reading the heads
+ * and returns what lstat(2) told, by path. Files that cannot be opened or read are left to whoever asks for them. Reading the heads
  * of two thousand files one by one takes twice as long, of which most is Node's way into the kernel.
  */
 export function lookAtMany(
@@ -108,7 +108,7 @@ function fetch(
 /** A file some of whose bytes are in memory already. Its descriptor is closed by whoever opened it. */
 class Ahead implements OpenFile {
   readonly size: number
-  readonly #key: string
+  readonly #stat: FileStat
   readonly #parts: { readonly offset: number; readonly bytes: Buffer }[] = []
   readonly #steps: Generator<Range, Inspection>
 
@@ -117,7 +117,7 @@ class Ahead implements OpenFile {
     stat: FileStat,
   ) {
     this.size = stat.size
-    this.#key = fileKey(stat)
+    this.#stat = stat
     this.#steps = inspect(this)
   }
 
@@ -125,16 +125,27 @@ class Ahead implements OpenFile {
     this.#parts.push({ offset, bytes })
   }
 
-  /** What it wants next that is not in memory; null when all is known and the answer is in the cache. */
+  /** What it wants next that is not in memory; null when all is known and the answer is in the cache, or it cannot be read. */
   proceed(cache: FactsCache): Range | null {
     for (;;) {
-      const { done, value } = this.#steps.next()
+      const step = this.#next()
+      if (step === null) return null
+      const { done, value } = step
       if (done) {
-        cache.put(this.#key, value)
+        cache.put(this.#stat, value)
         return null
       }
       const length = Math.min(value.length, this.size - value.offset)
       if (length > 0 && this.view(value.offset, length) === null) return { offset: value.offset, length }
+    }
+  }
+
+  #next(): IteratorResult<Range, Inspection> | null {
+    try {
+      return this.#steps.next()
+    } catch (error) {
+      errorCode(error)
+      return null
     }
   }
 
@@ -147,20 +158,14 @@ class Ahead implements OpenFile {
   }
 
   read(buffer: Uint8Array, position: number): number {
-    let done = 0
-    while (done < buffer.length) {
-      const count = readSync(this.fd, buffer, done, buffer.length - done, position + done)
-      if (count === 0) break
-      done += count
-    }
-    return done
+    return readFully(this.fd, buffer, position)
   }
 
   close(): void {}
 }
 
-/** null where the call failed. */
-function statOf(rows: BigUint64Array, index: number): FileStat | null {
+/** What a row of the addon's tells; null where the call failed. */
+export function statOf(rows: BigUint64Array, index: number): FileStat | null {
   const at = index * COLUMNS
   const column = (number: number) => rows[at + number] as bigint
   if (column(0) !== 0n) return null

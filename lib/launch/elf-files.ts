@@ -1,8 +1,12 @@
 import { type Dirent, readdirSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
+import { getSystemErrorName } from 'node:util'
 import type { AppcError } from '../errors.js'
-import { asUnreadable } from '../loader/unreadable.js'
+import { errorCode, systemError } from '../loader/file-system.js'
+import { asUndecodable, unreadable } from '../loader/unreadable.js'
 import type { Addon } from './addon.js'
+import { statOf } from './batch.js'
 
 const CHUNK = 256
 /** Up to e_type. */
@@ -11,26 +15,33 @@ const MAGIC = 0x7f454c46
 const ET_EXEC = 2
 const ET_DYN = 3
 
+type Native = Pick<Addon, 'openMany' | 'readMany' | 'closeMany'>
+type Tell = (error: AppcError) => void
+
 /**
  * The programs and libraries below a directory of this machine, in the order of their paths: regular files that begin as such.
- * Links are not followed. What cannot be looked into is told to `closed` and passed over.
+ * Links are not followed. Directories and files that cannot be looked into are told to `closed` and passed over.
  */
-export function findElfFiles(
-  native: Pick<Addon, 'openMany' | 'readMany' | 'closeMany'>,
-  directory: string,
-  closed: (error: AppcError) => void,
-): string[] {
+export function findElfFiles(native: Native, directory: string, closed: Tell): string[] {
   const files = [...regularFiles(directory, closed)]
   const found: string[] = []
-  for (let at = 0; at < files.length; at += CHUNK) {
+  for (let at = 0; at < files.length; ) {
     const chunk = files.slice(at, at + CHUNK)
     const types = elfTypes(native, chunk)
-    found.push(...chunk.filter((_, index) => types[index] === ET_EXEC || types[index] === ET_DYN))
+    // Where this process may not have so many files open, the others' turn comes when these are closed.
+    const open = types.findIndex(type => type === -constants.errno.EMFILE || type === -constants.errno.ENFILE)
+    const taken = open > 0 ? chunk.slice(0, open) : chunk
+    for (const [index, path] of taken.entries()) {
+      const type = types[index] as number
+      if (type === ET_EXEC || type === ET_DYN) found.push(path)
+      else if (type < 0) tell(path, getSystemErrorName(type), closed)
+    }
+    at += taken.length
   }
   return found
 }
 
-function* regularFiles(directory: string, closed: (error: AppcError) => void): Generator<string> {
+function* regularFiles(directory: string, closed: Tell): Generator<string> {
   for (const entry of entriesOf(directory, closed)) {
     const path = join(directory, entry.name)
     if (entry.isDirectory()) yield* regularFiles(path, closed)
@@ -38,26 +49,41 @@ function* regularFiles(directory: string, closed: (error: AppcError) => void): G
   }
 }
 
-function entriesOf(directory: string, closed: (error: AppcError) => void): Dirent[] {
+function entriesOf(directory: string, closed: Tell): Dirent[] {
   try {
     const entries = readdirSync(directory, { withFileTypes: true })
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1))
   } catch (error) {
-    const known = asUnreadable(error)
-    if (known === null) throw error
-    closed(known)
+    tell(directory, errorCode(error), closed)
     return []
   }
 }
 
-/** e_type of each file; 0 for what is no ELF file, or cannot be read. */
-function elfTypes(native: Pick<Addon, 'openMany' | 'readMany' | 'closeMany'>, paths: readonly string[]): number[] {
-  const { descriptors } = native.openMany(paths)
+/** Since its directory was read, it has vanished, or become a link or something else. */
+const CHANGED = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL', 'ENXIO']
+
+function tell(path: string, code: string, closed: Tell): void {
+  const error = CHANGED.includes(code) ? asUndecodable(path) : unreadable(path, systemError(code, path))
+  if (error !== null) closed(error)
+}
+
+/** e_type of each file; 0 for what is no ELF file; a negative errno for what cannot be read. */
+function elfTypes(native: Native, paths: readonly string[]): number[] {
+  const { descriptors, stats } = native.openMany(paths)
   try {
-    const starts = Uint32Array.from({ length: paths.length + 1 }, (_, index) => index * HEAD_BYTES)
-    const heads = Buffer.alloc(paths.length * HEAD_BYTES)
+    const starts = new Uint32Array(paths.length + 1)
+    for (let i = 0; i < paths.length; i++) {
+      // Those of /proc say that they are empty. Some wait for something to tell.
+      const isLongEnough = (statOf(stats, i)?.size ?? 0) >= HEAD_BYTES
+      starts[i + 1] = (starts[i] as number) + (isLongEnough ? HEAD_BYTES : 0)
+    }
+    const heads = Buffer.alloc(starts.at(-1) as number)
     const counts = native.readMany(descriptors, new Float64Array(paths.length), starts, heads)
-    return Array.from(counts, (count, index) => (count < HEAD_BYTES ? 0 : elfType(heads, index * HEAD_BYTES)))
+    return Array.from(descriptors, (descriptor, index) => {
+      const count = descriptor < 0 ? descriptor : (counts[index] as number)
+      if (count < 0) return count
+      return count < HEAD_BYTES ? 0 : elfType(heads, starts[index] as number)
+    })
   } finally {
     native.closeMany(descriptors)
   }

@@ -39,8 +39,14 @@ export class FactsCache {
 
   /** Throws the system's error where the file cannot be opened or read. */
   inspect(fs: FileSystem, path: string, stat: FileStat): Inspection {
-    const key = fileKey(stat)
-    return this.get(key) ?? this.put(key, inspectAt(fs, path))
+    return this.get(fileKey(stat)) ?? this.#inspect(fs, path, stat)
+  }
+
+  #inspect(fs: FileSystem, path: string, stat: FileStat): Inspection {
+    const inspection = inspectAt(fs, path)
+    // Between the look at it and its opening, another file may have come in its place, which these facts are of.
+    const after = fs.lstat(path)
+    return after !== null && fileKey(after) === fileKey(stat) ? this.put(stat, inspection) : inspection
   }
 
   /** Nothing is known yet of any file. */
@@ -57,10 +63,19 @@ export class FactsCache {
     return this.#known.get(key) ?? this.#memory?.get(key)
   }
 
-  put(key: string, inspection: Inspection): Inspection {
-    if (this.#memory?.set(key, inspection) !== true) this.#known.set(key, inspection)
+  put(stat: FileStat, inspection: Inspection): Inspection {
+    const key = fileKey(stat)
+    if (!isSettled(stat) || this.#memory?.set(key, inspection) !== true) this.#known.set(key, inspection)
     return inspection
   }
+}
+
+/** File systems keep times by the clock's tick, some by two seconds (FAT): a file may be written to once more in the same one. */
+const SETTLING_NS = 2_000_000_000n
+
+/** False for a file that was changed just now: if it is changed again, its key may stay what it is. */
+function isSettled({ ctimeNs }: FileStat): boolean {
+  return BigInt(Date.now()) * 1_000_000n - ctimeNs > SETTLING_NS
 }
 
 const words = new BigUint64Array(5)

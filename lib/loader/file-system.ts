@@ -3,6 +3,8 @@ import type { FileStat, FileSystem } from './types.js'
 
 /** Linux follows at most 40 symlinks in one path (MAXSYMLINKS, include/linux/namei.h), then fails with ELOOP. */
 const MAX_LINKS = 40
+/** The longest path that the kernel takes, with its NUL (PATH_MAX, include/uapi/linux/limits.h); else ENAMETOOLONG. */
+const PATH_MAX = 4096
 
 /** Where a path led, or the nearest name that did not exist (without symlinks before its last component). */
 export type ResolvedPath = {
@@ -15,27 +17,41 @@ export type ResolvedPath = {
 
 /**
  * Where an absolute path leads inside a file system's root: symlinks are followed, absolute targets stay inside, and '..'
- * never leaves. Throws what the kernel would: ELOOP, EACCES. Directories are remembered for each file system object, which
- * therefore stands for one moment: make a new one to see changes.
+ * never leaves. Throws what the kernel would: ELOOP, EACCES, ENAMETOOLONG. Directories are remembered for each file system
+ * object, which therefore stands for one moment: make a new one to see changes.
  */
 export function resolvePath(fs: FileSystem, path: string): ResolvedPath {
+  checkLength(path)
   return follow(fs, path, 0)
 }
 
 /** resolvePath for a directory, remembered; a path that ends elsewhere than in a directory counts as missing (ENOTDIR). */
 export function resolveDirectory(fs: FileSystem, path: string): ResolvedPath {
+  checkLength(path)
   return directory(fs, path, 0)
+}
+
+function checkLength(path: string): void {
+  if (Buffer.byteLength(path) >= PATH_MAX) throw systemError('ENAMETOOLONG', path)
 }
 
 const directories = new WeakMap<FileSystem, Map<string, ResolvedPath>>()
 
 function directory(fs: FileSystem, path: string, depth: number): ResolvedPath {
   const known = remember(directories, fs, () => new Map<string, ResolvedPath>())
-  return remember(known, path, () => {
-    const found = follow(fs, path, depth)
-    if (found.path === null || found.stat.kind === 'directory') return found
-    return { path: null, stat: null, links: found.links, missing: found.path }
-  })
+  const ready = known.get(path)
+  if (ready !== undefined) return ready
+  // From the top down: were each asked for by the next, a path of two thousand would take more stack than there is.
+  for (let slash = path.indexOf('/', 1); slash !== -1; slash = path.indexOf('/', slash + 1)) {
+    const above = path.slice(0, slash)
+    remember(known, above, () => asDirectory(follow(fs, above, depth)))
+  }
+  return remember(known, path, () => asDirectory(follow(fs, path, depth)))
+}
+
+function asDirectory(found: ResolvedPath): ResolvedPath {
+  if (found.path === null || found.stat.kind === 'directory') return found
+  return { path: null, stat: null, links: found.links, missing: found.path }
 }
 
 /** `depth` counts links that lead to one another: those of a circle would never end. */

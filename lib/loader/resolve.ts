@@ -51,7 +51,9 @@ function openProgram(
     throw new AppcError('FILE_MISSING', `${path} does not exist`, { because: `there is no ${missing}` })
   }
   if (stat.kind !== 'file')
-    throw new AppcError('ELF_NOT', `${path} is not a regular file`, { because: `it is a ${stat.kind}` })
+    throw new AppcError('ELF_NOT', `${path} is not a regular file`, {
+      because: stat.kind === 'directory' ? 'it is a directory' : 'it is a device, a pipe or a socket',
+    })
   const { facts, code, because } = readable(path, () => cache.inspect(fs, realPath, stat))
   if (facts === null) {
     throw new AppcError(code ?? 'ELF_NOT', `${path} has no libraries to tell of`, {

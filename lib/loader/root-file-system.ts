@@ -111,7 +111,8 @@ export function openHostFile(path: string): OpenFile {
   }
 }
 
-function readFully(descriptor: number, buffer: Uint8Array, position: number): number {
+/** Reads up to buffer.length bytes at `position`; returns how many, fewer only at the end of the file. */
+export function readFully(descriptor: number, buffer: Uint8Array, position: number): number {
   let done = 0
   while (done < buffer.length) {
     const count = readSync(descriptor, buffer, done, buffer.length - done, position + done)

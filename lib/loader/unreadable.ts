@@ -30,7 +30,19 @@ export function unreadable(path: string, error: unknown): AppcError {
   return new AppcError('FILE_UNREADABLE', `${path} cannot be read`, { ...(known ?? { because }), cause: error })
 }
 
-/** The same for an error that nobody has put into words on its way up; null where it is no file's fault, but a bug. */
+/** What decoding makes of bytes that are not UTF-8; nobody has it in a name of his own will. */
+export const REPLACEMENT = '\ufffd'
+
+/** FILE_UNREADABLE for a path that is not there as it is known; null where no byte of it can have been lost. */
+export function asUndecodable(path: string): AppcError | null {
+  if (!path.includes(REPLACEMENT)) return null
+  return new AppcError('FILE_UNREADABLE', `${path} cannot be read`, {
+    because: 'the path is not UTF-8, or it vanished',
+    hint: 'rename the file or directory whose name it is',
+  })
+}
+
+/** An error that nobody has put into words on its way up, as `unreadable` has it; null where it is no file's fault, but a bug. */
 export function asUnreadable(error: unknown): AppcError | null {
   if (!(error instanceof Error && 'path' in error && typeof error.path === 'string')) return null
   return meaningOf(error) === undefined ? null : unreadable(error.path, error)

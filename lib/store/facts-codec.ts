@@ -55,12 +55,19 @@ export class Words {
 /** Strings by number, each once. Number 0 stands for null. */
 export class Strings {
   readonly #strings: string[]
+  /** Of all of them together, in UTF-16. */
+  #length: number
   /** Made when a string is added: most runs only read. */
   #numbers: Map<string, number> | null = null
 
   /** From what toString gave; '' is the beginning. */
   constructor(joined: string) {
     this.#strings = joined.split('\0')
+    this.#length = joined.length
+  }
+
+  get length(): number {
+    return this.#length
   }
 
   at(number: number): string {
@@ -76,6 +83,7 @@ export class Strings {
     if (number === undefined) {
       number = this.#strings.push(text) - 1
       this.#numbers.set(text, number)
+      this.#length += text.length
     }
     return number
   }
@@ -92,7 +100,6 @@ export function isEncodable(facts: ElfFacts): boolean {
 }
 
 export function encode(start: Start, facts: ElfFacts, words: Words, strings: Strings): void {
-  const list = (texts: readonly string[]) => words.push(texts.length, ...texts.map(text => strings.number(text)))
   const { auxiliaries, filters, audits, abiTag, dlopen, packageMetadata, unreadNotes } = facts
   const rest: Rest = { auxiliaries, filters, audits, abiTag, dlopen, packageMetadata, unreadNotes }
   words.push(
@@ -112,7 +119,8 @@ export function encode(start: Start, facts: ElfFacts, words: Words, strings: Str
     ...[facts.interpreter, facts.soname, facts.rpath, facts.runpath, facts.buildId].map(text => strings.number(text)),
     strings.number(JSON.stringify(rest)),
   )
-  list(facts.needed)
+  words.push(facts.needed.length)
+  for (const name of facts.needed) words.push(strings.number(name))
   words.push(facts.verdefs.length)
   for (const { name, weak } of facts.verdefs) words.push(strings.number(name) * 2 + Number(weak))
   words.push(facts.verneeds.length)

@@ -1,8 +1,7 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { type FactsMemory, type Inspection, KEY_BYTES } from '../loader/facts-cache.js'
 import { Decoder, encode, FORMAT, isEncodable, Strings, Words } from './facts-codec.js'
 import { readRegular } from './regular.js'
+import { replaceIfPossible } from './writing.js'
 
 /*
  * Facts of ELF files from one run to the next, in one file: what two thousand of them say is read in a millisecond, and
@@ -21,7 +20,7 @@ const HEADER_WORDS = 6
 const SUMMED_AT = 12
 /** Facts of all the ELF files of a large system are some ten MB. */
 const MAX_BYTES = 1 << 27
-/** Files come and go, and nobody says which are gone: with more than this it begins anew. */
+/** Files come and go, and nobody says which are gone: with more than this it begins anew, as when a quarter of its bytes is full. */
 const MAX_FILES = 1 << 16
 
 type Crc32 = (bytes: Uint8Array) => number
@@ -68,7 +67,7 @@ export class FactsFile implements FactsMemory {
   /** Only what has facts is kept: of other files the first bytes tell as much. */
   set(key: string, { start, facts }: Inspection): boolean {
     if (start === null || facts === null || !isEncodable(facts)) return false
-    if (this.#content.starts.size >= MAX_FILES) this.#content = nothing()
+    if (this.#content.starts.size >= MAX_FILES || sizeOf(this.#content) > MAX_BYTES / 4) this.#content = nothing()
     const { starts, words, strings } = this.#content
     starts.set(key, words.length)
     encode(start, facts, words, strings)
@@ -76,18 +75,11 @@ export class FactsFile implements FactsMemory {
     return true
   }
 
-  /** Not synced: losing it loses nothing. */
   save(): void {
     if (!this.#changed) return
-    const aside = `${this.#path}.${process.pid}`
-    try {
-      mkdirSync(dirname(this.#path), { recursive: true })
-      writeFileSync(aside, toBytes(this.#content, this.#crc32))
-      renameSync(aside, this.#path)
-    } catch {
-      // A read-only or full disk: the next run will read the files again, as this one did.
-      rmSync(aside, { force: true })
-    }
+    const bytes = toBytes(this.#content, this.#crc32)
+    // What is longer would not be read.
+    if (bytes.length <= MAX_BYTES) replaceIfPossible(this.#path, bytes)
   }
 }
 
@@ -96,6 +88,11 @@ interface Content {
   readonly starts: Map<string, number>
   readonly words: Words
   readonly strings: Strings
+}
+
+/** About how many bytes it comes to, keys aside. */
+function sizeOf({ words, strings }: Content): number {
+  return words.length * 4 + strings.length
 }
 
 function nothing(): Content {

@@ -1,6 +1,5 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { readRegular } from './regular.js'
+import { replaceIfPossible } from './writing.js'
 
 /** What identifies the bytes of a file on this machine without reading them. */
 export interface Identity {
@@ -41,17 +40,10 @@ export class Memory<T> {
     this.used.set(key(file), value)
   }
 
-  /** Writes what was used in this run; what no run uses any more is forgotten. Not synced: losing it loses nothing. */
+  /** Writes what was used in this run; what no run uses any more is forgotten. */
   save(): void {
     if (!this.changed) return
-    const aside = `${this.path}.${process.pid}`
-    try {
-      mkdirSync(dirname(this.path), { recursive: true })
-      writeFileSync(aside, JSON.stringify({ format: this.format, facts: [...this.used] }))
-      renameSync(aside, this.path)
-    } catch {
-      // A read-only or full disk: the next run will read the files again, as this one did.
-    }
+    replaceIfPossible(this.path, JSON.stringify({ format: this.format, facts: [...this.used] }))
   }
 }
 

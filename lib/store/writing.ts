@@ -1,4 +1,14 @@
-import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 
@@ -53,6 +63,32 @@ export function writeDurably(
     }
     syncDirectory(dirname(path))
   })
+}
+
+/**
+ * Replaces a file that only saves time as a whole, where that can be done: on a read-only or full disk the next run will do the
+ * work again, as this one did. Not synced: losing it loses nothing. Written to by its owner alone, whatever the umask: it is
+ * believed.
+ */
+export function replaceIfPossible(path: string, content: string | Uint8Array): void {
+  const aside = `${path}.${process.pid}`
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+    // Left by a process that was killed and had the same number.
+    rmSync(aside, { force: true })
+    writeFileSync(aside, content, { mode: 0o644, flag: 'wx' })
+    renameSync(aside, path)
+  } catch {
+    removeIfPossible(aside)
+  }
+}
+
+function removeIfPossible(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // It never came to be.
+  }
 }
 
 export function syncDirectory(path: string): void {

@@ -38,10 +38,14 @@ void describe(const struct stat& stat, uint64_t* row) {
 
 /** A descriptor, or a negative errno. Only regular files: a FIFO would block, a device act. */
 int openRegular(const char* path, uint64_t* row) {
-  // O_NOFOLLOW: a link of a tree may lead out of it. O_NONBLOCK: opening a FIFO must not wait for a writer.
+  struct stat stat;
+  // Some devices act when they are only opened: a watchdog begins to count, a tape is rewound.
+  if (::lstat(path, &stat) < 0) return -errno;
+  if (!S_ISREG(stat.st_mode)) return -EINVAL;
+  // It may have become something else since. O_NOFOLLOW: a link of a tree may lead out of it. O_NONBLOCK: opening a
+  // FIFO must not wait for a writer.
   const int fd = ::open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return -errno;
-  struct stat stat;
   int error = ::fstat(fd, &stat) < 0 ? errno : 0;
   if (error == 0 && !S_ISREG(stat.st_mode)) error = EINVAL;
   if (error != 0) {

@@ -92,17 +92,20 @@ int runChild(void* argument) {
 
 /**
  * Like vfork: without a copy of Node's page tables, which costs more than all the rest. Signals are blocked until the
- * child has its own dispositions.
+ * child has its own dispositions. `process` tells by poll(2) when it has ended.
  */
-long startChild(Start& start, int namespaces) {
+long startChild(Start& start, int namespaces, sys::Descriptor& process) {
   std::vector<max_align_t> stack(stackSize / sizeof(max_align_t));
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int child = clone(runChild, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD | namespaces, &start);
+  int descriptor = -1;
+  const int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | namespaces;
+  const int child = clone(runChild, stack.data() + stack.size(), flags, &start, &descriptor);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  process.reset(descriptor);
   return child < 0 ? -error : child;
 }
 
@@ -112,19 +115,20 @@ long now() {
   return time.tv_sec * 1000 + time.tv_nsec / 1'000'000;
 }
 
-/** Reads both streams to their ends; false when the child is to be killed. */
-bool readStreams(const sys::Descriptor (&streams)[2], int milliseconds, Captured& captured) {
+/** Reads both streams to their ends, and waits for that of the child; false when it is to be killed. */
+bool readToEnd(const sys::Descriptor (&streams)[2], int process, int milliseconds, Captured& captured) {
   const long deadline = now() + milliseconds;
-  pollfd waiting[2] = {{streams[0].get(), POLLIN, 0}, {streams[1].get(), POLLIN, 0}};
+  pollfd waiting[3] = {{streams[0].get(), POLLIN, 0}, {streams[1].get(), POLLIN, 0}, {process, POLLIN, 0}};
   std::vector<char> buffer(64 << 10);
-  while (waiting[0].fd >= 0 || waiting[1].fd >= 0) {
+  while (waiting[0].fd >= 0 || waiting[1].fd >= 0 || waiting[2].fd >= 0) {
     const long left = deadline - now();
-    const int ready = left <= 0 ? 0 : poll(waiting, 2, static_cast<int>(left));
+    const int ready = left <= 0 ? 0 : poll(waiting, 3, static_cast<int>(left));
     if (ready < 0 && errno == EINTR) continue;
     if (ready <= 0) {
       captured.limit = "time";
       return false;
     }
+    if (waiting[2].revents != 0) waiting[2].fd = -1;
     for (int i = 0; i < 2; ++i) {
       if (waiting[i].revents == 0) continue;
       const long count = sys::read(waiting[i].fd, buffer.data(), buffer.size());
@@ -170,7 +174,8 @@ Captured run(const Command& command, int namespaces) {
 
   Start start{command,  argv.data(), env.data(), input.get(), {pipes[0].writing.get(), pipes[1].writing.get()},
               success()};
-  const long child = startChild(start, namespaces);
+  sys::Descriptor process;
+  const long child = startChild(start, namespaces, process);
   if (child < 0) {
     const Step step = namespaces == 0 ? Step::execute : Step::unshareUser;
     captured.result = failure(step, namespaces == 0 ? path : nullptr, static_cast<int>(child));
@@ -179,7 +184,7 @@ Captured run(const Command& command, int namespaces) {
   for (Pipe& pipe : pipes) pipe.writing.reset(-1);
   captured.result = start.failed;
   const sys::Descriptor streams[2] = {std::move(pipes[0].reading), std::move(pipes[1].reading)};
-  if (!readStreams(streams, command.milliseconds, captured)) sys::call(SYS_kill, child, SIGKILL);
+  if (!readToEnd(streams, process.get(), command.milliseconds, captured)) sys::call(SYS_kill, child, SIGKILL);
   while (sys::call(SYS_wait4, child, sys::word(&captured.status), 0, 0) == -EINTR) continue;
   return captured;
 }

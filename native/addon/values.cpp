@@ -42,7 +42,10 @@ bool toTexts(const Napi::Env& env, const Napi::Value& value, const char* what, s
   const auto array = value.As<Napi::Array>();
   for (uint32_t i = 0; i < array.Length(); ++i) {
     std::string text;
-    if (!toText(env, array.Get(i), what, text)) return false;
+    const Napi::Value item = array.Get(i);
+    // A getter's.
+    if (env.IsExceptionPending()) return false;
+    if (!toText(env, item, what, text)) return false;
     texts.push_back(std::move(text));
   }
   return true;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { resolvePath } from '../../lib/loader/file-system.js'
@@ -70,6 +70,23 @@ function realpathIn(root: string, path: string): string | null {
   }).trim()
   return output === '' ? null : output
 }
+
+t.test('paths of many components, and through links of many: as the kernel has them', async t => {
+  const root = temporaryDirectory()
+  mkdirSync(join(root, 'end'))
+  writeFileSync(join(root, 'end/file'), '')
+  const dots = './'.repeat(2000)
+  for (let i = 0; i < 3; i++) symlinkSync(i === 0 ? `end/${dots}` : `link${i - 1}/${dots}`, join(root, `link${i}`))
+  for (const path of [`/${dots}end/file`, '/link2/file', `/link2/${dots}file`, `/${'a/'.repeat(2000)}b`]) {
+    t.equal(resolvePath(rootFileSystem(root), path).path, realpathIn(root, path), path.slice(0, 20))
+  }
+  const longest = `/${'./'.repeat(2045)}end`
+  t.equal(Buffer.byteLength(longest), 4094)
+  t.equal(resolvePath(rootFileSystem(root), longest).path, '/end')
+  t.equal(resolvePath(rootFileSystem(root), `/${longest}`).path, '/end')
+  t.throws(() => resolvePath(rootFileSystem(root), `//${longest}`), { code: 'ENAMETOOLONG' })
+  t.throws(() => statSync(`//${longest}`), { code: 'ENAMETOOLONG' })
+})
 
 t.test('a tree is never left, even by a path with a link before its end', async t => {
   const base = temporaryDirectory()
