@@ -362,10 +362,14 @@ class Assembly {
   /** find_needed of elf/dl-version.c: by a name that somebody asked for, or by its path. */
   #providerOf({ text, slot }: VersionNeed): Node | null {
     if (slot.asked === this.run) return this.#current(slot)
-    const { loader } = this.assembler.candidates
-    // The loader itself is on its list when it was needed; in 2.41 always, in 2.36 not yet.
-    if (this.#current(slot) === this.#interpreter && atLeast(loader, 41)) return this.#interpreter
-    return this.#nodes.find(node => node.path === text && node !== this.#program && node !== this.#interpreter) ?? null
+    if (this.#current(slot) === this.#interpreter) return this.#loaderIsListed() ? this.#interpreter : null
+    return this.#nodes.find(node => node.path === text && node !== this.#program) ?? null
+  }
+
+  /** The loader itself is on its list, by its path and its soname, when it was needed; in 2.41 always, in 2.36 not yet. */
+  #loaderIsListed(): boolean {
+    const [, needed] = this.#edges.filter(({ to }) => to === this.#interpreter.number)
+    return needed !== undefined || atLeast(this.assembler.candidates.loader, 41)
   }
 
   /** "Assertion `needed != NULL' failed!": what tools that take out or rename a NEEDED entry leave behind. */

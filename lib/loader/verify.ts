@@ -41,8 +41,9 @@ export function compareAnswers(graph: Graph, theirs: LoaderAnswer): Difference[]
     return [{ about: 'refusal', ours: ours.refused, theirs: theirs.refused }]
   }
   if (ours.refused !== null) return []
-  const text = ({ name, path }: NamedFile) => `${name} => ${path}`
-  const versionText = ({ path, version, by }: MissingVersion) => `${version} of ${path}, needed by ${by}`
+  const text = ({ name, path }: NamedFile) => `${name} => ${withoutDots(path)}`
+  const versionText = ({ path, version, by }: MissingVersion) =>
+    `${version} of ${withoutDots(path)}, needed by ${withoutDots(by)}`
   return [
     ...compareLists('library', ours.libraries.map(text), withoutIdleLoader(ours, theirs, graph).map(text)),
     ...compareLists('missing', [...ours.missing].sort(), withoutAuxiliaries(theirs.missing, graph).sort()),
@@ -99,10 +100,19 @@ function without(list: readonly string[], others: readonly string[]): string[] {
   })
 }
 
+/** The loader tells of `./libx.so` alike whether a list has `.` or an empty element. */
+function withoutDots(path: string): string {
+  return path.replaceAll('/./', '/')
+}
+
 /** Of a program that was to be loaded as a library the loader tells the name; where one of its assertions fails, its own source. */
 function isSameRefusal(ours: string | null, theirs: string | null): boolean {
   if (ours === null || theirs === null) return ours === theirs
-  return theirs === ours || theirs === base(ours) || theirs.startsWith('Inconsistency detected by ld.so: ')
+  return (
+    withoutDots(theirs) === withoutDots(ours) ||
+    theirs === base(ours) ||
+    theirs.startsWith('Inconsistency detected by ld.so: ')
+  )
 }
 
 /** A trace tells of an auxiliary filtee that is not there too, which nobody misses. */

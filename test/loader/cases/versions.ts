@@ -7,7 +7,7 @@ import { program as buildProgram, library } from '../../../lib/testing/index.js'
 import { compile } from '../../support/fixtures.js'
 import { EVERY_VERSION, HERE, judge, NEW, OLD } from '../../support/judge.js'
 import { LoaderFixtures } from '../../support/loader-fixtures.js'
-import { askLoader, missingVersions } from '../../support/oracle.js'
+import { askLoader, HOST_LOADER, missingVersions } from '../../support/oracle.js'
 import { roots } from '../../support/roots.js'
 
 /** Which versions are asked of which library, and what happens where it has them not: `judge` compares those that are missing. */
@@ -160,8 +160,13 @@ t.test('rule 15: versions of a file that nobody had loaded by that name end the 
 t.test('rule 15: the loader itself has versions when it is needed, and from 2.41 on always', async t => {
   const file = join(dir, 'asks-loader')
   writeFileSync(file, buildProgram({ verneeds: [{ file: 'ld-linux-x86-64.so.2', version: 'V9' }] }), { mode: 0o755 })
+  const needing = join(dir, 'needs-loader')
+  const description = { needed: ['ld-linux-x86-64.so.2'], verneeds: [{ file: HOST_LOADER, version: 'V9' }] }
+  writeFileSync(needing, buildProgram(description), { mode: 0o755 })
   for (const by of EVERY_VERSION) {
     const { problems } = judge(t, file, {}, [by])
+    const byPath = judge(t, needing, {}, [by]).problems
+    t.equal(byPath[0]?.kind, 'missing-version', `${by.what}: needed by its soname, it is there by its path`)
     t.equal(problems[0]?.kind, by === NEW ? 'missing-version' : 'unusable', by.what)
   }
 })
