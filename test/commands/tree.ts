@@ -1,12 +1,22 @@
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
+import { buildElf } from '../../lib/testing/build-elf.js'
 import { compile, temporaryDirectory } from '../support/fixtures.js'
 import { WITHOUT_HOOKS } from '../support/node.js'
-import { askLoader } from '../support/oracle.js'
+import { askLoader, HOST_LOADER } from '../support/oracle.js'
 
 const dir = temporaryDirectory()
 const home = temporaryDirectory()
@@ -27,9 +37,10 @@ const broken = compile(dir, 'broken', 'void _start(void) {}', [...start, 'libone
 const cli = fileURLToPath(new URL('../../lib/commands/cli.js', import.meta.url))
 
 /** The command as it is run. */
-function tree(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+function tree(args: readonly string[], environment: Readonly<Record<string, string>> = {}, cwd = '/') {
   const [command, ...before] = WITHOUT_HOOKS
   const { status, stdout, stderr } = spawnSync(command, [...before, process.execPath, cli, 'tree', ...args], {
+    cwd,
     encoding: 'utf8',
     env: { PATH: process.env.PATH, APPC_HOME: home, ...environment },
   })
@@ -205,6 +216,77 @@ t.test('many files: what is remembered of them, or was read together, is what ea
     )
     t.ok(statSync(join(home, 'cache/facts')).size > 0)
   }
+})
+
+t.test('names are what the kernel takes them for', async t => {
+  const place = temporaryDirectory()
+  mkdirSync(join(place, 'real/sub'), { recursive: true })
+  symlinkSync('real/sub', join(place, 'link'))
+  copyFileSync(whole, join(place, 'real/prog'))
+  copyFileSync('/usr/bin/ls', join(place, 'prog'))
+  writeFileSync(join(place, 'real/new\nline'), readFileSync(whole))
+  const first = (file: string) => JSON.parse(tree(['--json', file], {}, place).lines[0] as string).objects[0].path
+  t.equal(first('link/../prog'), join(place, 'real/prog'), '.. behind a link')
+  t.equal(first(`${place}/./link//../prog`), join(place, 'real/prog'))
+  t.same(
+    tree(['link/..'], {}, place).lines.filter(line => !line.startsWith(' ')),
+    ['link/../new\\x0aline', 'link/../prog'],
+  )
+  for (const name of ['', 'prog/', 'a/'.repeat(2000), 'a/'.repeat(3000), 'link/../../none']) {
+    const { status, stdout, stderr } = tree(['--json', name], {}, place)
+    t.equal(status, 1, name.slice(0, 20))
+    t.equal(stdout, '')
+    t.match(JSON.parse(stderr).code, /^FILE_(MISSING|UNREADABLE)$/)
+  }
+})
+
+t.test('what is long, damaged, closed, or no file, is told of by itself', async t => {
+  const place = temporaryDirectory()
+  const runpath = `/${'a/'.repeat(5000)}`
+  writeFileSync(join(place, 'deep'), buildElf({ needed: ['liba.so'], runpath, interpreter: HOST_LOADER }))
+  copyFileSync(whole, join(place, 'whole'))
+  execFileSync('sh', ['-c', 'mkdir "$(printf "dir\\377")"; cp whole "$(printf "bad\\377")"; mkfifo fifo'], {
+    cwd: place,
+  })
+  const { status, stdout, stderr } = tree([place])
+  t.equal(status, 1)
+  t.same(
+    stdout.split('\n').filter(line => line.startsWith(place)),
+    [join(place, 'deep'), join(place, 'whole')],
+  )
+  t.equal(stderr.match(/the path is not UTF-8/g)?.length, 2)
+  const named = tree([join(place, 'fifo'), '/dev/null', join(place, 'bad\ufffd'), whole])
+  t.equal(named.stderr.match(/it is a device, a pipe or a socket/g)?.length, 2)
+  t.match(named.stderr, 'the path is not UTF-8')
+  t.match(named.stdout, `${whole}\n`)
+  // With long lists too.
+  t.equal(tree(['--ld-library-path', runpath, whole]).status, 0)
+})
+
+t.test('without a working directory, or room for remembered facts', async t => {
+  const script = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
+  const run = (...args: readonly string[]) =>
+    spawnSync('sh', ['-c', script, 'sh', ...WITHOUT_HOOKS, process.execPath, cli, 'tree', ...args], {
+      cwd: temporaryDirectory(),
+      encoding: 'utf8',
+    })
+  t.match(run('x', whole), { status: 1, stderr: 'appc: x does not exist\n', stdout: `${whole}\n` })
+  t.match(run('--verify', whole).stdout, 'the real loader says the same')
+  const place = temporaryDirectory()
+  writeFileSync(join(place, 'cache'), '')
+  const many = Array.from({ length: 40 }, () => whole)
+  t.match(tree(many, { APPC_HOME: place }), { status: 0, stderr: '' })
+  t.match(tree(many, { APPC_HOME: join(place, 'cache') }), { status: 0, stderr: '' })
+})
+
+t.test('output that cannot be written', async t => {
+  const shell = (script: string) =>
+    spawnSync('bash', ['-c', script, 'sh', ...WITHOUT_HOOKS, process.execPath, cli, 'tree', '/usr/bin/ls'], {
+      encoding: 'utf8',
+    })
+  t.match(shell('"$@" >/dev/full'), { status: 125, stderr: /^appc: standard output cannot be written: ENOSPC/ })
+  t.match(shell('"$@" >&-'), { status: 0, stderr: '' })
+  t.match(shell('set -o pipefail; "$@" | true'), { status: 0, stderr: '' })
 })
 
 t.test('a mistake is told on stderr, and the other files all the same', async t => {

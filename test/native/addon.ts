@@ -1,7 +1,21 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, copyFileSync, lstatSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  constants as fileConstants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
 import { WITHOUT_HOOKS } from '../support/node.js'
@@ -90,6 +104,9 @@ t.test('capture', async t => {
   t.test('one that does not end, or prints without end, is killed', async t => {
     t.match(await run('exec /bin/sleep 100', { milliseconds: 50 }), { status: null, signal: 9, limit: 'time' })
     t.match(await run('exec /usr/bin/yes'), { status: null, signal: 9, limit: 'output' })
+    const mute = await run('exec >&- 2>&-; exec /bin/sleep 100', { milliseconds: 50 })
+    t.match(mute, { status: null, signal: 9, limit: 'time' }, 'one that only closes its streams')
+    t.match(await run('exec >&- 2>&-; exit 3'), { status: 3, signal: null, limit: null })
   })
 
   t.test('many at once', async t => {
@@ -133,6 +150,103 @@ t.test('capture', async t => {
       t.equal(stdout, '0 \tstatically linked\n \n', stderr)
     })
   }
+})
+
+t.test('lstatMany, openMany, readMany, closeMany', async t => {
+  const sandbox = new Sandbox({ uid: 0, gid: 0 })
+  t.teardown(() => sandbox.remove())
+  const [file, fifo, link, none] = ['file', 'fifo', 'link', 'none'].map(name => sandbox.path(name)) as [
+    string,
+    ...string[],
+  ]
+  writeFileSync(file, 'content')
+  spawnSync('mkfifo', [fifo as string])
+  symlinkSync('file', link as string)
+  const bytes = Buffer.from(`${file}\xff`, 'latin1')
+  writeFileSync(bytes, 'bytes')
+  const paths = [file, bytes, fifo, link, '/dev/null', '/', none, `${file}/x`, `/${'a/'.repeat(4000)}`] as string[]
+  const row = (path: string | Buffer) => {
+    const { dev, ino, size, mtimeNs, ctimeNs, mode, uid, gid } = lstatSync(path, { bigint: true })
+    return [0n, dev, ino, size, mtimeNs, ctimeNs, mode, uid, gid]
+  }
+  const failed = (errno: number) => [BigInt(errno), 0n, 0n, 0n, 0n, 0n, 0n, 0n, 0n]
+  const { ENOENT, ENOTDIR, ENAMETOOLONG, EINVAL, EBADF, ESPIPE } = constants.errno
+
+  const failures = [ENOENT, ENOTDIR, ENAMETOOLONG]
+  t.same([...native.lstatMany(paths)], [...paths.slice(0, 6).flatMap(row), ...failures.flatMap(failed)])
+  t.equal(native.lstatMany([]).length, 0)
+
+  const { descriptors, stats } = native.openMany(paths)
+  const [first = -1, second = -1, ...others] = descriptors
+  t.ok(first > 2 && second > first)
+  t.same(
+    others,
+    [EINVAL, EINVAL, EINVAL, EINVAL, ...failures].map(errno => -errno),
+  )
+  const refused = others.map(negative => failed(-negative))
+  t.same([...stats], [...row(file), ...row(bytes), ...refused.flat()])
+  t.match(readFileSync(`/proc/self/fdinfo/${first}`, 'utf8'), /^flags:\t02\d*$/m, 'O_CLOEXEC')
+
+  const buffer = Buffer.alloc(12, '.')
+  const at = (...positions: number[]) => Float64Array.from(positions)
+  const starts = (...positions: number[]) => Uint32Array.from(positions)
+  const of = (...numbers: number[]) => Int32Array.from(numbers)
+  const counts = native.readMany(
+    of(first, second, first, -1, first),
+    at(3, 0, 99, 0, 0),
+    starts(0, 4, 6, 8, 9, 9),
+    buffer,
+  )
+  t.same([...counts], [4, 2, 0, -EBADF, 0])
+  t.equal(buffer.toString(), 'tentby......')
+  const tube = openSync(fifo as string, fileConstants.O_RDWR)
+  t.same([...native.readMany(of(tube), at(0), starts(0, 1), buffer)], [-ESPIPE])
+  closeSync(tube)
+  const wrong: [Int32Array, Float64Array, Uint32Array, Uint8Array][] = [
+    [of(first), at(), starts(0, 1), buffer],
+    [of(first), at(0), starts(0), buffer],
+    [of(first), at(0), starts(0, 13), buffer],
+    [of(first, first), at(0, 0), starts(0, 2, 1), buffer],
+    [of(first), at(-1), starts(0, 1), buffer],
+    [of(first), at(Number.NaN), starts(0, 1), buffer],
+    [of(first), at(2 ** 53), starts(0, 1), buffer],
+    [of(first), at(Number.POSITIVE_INFINITY), starts(0, 1), buffer],
+  ]
+  for (const args of wrong) t.throws(() => native.readMany(...args), RangeError)
+  const right: [Int32Array, Float64Array, Uint32Array, Uint8Array] = [of(first), at(0), starts(0, 1), buffer]
+  for (const index of right.keys()) {
+    for (const value of [undefined, null, 7, [0], 'x', new DataView(new ArrayBuffer(8)), new Int8Array(8)]) {
+      t.throws(
+        () => native.readMany(...(right.map((one, at) => (at === index ? value : one)) as typeof right)),
+        TypeError,
+      )
+    }
+  }
+  t.same([...native.readMany(...right)], [1])
+
+  native.closeMany(descriptors)
+  t.same([...native.readMany(...right)], [-EBADF])
+  native.closeMany(of(-1, first))
+  for (const value of [undefined, [first], new Uint32Array(1)])
+    t.throws(() => native.closeMany(value as never), TypeError)
+  for (const many of [native.lstatMany, native.openMany]) {
+    for (const value of [undefined, '/', [7], [null], ['/\0'], new Array(2)])
+      t.throws(() => many(value as never), TypeError)
+    const getter = Object.defineProperty(['/'], 0, {
+      get: () => {
+        throw new SyntaxError('its own')
+      },
+    })
+    t.throws(() => many(getter), SyntaxError)
+  }
+})
+
+t.test('crc32 is zlib’s', async t => {
+  const random = randomBytes(100_003)
+  for (const bytes of [Buffer.alloc(0), Buffer.from('123456789'), random, random.subarray(3)]) {
+    t.equal(native.crc32(bytes), crc32(bytes))
+  }
+  for (const value of [undefined, 'x', [1], new Uint32Array(1)]) t.throws(() => native.crc32(value as never), TypeError)
 })
 
 t.test('flock', async t => {

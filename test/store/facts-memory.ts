@@ -139,7 +139,7 @@ t.test('huge, or no file at all: nothing is known, and it is made anew where it 
 t.test('what cannot be written is no failure', async t => {
   writeFileSync(join(home, 'cache'), 'a file in the directory’s place')
   t.doesNotThrow(() => remember())
-  const none = new FactsFile('/proc/none/facts', addon().crc32)
+  const none = new FactsFile('/sys/none/facts', addon().crc32)
   for (const { key, inspection } of known) none.set(key, inspection)
   t.doesNotThrow(() => none.save())
 })
