@@ -85,7 +85,10 @@ export interface TreeOptions extends OnHost, Partial<SearchContext> {}
  */
 export function tree(file: string, options: TreeOptions = {}): Graph {
   const { root: _, ...context } = options
-  return resolveGraph(rootFileSystem(rootOf(options)), resolve('/', file), { ...searchContext(process.env), ...context })
+  return resolveGraph(rootFileSystem(rootOf(options)), resolve('/', file), {
+    ...searchContext(process.env),
+    ...context,
+  })
 }
 
 /** The containers in the store, sorted by name. */

@@ -49,7 +49,11 @@ function program(finish: (status: number) => void): Command {
     .option('--root <dir>', 'take the tree at DIR as the root', absolute, '/')
     .option('--ld-library-path <list>', 'search as with this LD_LIBRARY_PATH')
     .option('--cpu <level>', 'search as on this CPU: x86-64, x86-64-v2, -v3 or -v4 (default: the machine’s)')
-    .option('--verify', 'run the real loader of the root on each file too (trust the root!), and tell where it differs', false)
+    .option(
+      '--verify',
+      'run the real loader of the root on each file too (trust the root!), and tell where it differs',
+      false,
+    )
     .option('--json', 'print one JSON object a line for each file', false)
     .action(async (files, options) => finish(await (await import('./tree.js')).runTree(files, options)))
   appc
