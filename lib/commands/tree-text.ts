@@ -9,6 +9,8 @@ type Style = 'file' | 'how' | 'missing'
 
 const COLOURS = { file: 'bold', how: 'dim', missing: 'red' } as const
 const INDENT = '  '
+/** What lies deeper is not drawn any further to the right. */
+const MAX_DEPTH = 200
 
 /** Draws graphs, one after the other: what thousands of them have in common is put into words once. */
 export class TreeText {
@@ -72,16 +74,20 @@ class Drawing {
   }
 
   lines(): string {
-    this.#descend(0, INDENT)
-    return this.#lines
-  }
-
-  #descend(from: number, indent: string): void {
-    for (const edge of this.#needs[from] as Edge[]) {
+    // Not by recursion: a made-up chain of libraries may be longer than the stack is deep.
+    const open = [{ needs: this.#needs[0] as Edge[], next: 0 }]
+    for (let level = open.at(-1); level !== undefined; level = open.at(-1)) {
+      const edge = level.needs[level.next++]
+      if (edge === undefined) {
+        open.pop()
+        continue
+      }
       const first = this.#loading[edge.to] === edge
+      const indent = INDENT.repeat(Math.min(open.length, MAX_DEPTH))
       this.#lines += `${indent}${this.#describe(edge, first ? edge.how : 'loaded')}\n`
-      if (first) this.#descend(edge.to, indent + INDENT)
+      if (first) open.push({ needs: this.#needs[edge.to] as Edge[], next: 0 })
     }
+    return this.#lines
   }
 
   #describe({ from, name, to }: Edge, how: How): string {

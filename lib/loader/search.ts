@@ -1,6 +1,7 @@
 import type { ElfFacts } from '../elf/types.js'
 import type { Candidates, FoundFile } from './candidate.js'
 import type { How } from './types.js'
+import { REPLACEMENT } from './unreadable.js'
 
 /** A loaded object as the search sees it. */
 export interface Requester {
@@ -59,9 +60,15 @@ export class Trail {
   constructor(readonly setuidOnly = false) {}
 
   answer({ file, how, unusable }: Found): Answer {
-    const { undecidable } = this
-    return { file, how, unusable, tried: [...this.tried], watched: [...this.watched], undecidable }
+    const tried = [...this.tried]
+    return { file, how, unusable, tried, watched: [...this.watched], undecidable: this.undecidable ?? undecoded(tried) }
   }
+}
+
+/** The loader takes names as bytes. Those that are not UTF-8 cannot be looked for here, though it may find them. */
+function undecoded(tried: readonly string[]): string | null {
+  const lost = tried.find(path => path.includes(REPLACEMENT))
+  return lost === undefined ? null : `${lost} is not UTF-8, and is not looked for`
 }
 
 /** What one path gave; an errno means that the search goes on. */

@@ -263,6 +263,21 @@ t.test('what is long, damaged, closed, or no file, is told of by itself', async 
   t.equal(tree(['--ld-library-path', runpath, whole]).status, 0)
 })
 
+t.test('a needed name that is not UTF-8 is not said to be missing: the loader finds it', async t => {
+  const place = temporaryDirectory()
+  const script = `
+    lib=$(printf 'lib\\377.so')
+    echo 'void _start(void) {}' >x.c
+    gcc -shared -nostdlib -fPIC -o "$lib" x.c -Wl,-soname,"$lib"
+    gcc -pie -fPIE -nostdlib -o prog x.c -Wl,--no-as-needed,-rpath,"$PWD" "./$lib"`
+  execFileSync('sh', ['-ec', script], { cwd: place })
+  const prog = join(place, 'prog')
+  t.match(askLoader(prog).libraries, [{ name: 'lib\ufffd.so', path: join(place, 'lib\ufffd.so') }])
+  const { status, problems } = described(prog)
+  t.equal(status, 0)
+  t.match(problems, [{ kind: 'undecidable', because: /is not UTF-8/ }])
+})
+
 t.test('without a working directory, or room for remembered facts', async t => {
   const script = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
   const run = (...args: readonly string[]) =>
