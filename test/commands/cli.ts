@@ -1,16 +1,16 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { fresh, program, tree } from '../decide/scenario.js'
+import { APPC } from '../support/node.js'
 
-const cli = fileURLToPath(new URL('../../lib/commands/cli.js', import.meta.url))
+const [command, ...before] = APPC
 const home = join(fresh(), 'store')
 
 function appc(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   const env = { ...process.env, APPC_HOME: home }
-  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8', env })
+  const { status, stdout, stderr } = spawnSync(command, [...before, ...args], { encoding: 'utf8', env })
   return { status, stdout, stderr }
 }
 
@@ -61,7 +61,7 @@ t.test('0, 1, 2 and 125', async t => {
   const file = join(fresh(), 'file')
   writeFileSync(file, '')
   const env = { ...process.env, APPC_HOME: join(file, 'store') }
-  const broken = spawnSync(process.execPath, [cli, 'list', '--json'], { encoding: 'utf8', env })
+  const broken = spawnSync(command, [...before, 'list', '--json'], { encoding: 'utf8', env })
   t.equal(broken.status, 125)
   t.match(JSON.parse(broken.stderr), { code: 'STORE_UNWRITABLE', cause: /ENOTDIR/ })
 })

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { exampleTree } from '../container/tree.js'
+import { APPC } from '../support/node.js'
 
-const cli = fileURLToPath(new URL('../../lib/commands/cli.js', import.meta.url))
+const [command, ...before] = APPC
 const base = t.testdir({})
 const tree = join(base, 'tree')
 const home = join(base, 'store')
@@ -14,7 +14,7 @@ exampleTree(tree)
 
 function appc(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   const env = { ...process.env, APPC_HOME: home }
-  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8', env })
+  const { status, stdout, stderr } = spawnSync(command, [...before, ...args], { encoding: 'utf8', env })
   return { status, stdout, stderr }
 }
 

@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { asText, human, reportError, visible } from '../../lib/commands/report.js'
 import { AppcError } from '../../lib/errors.js'
 import { library } from '../container/tree.js'
 import { launcher, libraries, newStore, packInto, program, tree } from '../decide/scenario.js'
+import { APPC } from '../support/node.js'
 
-const cli = fileURLToPath(new URL('../../lib/commands/cli.js', import.meta.url))
+const [command, ...before] = APPC
 const store = newStore()
 packInto(store, tree({ '/usr/bin/app': program('int main(void) { return 0; }') }))
 
@@ -68,7 +68,7 @@ t.test('a name with a newline is one line, whatever says it', async t => {
   })
   const appc = (...args: string[]) => {
     const env = { ...process.env, APPC_HOME: store.home }
-    const { stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8', env })
+    const { stdout, stderr } = spawnSync(command, [...before, ...args], { encoding: 'utf8', env })
     return stdout + stderr
   }
   const said = [
@@ -108,14 +108,14 @@ t.test('bytes for people', async t => {
 t.test('a reader that has seen enough is no error', async t => {
   // More than a pipe holds, to a reader that reads one byte.
   const line = `set -o pipefail; "$1" "$2" tree $(yes /bin/sh | head -n 2000) | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"`
-  const { stdout, stderr } = spawnSync('bash', ['-c', line, 'bash', process.execPath, cli], { encoding: 'utf8' })
+  const { stdout, stderr } = spawnSync('bash', ['-c', line, 'bash', ...APPC], { encoding: 'utf8' })
   t.same([stdout, stderr], ['0\n', ''])
 })
 
 /** Runs a line of shell in which "$@" is appc, with a store that holds the container `app`. */
 function inShell(line: string) {
   const env = { ...process.env, APPC_HOME: store.home }
-  return spawnSync('bash', ['-c', line, 'bash', process.execPath, cli], { encoding: 'utf8', env })
+  return spawnSync('bash', ['-c', line, 'bash', ...APPC], { encoding: 'utf8', env })
 }
 
 t.test('an answer that cannot be written is one error', async t => {
