@@ -48,8 +48,7 @@ export function readLoader(fs: FileSystem, interpreter: string): Loader {
   const systemDirectories = glibcDirectories(text)
   const version = glibcVersion(fs, realPath, text)
   if (version === null || systemDirectories.length === 0) throw unknown(interpreter)
-  // The text of the assertion in check_match (elf/dl-lookup.c), which 2.36 has and 2.41 has not.
-  const asserts = text.includes('\0version->filename == NULL || ')
+  const asserts = text.includes(`\0${VERSION_ASSERTION}`)
   const lib = glibcLib(text, systemDirectories)
   return { ...common, kind: 'glibc', version, systemDirectories, lib, ...(asserts && { assertsVersions: true }) }
 }
@@ -100,6 +99,9 @@ function glibcLib(text: string, directories: readonly string[]): string {
   const literal = at === -1 ? undefined : /^\0LIB\0(lib[\w./+-]{0,4096})\0/.exec(text.slice(at, at + 5000))?.[1]
   return literal ?? (directories[0] as string).replace(/^\/(?:usr\/)?/, '')
 }
+
+/** The assertion in check_match (elf/dl-lookup.c) begins so, which 2.36 has and 2.41 has not. */
+export const VERSION_ASSERTION = 'version->filename == NULL || '
 
 const BANNER = /(?:stable|development) release version (\d{1,4})\.(\d{1,4})/
 

@@ -1,6 +1,6 @@
 import { AppcError } from '../errors.js'
 import { base } from '../loader/file-system.js'
-import { INTERPRETERS } from '../loader/loader.js'
+import { INTERPRETERS, VERSION_ASSERTION } from '../loader/loader.js'
 import { buildElf } from './build-elf.js'
 import { targetOf } from './machines.js'
 import type { ElfDescription } from './types.js'
@@ -12,18 +12,31 @@ export interface GlibcLoader extends ElfDescription {
   readonly systemDirectories?: readonly string[]
   /** What $LIB stands for. ['lib'] */
   readonly lib?: string
+  /** Ends by an assertion where a file without version tables is asked for a version, as builds until 2.36 do. [no] */
+  readonly assertsVersions?: true
 }
 
 /** A file that is read as glibc's loader: it has what a loader of that build has in its strings. It cannot load anything. */
 export function glibcLoader(loader: GlibcLoader = {}): Buffer {
-  const { version = [2, 36], systemDirectories = ['/lib', '/usr/lib'], lib = 'lib', ...description } = loader
+  const { version = [2, 36], systemDirectories = ['/lib', '/usr/lib'], lib = 'lib', ...rest } = loader
+  const { assertsVersions, ...description } = rest
   const [major, minor] = version
   const banner = major > 2 || minor >= 33 ? `ld.so (GNU libc) stable release version ${major}.${minor}.\n` : ''
   const { glibc } = interpretersOf(description)
   return buildElf({
     soname: base(glibc),
     ...description,
-    rodata: strings(['ORIGIN', 'PLATFORM', 'LIB', lib, '', ...systemDirectories.map(path => `${path}/`), '', banner]),
+    rodata: strings([
+      'ORIGIN',
+      'PLATFORM',
+      'LIB',
+      lib,
+      '',
+      ...systemDirectories.map(path => `${path}/`),
+      '',
+      banner,
+      ...(assertsVersions ? [VERSION_ASSERTION] : []),
+    ]),
   })
 }
 
