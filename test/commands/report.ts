@@ -107,7 +107,7 @@ t.test('bytes for people', async t => {
 
 t.test('a reader that has seen enough is no error', async t => {
   // More than a pipe holds, to a reader that reads one byte.
-  const line = `set -o pipefail; "$1" "$2" tree $(yes /bin/sh | head -n 2000) | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"`
+  const line = `set -o pipefail; "$@" tree $(yes /bin/sh | head -n 2000) | head -c 1 >/dev/null; echo "\${PIPESTATUS[0]}"`
   const { stdout, stderr } = spawnSync('bash', ['-c', line, 'bash', ...APPC], { encoding: 'utf8' })
   t.same([stdout, stderr], ['0\n', ''])
 })
