@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import type { Verdict } from '../launch/real-loader.js'
+import { remember } from '../loader/remember.js'
 import type { Edge, Graph, How, Problem } from '../loader/types.js'
 import { differenceInWords } from '../loader/verify.js'
 import { visible } from './report.js'
@@ -15,26 +16,36 @@ const MAX_DEPTH = 200
 /** Draws graphs, one after the other: what thousands of them have in common is put into words once. */
 export class TreeText {
   readonly #names = new Map<string, string>()
+  readonly #endings = new Map<How, string>()
+  readonly #indents: string[] = []
 
   constructor(private readonly coloured: boolean) {}
 
   /** The lines of one file's tree, each ended. A library's own needs stand once, below the line that had it loaded. */
   draw(file: string, graph: Graph, verdict: Verdict | null): string {
-    const drawing = new Drawing(this, graph)
-    let text = `${this.paint('file', this.visible(file))}\n${drawing.lines()}`
+    const parts = [this.paint('file', this.visible(file)), '\n']
+    new Drawing(this, graph, parts).lines()
     if (graph.loader === null && graph.problems.length === 0)
-      text += `${INDENT}no loader is involved: the file is static\n`
-    for (const problem of graph.problems) text += `${this.paint('missing', visible(inWords(problem)))}\n`
-    return verdict === null ? text : text + this.#verify(verdict)
+      parts.push(INDENT, 'no loader is involved: the file is static\n')
+    for (const problem of graph.problems) parts.push(this.paint('missing', visible(inWords(problem))), '\n')
+    if (verdict !== null) parts.push(this.#verify(verdict))
+    return parts.join('')
   }
 
   /** Names come from anywhere: a control character in one must not reach the terminal. */
   visible(name: string): string {
-    const known = this.#names.get(name)
-    if (known !== undefined) return known
-    const made = visible(name)
-    this.#names.set(name, made)
-    return made
+    return remember(this.#names, name, () => visible(name))
+  }
+
+  /** What stands behind an object's path. */
+  ending(how: How): string {
+    return remember(this.#endings, how, () => ` ${this.paint('how', `(${how})`)}`)
+  }
+
+  indent(depth: number): string {
+    const steps = Math.min(depth, MAX_DEPTH)
+    this.#indents[steps] ??= INDENT.repeat(steps)
+    return this.#indents[steps] as string
   }
 
   paint(style: Style, text: string): string {
@@ -56,26 +67,33 @@ export class TreeText {
 }
 
 class Drawing {
-  readonly #needs: Edge[][]
+  /** By object, its edges: most have some. */
+  readonly #needs: (Edge[] | undefined)[] = []
   /** By object: the edge that had it loaded, the first that leads to it. */
   readonly #loading: (Edge | undefined)[] = []
-  #lines = ''
 
+  /**
+   * `parts`: the text in pieces, which are joined at last. Most are kept anyway, as names and paths: lines that are put together one
+   * by one are memory that the garbage collector copies.
+   */
   constructor(
     readonly text: TreeText,
     readonly graph: Graph,
+    readonly parts: string[],
   ) {
-    this.#needs = graph.objects.map(() => [])
     for (const edge of graph.edges) {
       // Preloads are shown as the program's.
-      this.#needs[Math.max(0, edge.from)]?.push(edge)
+      const from = Math.max(0, edge.from)
+      const needs = this.#needs[from]
+      if (needs === undefined) this.#needs[from] = [edge]
+      else needs.push(edge)
       if (edge.to > 0) this.#loading[edge.to] ??= edge
     }
   }
 
-  lines(): string {
+  lines(): void {
     // Not by recursion: a made-up chain of libraries may be longer than the stack is deep.
-    const open = [{ needs: this.#needs[0] as Edge[], next: 0 }]
+    const open = [{ needs: this.#needs[0] ?? [], next: 0 }]
     for (let level = open.at(-1); level !== undefined; level = open.at(-1)) {
       const edge = level.needs[level.next++]
       if (edge === undefined) {
@@ -83,19 +101,23 @@ class Drawing {
         continue
       }
       const first = this.#loading[edge.to] === edge
-      const indent = INDENT.repeat(Math.min(open.length, MAX_DEPTH))
-      this.#lines += `${indent}${this.#describe(edge, first ? edge.how : 'loaded')}\n`
-      if (first) open.push({ needs: this.#needs[edge.to] as Edge[], next: 0 })
+      this.#line(edge, open.length, first ? edge.how : 'loaded')
+      const needs = first ? this.#needs[edge.to] : undefined
+      if (needs !== undefined) open.push({ needs, next: 0 })
     }
-    return this.#lines
   }
 
-  #describe({ from, name, to }: Edge, how: How): string {
-    const { text, graph } = this
+  #line({ from, name, to }: Edge, depth: number, how: How): void {
+    const { text, graph, parts } = this
     const object = graph.objects[to]
-    if (object === undefined) return text.paint('missing', `${text.visible(name)} => not found`)
-    const line = `${text.visible(name)} => ${text.visible(object.path)} ${text.paint('how', `(${how})`)}`
-    return graph.problems.length === 0 ? line : line + this.#missingVersions(from, name)
+    parts.push(text.indent(depth))
+    if (object === undefined) {
+      parts.push(text.paint('missing', `${text.visible(name)} => not found`), '\n')
+      return
+    }
+    parts.push(text.visible(name), ' => ', text.visible(object.path), text.ending(how))
+    if (graph.problems.length > 0) parts.push(this.#missingVersions(from, name))
+    parts.push('\n')
   }
 
   #missingVersions(from: number, name: string): string {

@@ -1,7 +1,6 @@
-import type { ElfFacts } from '../elf/types.js'
 import type { Candidates, FoundFile } from './candidate.js'
-import { type Loadable, Loadables, type Need, type Slot, type VersionNeed } from './loadable.js'
-import type { Answer, Requester, Rules } from './search.js'
+import { type Need, type Node, Nodes, type Slot, type VersionNeed } from './nodes.js'
+import type { Answer, Rules } from './search.js'
 import type { Edge, Graph, How, LoadedObject, Problem } from './types.js'
 import { atLeast } from './version.js'
 import { missingVersions } from './versions.js'
@@ -18,43 +17,16 @@ export interface Started {
   readonly loader: number
 }
 
-/** An object on its way into the graph. Fields that change do so while one program is assembled. */
-export class Node implements Requester {
-  /** Has its place in the load order; its own needs have been followed; its index once the order is settled. */
-  listed = false
-  done = false
-  index = -1
-
-  constructor(
-    readonly loadable: Loadable,
-    readonly loader: Node | null,
-    readonly number: number,
-    public names: readonly string[],
-  ) {}
-
-  get file(): FoundFile {
-    return this.loadable.file
-  }
-
-  get path(): string {
-    return this.loadable.file.path
-  }
-
-  get facts(): ElfFacts {
-    return this.loadable.file.facts
-  }
-}
-
 /** What the programs of one root, context and interpreter have in common. */
 export class Assembler {
   #run = 0
-  readonly loadables: Loadables
+  readonly nodes: Nodes
 
   constructor(
     readonly candidates: Candidates,
     readonly rules: Rules,
   ) {
-    this.loadables = new Loadables(rules)
+    this.nodes = new Nodes(rules)
   }
 
   /** The graph of a program whose preloads have these names; `watched`: what it rests on beside its edges. */
@@ -125,7 +97,8 @@ class Assembly {
       const { file, names, loader } = started[index] as Started
       const known = this.#nodes[index]
       if (known !== undefined) return known
-      const node = new Node(this.assembler.loadables.of(file), loader === -1 ? null : nodeAt(loader), index, names)
+      const node = this.assembler.nodes.of(file)
+      node.begin(loader === -1 ? null : nodeAt(loader), index, names)
       this.#nodes[index] = node
       return node
     }
@@ -137,9 +110,9 @@ class Assembly {
         this.#fillProgram(node)
         continue
       }
-      this.#fill(node.loadable.identity, node)
+      this.#fill(this.assembler.nodes.identity(node.file), node)
       for (const name of node.names) {
-        const slot = this.assembler.loadables.name(name)
+        const slot = this.assembler.nodes.name(name)
         this.#fill(slot, node)
         slot.asked = this.run
       }
@@ -152,14 +125,14 @@ class Assembly {
    */
   #fillProgram(program: Node): void {
     const { soname } = program.facts
-    if (!this.#musl && soname !== null) this.#fill(this.assembler.loadables.name(soname), program)
+    if (!this.#musl && soname !== null) this.#fill(this.assembler.nodes.name(soname), program)
   }
 
   /** What one object asks for while the program runs, and what comes with it. */
   open(caller: number, name: string): number {
     // musl takes every call for the program's (dlopen of ldso/dynlink.c).
     const asker = this.#musl ? this.#program : (this.#nodes[caller] as Node)
-    const node = this.#ask(asker, name, this.assembler.loadables.name(name), false)
+    const node = this.#ask(asker, name, this.assembler.nodes.name(name), false)
     if (node === null) return -1
     this.#append(node)
     this.load()
@@ -171,7 +144,7 @@ class Assembly {
     // glibc loads them for the program, musl for nobody: no RPATH counts but their own.
     const requester = this.#musl ? this.#interpreter : this.#program
     for (const name of names) {
-      const slot = this.assembler.loadables.name(name)
+      const slot = this.assembler.nodes.name(name)
       const known = this.#known(name, slot)
       const answer = known === null ? this.assembler.rules.search(name, requester, 'preload') : null
       if (answer !== null) this.#doubt(answer, requester)
@@ -274,7 +247,7 @@ class Assembly {
   /** The object that a search led to; one that is loaded already gets another name. */
   #load(name: string, { file }: Answer, requester: Node): Node | null {
     if (file === null) return null
-    const same = this.#current(this.assembler.loadables.of(file).identity)
+    const same = this.#current(this.assembler.nodes.identity(file))
     if (same === null) return this.#add(file, name, requester)
     this.#alias(same, name)
     return same
@@ -282,21 +255,21 @@ class Assembly {
 
   #add(file: FoundFile, name: string, loader: Node | null): Node {
     const node = this.#node(file, name, loader)
-    this.#fill(node.loadable.identity, node)
-    for (const slot of this.assembler.loadables.answers(node.loadable, name).slots) this.#fill(slot, node)
+    this.#fill(this.assembler.nodes.identity(file), node)
+    for (const slot of this.assembler.nodes.answers(node, name).slots) this.#fill(slot, node)
     return node
   }
 
   #node(file: FoundFile, name: string, loader: Node | null): Node {
-    const loadable = this.assembler.loadables.of(file)
-    const node = new Node(loadable, loader, this.#nodes.length, this.assembler.loadables.answers(loadable, name).names)
+    const node = this.assembler.nodes.of(file)
+    node.begin(loader, this.#nodes.length, this.assembler.nodes.answers(node, name).names)
     this.#nodes.push(node)
     return node
   }
 
   #alias(node: Node, name: string): void {
     if (node.names.length > 0 && !this.assembler.rules.givesMoreNames) return
-    const { names, slots } = this.assembler.loadables.answers(node.loadable, name)
+    const { names, slots } = this.assembler.nodes.answers(node, name)
     node.names = [...new Set([...node.names, ...names])]
     for (const slot of slots) this.#fill(slot, node)
   }
@@ -332,9 +305,18 @@ class Assembly {
       edge.from = this.#nodes[edge.from]?.index ?? -1
       edge.to = this.#nodes[edge.to]?.index ?? -1
     }
+    this.#forgetProgram()
     const { loader } = this.assembler.candidates
     const graph = { objects, edges: this.#edges, loader, problems: this.#problems, watched }
     return filtees > 0 ? { ...graph, filtees } : graph
+  }
+
+  /** The slot of its soname is kept, and with it would be all that is known of a program, which nobody needs any more. */
+  #forgetProgram(): void {
+    const { soname } = this.#program.facts
+    if (soname === null) return
+    const slot = this.assembler.nodes.name(soname)
+    if (slot.node === this.#program) slot.node = null
   }
 
   #putProgramFirst(filtees: number): void {

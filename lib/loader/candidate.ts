@@ -3,7 +3,7 @@ import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
 import type { FactsCache, Inspection } from './facts-cache.js'
 import { errorCode, listing, resolveDirectory, resolvePath } from './file-system.js'
-import type { Loadable } from './loadable.js'
+import type { Node } from './nodes.js'
 import { remember } from './remember.js'
 import type { Answer } from './search.js'
 import type { FileStat, FileSystem, Loader } from './types.js'
@@ -24,8 +24,8 @@ export interface FoundFile {
   readonly facts: ElfFacts
   /** Device and inode: the same for the same file, whatever its name. */
   readonly id: string
-  /** Kept with the file by whoever asks about it for program after program: see loadable.ts and glibc.ts. */
-  loadable?: Loadable
+  /** Kept with the file by whoever asks about it for program after program: see nodes.ts and glibc.ts. */
+  node?: Node
   answers?: Map<string, Answer>
 }
 
