@@ -1,6 +1,5 @@
 import { styleText } from 'node:util'
 import type { Verdict } from '../launch/real-loader.js'
-import { remember } from '../loader/remember.js'
 import type { Edge, Graph, How, Problem } from '../loader/types.js'
 import { differenceInWords } from '../loader/verify.js'
 import { visible } from './report.js'
@@ -34,12 +33,20 @@ export class TreeText {
 
   /** Names come from anywhere: a control character in one must not reach the terminal. */
   visible(name: string): string {
-    return remember(this.#names, name, () => visible(name))
+    const known = this.#names.get(name)
+    if (known !== undefined) return known
+    const made = visible(name)
+    this.#names.set(name, made)
+    return made
   }
 
   /** What stands behind an object's path. */
   ending(how: How): string {
-    return remember(this.#endings, how, () => ` ${this.paint('how', `(${how})`)}`)
+    const known = this.#endings.get(how)
+    if (known !== undefined) return known
+    const made = ` ${this.paint('how', `(${how})`)}`
+    this.#endings.set(how, made)
+    return made
   }
 
   indent(depth: number): string {
@@ -81,7 +88,9 @@ class Drawing {
     readonly graph: Graph,
     readonly parts: string[],
   ) {
-    for (const edge of graph.edges) {
+    const { edges } = graph
+    for (let at = 0; at < edges.length; at++) {
+      const edge = edges[at] as Edge
       // Preloads are shown as the program's.
       const from = Math.max(0, edge.from)
       const needs = this.#needs[from]

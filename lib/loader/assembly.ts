@@ -45,7 +45,10 @@ export class Assembler {
   }
 }
 
-/** Loads one program's objects breadth-first, as _dl_map_object_deps does. */
+/**
+ * Loads one program's objects breadth-first, as _dl_map_object_deps does. Loops count by themselves here where each of thousands of
+ * programs comes through them: code that V8 has not optimized makes an object for every step of for…of.
+ */
 class Assembly {
   readonly #program: Node
   readonly #interpreter: Node
@@ -164,8 +167,9 @@ class Assembly {
         continue
       }
       node.done = true
-      for (const need of node.loadable.needed) {
-        const needed = this.#need(node, need, false)
+      const { needed: needs } = node.loadable
+      for (let i = 0; i < needs.length; i++) {
+        const needed = this.#need(node, needs[i] as Need, false)
         if (needed !== null) this.#append(needed)
       }
       this.#loadFiltees(node)
@@ -244,6 +248,10 @@ class Assembly {
     slot.node = node
   }
 
+  #fillAll(slots: readonly Slot[], node: Node): void {
+    for (let i = 0; i < slots.length; i++) this.#fill(slots[i] as Slot, node)
+  }
+
   /** The object that a search led to; one that is loaded already gets another name. */
   #load(name: string, { file }: Answer, requester: Node): Node | null {
     if (file === null) return null
@@ -256,7 +264,7 @@ class Assembly {
   #add(file: FoundFile, name: string, loader: Node | null): Node {
     const node = this.#node(file, name, loader)
     this.#fill(this.assembler.nodes.identity(file), node)
-    for (const slot of this.assembler.nodes.answers(node, name).slots) this.#fill(slot, node)
+    this.#fillAll(this.assembler.nodes.answers(node, name).slots, node)
     return node
   }
 
@@ -271,7 +279,7 @@ class Assembly {
     if (node.names.length > 0 && !this.assembler.rules.givesMoreNames) return
     const { names, slots } = this.assembler.nodes.answers(node, name)
     node.names = [...new Set([...node.names, ...names])]
-    for (const slot of slots) this.#fill(slot, node)
+    this.#fillAll(slots, node)
   }
 
   #append(node: Node): void {
@@ -294,14 +302,17 @@ class Assembly {
   graph(watched: readonly string[]): Graph {
     const filtees = this.#order.indexOf(this.#program)
     // What comes before the program is not looked at (elf/rtld.c: _dl_check_all_versions begins with the program).
-    for (const node of this.#order.slice(filtees + this.#started)) this.#checkVersions(node)
+    for (let at = filtees + this.#started; at < this.#order.length; at++) this.#checkVersions(this.#order[at] as Node)
     if (filtees > 0) this.#putProgramFirst(filtees)
     const objects: LoadedObject[] = []
-    for (const node of this.#order) {
-      node.index = objects.length
-      objects.push({ path: node.path, realPath: node.file.realPath, names: node.names, facts: node.facts })
+    for (let index = 0; index < this.#order.length; index++) {
+      const node = this.#order[index] as Node
+      const { path, realPath, facts } = node.file
+      node.index = index
+      objects.push({ path, realPath, names: node.names, facts })
     }
-    for (const edge of this.#edges) {
+    for (let at = 0; at < this.#edges.length; at++) {
+      const edge = this.#edges[at] as Mutable<Edge>
       edge.from = this.#nodes[edge.from]?.index ?? -1
       edge.to = this.#nodes[edge.to]?.index ?? -1
     }
@@ -329,7 +340,9 @@ class Assembly {
 
   /** Thousands of programs have the same provider for the same need: who has all that is needed is known. */
   #checkVersions(node: Node): void {
-    for (const need of node.loadable.versions) {
+    const { versions: needs } = node.loadable
+    for (let i = 0; i < needs.length; i++) {
+      const need = needs[i] as VersionNeed
       const provider = this.#providerOf(need)
       if (provider === null) this.#refuseVersions(node, need)
       if (provider === null || need.satisfiedBy === provider.facts) continue

@@ -79,7 +79,11 @@ class GlibcRules implements Rules {
   search(name: string, requester: Requester, preload?: 'preload'): Answer {
     if (this.#secure && preload !== undefined) return this.#search(name, requester, new Trail(!name.includes('/')))
     const known = name.includes('$') ? null : this.#knownAnswers(requester)
-    return known === null ? this.#search(name, requester) : remember(known, name, () => this.#search(name, requester))
+    const answer = known?.get(name)
+    if (answer !== undefined) return answer
+    const found = this.#search(name, requester)
+    known?.set(name, found)
+    return found
   }
 
   /** Where answers to such a requester are kept; null when they depend on who had it loaded. */

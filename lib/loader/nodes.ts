@@ -1,6 +1,5 @@
 import type { ElfFacts } from '../elf/types.js'
 import type { FoundFile } from './candidate.js'
-import { remember } from './remember.js'
 import type { Requester, Rules } from './search.js'
 import { neededVersions } from './versions.js'
 
@@ -99,12 +98,12 @@ export class Nodes {
   constructor(readonly rules: Rules) {}
 
   name(name: string): Slot {
-    return remember(this.#names, name, () => new Slot())
+    return slotOf(this.#names, name)
   }
 
   /** Of a file's device and inode: the same for the same file under another path. */
   identity({ id }: FoundFile): Slot {
-    return remember(this.#files, id, () => new Slot())
+    return slotOf(this.#files, id)
   }
 
   of(file: FoundFile): Node {
@@ -146,4 +145,12 @@ export class Nodes {
     const names = this.rules.answers(requested, file)
     return { requested, names, slots: names.map(name => this.name(name)) }
   }
+}
+
+function slotOf(slots: Map<string, Slot>, key: string): Slot {
+  const known = slots.get(key)
+  if (known !== undefined) return known
+  const slot = new Slot()
+  slots.set(key, slot)
+  return slot
 }

@@ -12,8 +12,15 @@ export function neededVersions({ verneeds }: ElfFacts): Map<string, string[]> {
 }
 
 /** Those that a provider lacks. One without any versions is only warned about (glibc 2.36, elf/dl-version.c, match_symbol). */
-export function missingVersions(versions: readonly string[], { verdefs, soname }: ElfFacts): readonly string[] {
+export function missingVersions(versions: readonly string[], facts: ElfFacts): readonly string[] {
+  const { verdefs, soname } = facts
   if (verdefs.length === 0) return []
-  const defined = new Set(verdefs.map(({ name }) => name)).add(soname ?? '')
-  return versions.filter(version => !defined.has(version))
+  return versions.filter(version => version !== (soname ?? '') && !definedVersions(facts).has(version))
+}
+
+const defined = new WeakMap<ElfFacts, ReadonlySet<string>>()
+
+/** Of a library that thousands need: made once. */
+function definedVersions(facts: ElfFacts): ReadonlySet<string> {
+  return remember(defined, facts, () => new Set(facts.verdefs.map(({ name }) => name)))
 }
