@@ -1,4 +1,5 @@
-import { Fields, type Header, PT_DYNAMIC, PT_LOAD, type Segment } from './header.js'
+import type { Fields, Order } from './fields.js'
+import { type Header, PT_DYNAMIC, PT_LOAD, type Segment } from './header.js'
 import { malformed, type Window } from './window.js'
 
 export const DT = {
@@ -35,6 +36,7 @@ export const DT = {
 /** More entries than this are an attack: linkers write some thirty, and one for each library. */
 const MAX_ENTRIES = 16_384
 const STEP = 64
+const NONE: readonly number[] = []
 /** Linkers write two to five. Every address is looked for in all of them. */
 const MAX_LOADS = 1024
 
@@ -47,8 +49,7 @@ export class Dynamic {
   #strings: { readonly start: number; readonly end: number } | null = null
   /** Of the section in the file: where what it says wrongly is to be looked for. */
   readonly offset: number
-  readonly little: boolean
-  readonly wide: boolean
+  readonly order: Order
 
   private constructor(
     readonly window: Window,
@@ -56,8 +57,7 @@ export class Dynamic {
     segment: Segment,
   ) {
     this.offset = segment.offset
-    this.little = header.data === 'little'
-    this.wide = header.class === 64
+    this.order = { little: header.data === 'little', wide: header.class === 64 }
     this.#loads = header.segments.filter(({ type }) => type === PT_LOAD)
     if (this.#loads.length > MAX_LOADS)
       throw malformed(`${this.#loads.length} segments to load`, header.programHeaders.offset)
@@ -73,13 +73,12 @@ export class Dynamic {
 
   /** A step at a time: the size of the segment is the file's claim, and DT_NULL comes early. */
   #read({ offset, fileSize }: Segment): void {
-    const size = this.wide ? 16 : 8
+    const size = this.order.wide ? 16 : 8
     const count = Math.floor(fileSize / size)
     for (let index = 0; index < count; index += STEP) {
       if (index >= MAX_ENTRIES) throw malformed('dynamic section without an end', offset)
       const length = Math.min(STEP, count - index) * size
-      const bytes = this.window.bytes(offset + index * size, length, 'dynamic section')
-      const fields = new Fields(bytes, this.little, this.wide)
+      const fields = this.window.fields(offset + index * size, length, this.order, 'dynamic section')
       for (let at = 0; at < length; at += size) {
         const tag = fields.word(at)
         if (tag === 0) return
@@ -91,17 +90,25 @@ export class Dynamic {
 
   /** The value of a tag that stands once; the loader lets the last one win. */
   value(tag: number): number | null {
-    return this.#values[this.#tags.lastIndexOf(tag)] ?? null
+    for (let index = this.#tags.length - 1; index >= 0; index--) {
+      if (this.#tags[index] === tag) return this.#values[index] as number
+    }
+    return null
   }
 
   /** The values of a tag that may stand many times, in order. */
   values(tag: number): readonly number[] {
-    return this.#values.filter((_, index) => this.#tags[index] === tag)
+    let index = this.#tags.indexOf(tag)
+    if (index === -1) return NONE
+    const values: number[] = []
+    for (; index !== -1; index = this.#tags.indexOf(tag, index + 1)) values.push(this.#values[index] as number)
+    return values
   }
 
   /** The file offset of a virtual address, and how many bytes follow it in its segment. */
   locate(address: number, what: string): { readonly offset: number; readonly available: number } {
-    for (const segment of this.#loads) {
+    for (let i = 0; i < this.#loads.length; i++) {
+      const segment = this.#loads[i] as Segment
       const into = address - segment.address
       if (into >= 0 && into < segment.fileSize) {
         const offset = segment.offset + into
@@ -115,7 +122,7 @@ export class Dynamic {
   fields(address: number, length: number, what: string): Fields {
     const { offset, available } = this.locate(address, what)
     if (length > available) throw malformed(`${what} runs past its segment`, offset)
-    return new Fields(this.window.bytes(offset, length, what), this.little, this.wide)
+    return this.window.fields(offset, length, this.order, what)
   }
 
   /** Where the string table lies in the file, `end` exclusive. */

@@ -1,4 +1,5 @@
 import { AppcError } from '../errors.js'
+import type { Fields } from './fields.js'
 import type { OpenFile } from './types.js'
 import { malformed, Window } from './window.js'
 
@@ -71,7 +72,7 @@ export function readStart(window: Window): Start {
   const bytes = window.bytes(0, Math.min(window.size, START), 'header')
   if (bytes.length < 4 || bytes.readUInt32BE(0) !== MAGIC) throw new AppcError('ELF_NOT', 'not an ELF file')
   if (bytes.length < START) throw malformed('header runs past the end of the file', 0)
-  const fields = new Fields(bytes, bytes[5] !== 2, false)
+  const fields = window.fields(0, START, { little: bytes[5] !== 2, wide: false }, 'header')
   return {
     class: bytes[4] === 1 ? 32 : bytes[4] === 2 ? 64 : null,
     data: bytes[5] === 1 ? 'little' : bytes[5] === 2 ? 'big' : null,
@@ -92,7 +93,7 @@ export function readIdentity(window: Window, start = readStart(window)): Identit
   if (data === null) throw malformed('data encoding is neither little nor big endian', 5)
   if (start.headerVersion !== 1) throw malformed(`version ${start.headerVersion} is not 1`, 6)
   const wide = bits === 64
-  const fields = new Fields(window.bytes(0, wide ? 64 : 52, 'header'), data === 'little', wide)
+  const fields = window.fields(0, wide ? 64 : 52, { little: data === 'little', wide }, 'header')
   const tail = wide ? 48 : 36
   return {
     ...start,
@@ -130,7 +131,8 @@ function readSegments(window: Window, identity: Identity): Segment[] {
   const size = wide ? 56 : 32
   // glibc 2.36, elf/dl-load.c: any other size is an error, though the standard leaves room for it.
   if (entrySize !== size) throw malformed(`program headers of ${entrySize} bytes instead of ${size}`, wide ? 54 : 42)
-  const table = new Fields(window.bytes(offset, count * size, 'program header table'), identity.data === 'little', wide)
+  const order = { little: identity.data === 'little', wide }
+  const table = window.fields(offset, count * size, order, 'program header table')
   const segments: Segment[] = []
   for (let at = 0; at < count * size; at += size) segments.push(wide ? segment64(table, at) : segment32(table, at))
   return segments
@@ -159,44 +161,6 @@ function segment32(table: Fields, at: number): Segment {
     fileSize: table.u32(at + 16),
     memorySize: table.u32(at + 20),
     align: table.u32(at + 28),
-  }
-}
-
-/** Integers in a file's own byte order and word size. A read outside the bytes throws RangeError: check sizes before. */
-export class Fields {
-  readonly length: number
-  readonly #view: DataView
-
-  constructor(
-    bytes: Buffer,
-    readonly little: boolean,
-    readonly wide: boolean,
-  ) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    this.length = bytes.length
-  }
-
-  u8(offset: number): number {
-    return this.#view.getUint8(offset)
-  }
-
-  u16(offset: number): number {
-    return this.#view.getUint16(offset, this.little)
-  }
-
-  u32(offset: number): number {
-    return this.#view.getUint32(offset, this.little)
-  }
-
-  /** Addresses above 2^53 lose their low bits; no check on a range can then pass, for no file is that large. */
-  u64(offset: number): number {
-    const low = this.#view.getUint32(offset + (this.little ? 0 : 4), this.little)
-    const high = this.#view.getUint32(offset + (this.little ? 4 : 0), this.little)
-    return high * 0x1_0000_0000 + low
-  }
-
-  word(offset: number): number {
-    return this.wide ? this.u64(offset) : this.u32(offset)
   }
 }
 

@@ -1,5 +1,5 @@
 import { NT_DLOPEN, NT_PACKAGE, parseDlopen, parsePackage, Unreadable } from './freedesktop.js'
-import { Fields, type Header, PT_NOTE, type Segment } from './header.js'
+import { type Header, PT_NOTE, type Segment } from './header.js'
 import type { DlopenNote, ElfFacts, PackageMetadata, UnreadNote } from './types.js'
 import type { Window } from './window.js'
 
@@ -77,22 +77,21 @@ function* notesOf(window: Window, header: Header, segment: Segment): Generator<N
   const end = segment.offset + segment.fileSize
   // The standard wants 8 in 64-bit files. Only x86's properties have it, in a segment of their own that says so.
   const step = segment.align === 8 ? 8 : 4
-  const pieceAt = (at: number) => window.bytes(at, Math.min(end - at, PIECE), 'note segment')
+  const order = { little: header.data === 'little', wide: false }
+  const pieceAt = (at: number) => window.fields(at, Math.min(end - at, PIECE), order, 'note segment')
   let from = segment.offset
   let piece = pieceAt(from)
-  let fields = new Fields(piece, header.data === 'little', false)
   for (let at = from; at + 12 <= end; ) {
     if (at + 16 > from + piece.length && at > from) {
       from = at
       piece = pieceAt(from)
-      fields = new Fields(piece, header.data === 'little', false)
     }
-    const nameSize = fields.u32(at - from)
-    const size = fields.u32(at - from + 4)
+    const nameSize = piece.u32(at - from)
+    const size = piece.u32(at - from + 4)
     const start = at + padded(12 + nameSize, step)
     if (start + size > end) return
-    const owner = nameSize === 4 ? piece.readUInt32BE(at - from + 12) : 0
-    yield { owner, type: fields.u32(at - from + 8), offset: at, start, size }
+    const owner = nameSize === 4 ? piece.letters(at - from + 12) : 0
+    yield { owner, type: piece.u32(at - from + 8), offset: at, start, size }
     at = start + padded(size, step)
   }
 }
@@ -109,6 +108,6 @@ function readBuildId(window: Window, { start, size }: Note): string {
 
 function readAbiTag(window: Window, header: Header, { start, size }: Note): ElfFacts['abiTag'] {
   if (size < 16) throw new Unreadable('the ABI tag has less than 16 bytes')
-  const words = new Fields(window.bytes(start, 16, 'ABI tag'), header.data === 'little', false)
+  const words = window.fields(start, 16, { little: header.data === 'little', wide: false }, 'ABI tag')
   return { os: words.u32(0), kernel: [words.u32(4), words.u32(8), words.u32(12)] }
 }

@@ -1,4 +1,5 @@
-import { Fields, type Header, openElf, PT_DYNAMIC, PT_INTERP } from './header.js'
+import type { Fields } from './fields.js'
+import { type Header, openElf, PT_DYNAMIC, PT_INTERP } from './header.js'
 import type { OpenFile } from './types.js'
 import { malformed, type Window } from './window.js'
 
@@ -76,8 +77,8 @@ function readTable(window: Window, header: Header): { readonly fields: Fields; r
   const wide = header.class === 64
   const size = wide ? 64 : 40
   if (entrySize !== size) throw malformed(`section headers of ${entrySize} bytes instead of ${size}`, wide ? 58 : 46)
-  const read = (entries: number) =>
-    new Fields(window.bytes(offset, entries * size, 'section header table'), header.data === 'little', wide)
+  const order = { little: header.data === 'little', wide }
+  const read = (entries: number) => window.fields(offset, entries * size, order, 'section header table')
   // A count that does not fit into 16 bits is the size of the first, empty section.
   const entries = count === 0 ? sectionAt(read(1), 0).size : count
   if (entries > MAX_SECTIONS) throw malformed(`${entries} sections`, offset)

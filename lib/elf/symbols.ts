@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer'
 import { DT, Dynamic } from './dynamic.js'
-import { type Fields, openElf, PT_INTERP } from './header.js'
+import type { Fields } from './fields.js'
+import { openElf, PT_INTERP } from './header.js'
 import type { ElfSymbols, ExportedSymbol, ImportedSymbol, OpenFile } from './types.js'
 import { readDefinitions, readNeeds } from './versions.js'
 import { malformed } from './window.js'
@@ -58,7 +59,7 @@ export function readSymbols(file: OpenFile): ElfSymbols {
 }
 
 function symbolSize(dynamic: Dynamic): number {
-  return dynamic.wide ? 24 : 16
+  return dynamic.order.wide ? 24 : 16
 }
 
 interface Version {
@@ -68,7 +69,7 @@ interface Version {
 }
 
 function decodeSymbols(dynamic: Dynamic, address: number, count: number, copied: ReadonlySet<number>): ElfSymbols {
-  const wide = dynamic.wide
+  const wide = dynamic.order.wide
   const size = symbolSize(dynamic)
   const names = stringTable(dynamic)
   const versions = versionTable(dynamic)
@@ -180,7 +181,7 @@ function countSymbols(dynamic: Dynamic, symbols: number): number {
   if (hash !== null) {
     // The second of its words, which these two machines have of 64 bits (glibc, Elf_Symndx in sysdeps/*/bits/elfclass.h).
     const machine = dynamic.header.machine
-    const wide = dynamic.wide && (machine === EM_S390 || machine === EM_ALPHA)
+    const wide = dynamic.order.wide && (machine === EM_S390 || machine === EM_ALPHA)
     const words = dynamic.fields(hash, wide ? 16 : 8, 'hash table')
     return wide ? words.u64(8) : words.u32(4)
   }
@@ -193,7 +194,7 @@ function countHashed(dynamic: Dynamic, address: number, symbols: number): number
   const header = dynamic.fields(address, 16, 'hash table')
   const bucketCount = header.u32(0)
   const symbolOffset = header.u32(4)
-  const bucketsAt = address + 16 + header.u32(8) * (dynamic.wide ? 8 : 4)
+  const bucketsAt = address + 16 + header.u32(8) * (dynamic.order.wide ? 8 : 4)
   if (bucketCount === 0) return 0
   if (bucketCount > MAX_SYMBOLS)
     throw malformed(`hash table of ${bucketCount} buckets`, dynamic.locate(address, 'hash table').offset)
@@ -217,7 +218,7 @@ function countHashed(dynamic: Dynamic, address: number, symbols: number): number
 
 /** Symbol index and type of each relocation, in whatever tables there are; read in pieces, for there may be millions. */
 function eachRelocation(dynamic: Dynamic, visit: (symbol: number, type: number) => void): void {
-  const wide = dynamic.wide
+  const wide = dynamic.order.wide
   const isRela = dynamic.value(DT.PLTREL) === DT.RELA
   const tables = [
     { at: DT.RELA, size: DT.RELASZ, entry: wide ? 24 : 12 },
@@ -237,8 +238,8 @@ function eachRelocation(dynamic: Dynamic, visit: (symbol: number, type: number) 
       const size = Math.min(step, count - index) * entry
       const table = dynamic.fields(address + index * entry, size, 'relocations')
       for (let at = 0; at < size; at += entry) {
-        if (wide) visit(table.u32(at + (dynamic.little ? 12 : 8)), table.u32(at + (dynamic.little ? 8 : 12)))
-        else visit(table.u32(at + 4) >>> 8, table.u8(at + (dynamic.little ? 4 : 7)))
+        if (wide) visit(table.u32(at + (dynamic.order.little ? 12 : 8)), table.u32(at + (dynamic.order.little ? 8 : 12)))
+        else visit(table.u32(at + 4) >>> 8, table.u8(at + (dynamic.order.little ? 4 : 7)))
       }
     }
   }

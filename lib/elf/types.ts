@@ -3,9 +3,17 @@ export interface OpenFile {
   readonly size: number
   /** Reads up to buffer.length bytes at `position`; returns how many, fewer only at the end of the file. */
   read(buffer: Uint8Array, position: number): number
-  /** The bytes [position, position + length) where they are in memory already; valid until the file is closed. */
-  view?(position: number, length: number): Buffer | null
+  /** A part that holds the bytes [position, position + length), if these are in memory already; valid until the file is closed. */
+  part?(position: number, length: number): Part | null
   close(): void
+}
+
+/** Bytes of a file that are in memory: of the file those from `offset` on. */
+export interface Part {
+  readonly offset: number
+  readonly bytes: Buffer
+  /** Of the same bytes. */
+  readonly view: DataView
 }
 
 /**

@@ -1,9 +1,8 @@
 import { AppcError } from '../errors.js'
-import type { OpenFile } from './types.js'
+import { Fields, type Order } from './fields.js'
+import type { OpenFile, Part } from './types.js'
 
 const PAGE = 4096
-/** Names and versions are shorter. */
-const USUAL_STRING = 128
 /*
  * A file's size bounds nothing: a hole of a terabyte costs its maker nothing. So what one file can have a reader keep is bounded
  * by what real ones do: string and symbol tables of some 50 MiB, the rest on a few dozen pages, strings of some 100 KiB.
@@ -19,7 +18,8 @@ const MAX_STRINGS = 16 * 1024 * 1024
  */
 export class Window {
   readonly #file: OpenFile
-  readonly #pages = new Map<number, Buffer>()
+  /** Made when the first is read: of most files, all is in memory before. */
+  #pages: Map<number, Part> | null = null
   /** Bytes of strings handed out. Entries may share a string, but in no honest file do they repeat more than it holds. */
   #stringBytes = 0
 
@@ -33,33 +33,47 @@ export class Window {
 
   /** The bytes [offset, offset + length); ELF_MALFORMED where that is not all inside the file. `what` names them. */
   bytes(offset: number, length: number, what: string): Buffer {
+    const part = this.#part(offset, length, what)
+    const start = offset - part.offset
+    return part.bytes.subarray(start, start + length)
+  }
+
+  /** The same bytes as integers. */
+  fields(offset: number, length: number, order: Order, what: string): Fields {
+    const part = this.#part(offset, length, what)
+    return new Fields(part.view, offset - part.offset, length, order)
+  }
+
+  #part(offset: number, length: number, what: string): Part {
     this.#check(offset, length, what)
-    const ready = this.#file.view?.(offset, length)
+    const ready = this.#file.part?.(offset, length)
     if (ready) return ready
     const first = Math.floor(offset / PAGE)
     if (length <= PAGE && Math.floor((offset + length - 1) / PAGE) === first) {
-      const start = offset - first * PAGE
       const page = this.#page(first)
-      if (page.length < start + length) throw malformed(`${what} ends early`, offset)
-      return page.subarray(start, start + length)
+      if (page.offset + page.bytes.length < offset + length) throw malformed(`${what} ends early`, offset)
+      return page
     }
     if (length > MAX_RANGE) throw malformed(`${what} has ${length} bytes`, offset)
     const buffer = Buffer.allocUnsafe(length)
     if (this.#file.read(buffer, offset) < length) throw malformed(`${what} ends early`, offset)
-    return buffer
+    return partOf(offset, buffer)
   }
 
   /** The NUL-terminated string at `offset`, which must end before `end` (a file offset). */
   string(offset: number, end: number, what: string): string {
     if (offset >= end) throw malformed(`${what} lies outside its table`, offset)
     this.#check(offset, end - offset, what)
-    const ready = this.#file.view?.(offset, Math.min(end - offset, USUAL_STRING))
-    const stop = ready ? ready.indexOf(0) : -1
-    if (ready && stop !== -1) return this.#handOut(ready, stop, offset)
+    const ready = this.#file.part?.(offset, 1)
+    if (ready) {
+      const start = offset - ready.offset
+      const stop = ready.bytes.indexOf(0, start)
+      if (stop !== -1 && stop < end - ready.offset) return this.#handOut(ready.bytes, start, stop, offset)
+    }
     const parts: Buffer[] = []
     for (let at = offset; at < end; ) {
       const index = Math.floor(at / PAGE)
-      const page = this.#page(index)
+      const { bytes: page } = this.#page(index)
       const start = at - index * PAGE
       const stop = Math.min(page.length, end - index * PAGE)
       if (stop <= start) break
@@ -67,7 +81,7 @@ export class Window {
       if (nul !== -1 && nul < stop) {
         parts.push(page.subarray(start, nul))
         const bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)
-        return this.#handOut(bytes, bytes.length, offset)
+        return this.#handOut(bytes, 0, bytes.length, offset)
       }
       parts.push(page.subarray(start, stop))
       at = (index + 1) * PAGE
@@ -77,11 +91,11 @@ export class Window {
     throw malformed(`${what} has no end`, offset)
   }
 
-  #handOut(bytes: Buffer, length: number, offset: number): string {
-    this.#stringBytes += length
+  #handOut(bytes: Buffer, start: number, stop: number, offset: number): string {
+    this.#stringBytes += stop - start
     if (this.#stringBytes > Math.min(this.#file.size, MAX_STRINGS))
       throw malformed('strings repeat without end', offset)
-    return bytes.toString('utf8', 0, length)
+    return bytes.toString('utf8', start, stop)
   }
 
   #check(offset: number, length: number, what: string): void {
@@ -91,16 +105,21 @@ export class Window {
     if (offset + length > this.#file.size) throw malformed(`${what} runs past the end of the file`, offset)
   }
 
-  #page(index: number): Buffer {
+  #page(index: number): Part {
+    this.#pages ??= new Map()
     let page = this.#pages.get(index)
     if (page === undefined) {
       if (this.#pages.size === MAX_PAGES) throw malformed('what is looked for lies all over the file', index * PAGE)
       const buffer = Buffer.allocUnsafe(Math.min(PAGE, this.#file.size - index * PAGE))
-      page = buffer.subarray(0, this.#file.read(buffer, index * PAGE))
+      page = partOf(index * PAGE, buffer.subarray(0, this.#file.read(buffer, index * PAGE)))
       this.#pages.set(index, page)
     }
     return page
   }
+}
+
+export function partOf(offset: number, bytes: Buffer): Part {
+  return { offset, bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) }
 }
 
 /** `offset` is the place in the file that is wrong. */

@@ -1,5 +1,6 @@
 import type { Range } from '../elf/ahead.js'
-import type { OpenFile } from '../elf/types.js'
+import type { OpenFile, Part } from '../elf/types.js'
+import { partOf } from '../elf/window.js'
 import { type FactsCache, fileKey, type Inspection, inspect } from '../loader/facts-cache.js'
 import { errorCode } from '../loader/file-system.js'
 import { kindOf, readFully } from '../loader/root-file-system.js'
@@ -9,7 +10,7 @@ import type { Addon } from './addon.js'
 /** Columns of a row as native/addon/batch.cpp has them: errno, dev, ino, size, mtime, ctime, mode, uid, gid. */
 const COLUMNS = 9
 /** Files that are open at once, far below the usual limit of 1,024 descriptors. */
-const CHUNK = 64
+const CHUNK = 32
 /** Three of four files have all that is asked of them, but for the dynamic section, in their first bytes. */
 const HEAD_BYTES = 8192
 /** What one round takes as a rule. */
@@ -109,7 +110,7 @@ function fetch(
 class Ahead implements OpenFile {
   readonly size: number
   readonly #stat: FileStat
-  readonly #parts: { readonly offset: number; readonly bytes: Buffer }[] = []
+  readonly #parts: Part[] = []
   readonly #steps: Generator<Range, Inspection>
 
   constructor(
@@ -122,7 +123,7 @@ class Ahead implements OpenFile {
   }
 
   add(offset: number, bytes: Buffer): void {
-    this.#parts.push({ offset, bytes })
+    this.#parts.push(partOf(offset, bytes))
   }
 
   /** What it wants next that is not in memory; null when all is known and the answer is in the cache, or it cannot be read. */
@@ -136,7 +137,7 @@ class Ahead implements OpenFile {
         return null
       }
       const length = Math.min(value.length, this.size - value.offset)
-      if (length > 0 && this.view(value.offset, length) === null) return { offset: value.offset, length }
+      if (length > 0 && this.part(value.offset, length) === null) return { offset: value.offset, length }
     }
   }
 
@@ -149,10 +150,11 @@ class Ahead implements OpenFile {
     }
   }
 
-  view(position: number, length: number): Buffer | null {
-    for (const { offset, bytes } of this.#parts) {
-      const start = position - offset
-      if (start >= 0 && start + length <= bytes.length) return bytes.subarray(start, start + length)
+  part(position: number, length: number): Part | null {
+    for (let i = 0; i < this.#parts.length; i++) {
+      const part = this.#parts[i] as Part
+      const start = position - part.offset
+      if (start >= 0 && start + length <= part.bytes.length) return part
     }
     return null
   }

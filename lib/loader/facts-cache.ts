@@ -108,7 +108,7 @@ function inspectAt(fs: FileSystem, path: string): Inspection {
 
 /**
  * Looks at a file. Each step yields the bytes that are asked for next: whoever looks at many files can fetch them all together
- * (OpenFile.view); nobody needs to. What is wrong with the file is an answer too.
+ * (OpenFile.part); nobody needs to. What is wrong with the file is an answer too.
  */
 export function* inspect(file: OpenFile): Generator<Range, Inspection> {
   const window = new Window(file)

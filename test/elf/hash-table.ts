@@ -15,7 +15,7 @@ const dir = temporaryDirectory()
 type Lookup = (name: Buffer) => Iterable<number>
 
 function gnuLookup(dynamic: Dynamic, address: number): Lookup {
-  const word = dynamic.wide ? 8 : 4
+  const word = dynamic.order.wide ? 8 : 4
   const header = dynamic.fields(address, 16, 'hash table')
   const [buckets, first, filterWords, shift] = [0, 4, 8, 12].map(at => header.u32(at)) as [
     number,
@@ -31,8 +31,8 @@ function gnuLookup(dynamic: Dynamic, address: number): Lookup {
     const filterAt = address + 16 + (Math.floor(hash / bits) % filterWords) * word
     const isSet = (bit: number) => {
       // A word of 64 bits in two halves, each in the file's own byte order.
-      const half = bit >= 32 === dynamic.little ? 4 : 0
-      return ((u32(filterAt + (dynamic.wide ? half : 0)) >>> (bit % 32)) & 1) === 1
+      const half = bit >= 32 === dynamic.order.little ? 4 : 0
+      return ((u32(filterAt + (dynamic.order.wide ? half : 0)) >>> (bit % 32)) & 1) === 1
     }
     if (!isSet(hash % bits) || !isSet((hash >>> shift) % bits)) return
     let index = u32(bucketsAt + (hash % buckets) * 4)
@@ -68,7 +68,7 @@ function search(path: string): { readonly lost: readonly string[]; readonly coun
     const symbols = dynamic?.value(DT.SYMTAB) ?? null
     if (dynamic === null || symbols === null || (gnu === null && sysv === null)) return { lost: [], count: 0 }
     const nameOf = (index: number) =>
-      dynamic.string(dynamic.fields(symbols + index * (dynamic.wide ? 24 : 16), 4, 'symbol').u32(0), 'symbol name')
+      dynamic.string(dynamic.fields(symbols + index * (dynamic.order.wide ? 24 : 16), 4, 'symbol').u32(0), 'symbol name')
     const lookups = [
       ...(gnu === null ? [] : [gnuLookup(dynamic, gnu)]),
       ...(sysv === null ? [] : [sysvLookup(dynamic, sysv)]),
