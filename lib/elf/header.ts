@@ -66,20 +66,23 @@ export const PT_GNU_STACK = 0x6474e551
 
 const MAGIC = 0x7f454c46
 const START = 24
+/** For single bytes, and what is compared with zero. */
+const NO_ORDER = { little: true, wide: false }
 
 /** Throws ELF_NOT for a file without the magic number, ELF_MALFORMED for one that ends before any header does. */
 export function readStart(window: Window): Start {
-  const bytes = window.bytes(0, Math.min(window.size, START), 'header')
-  if (bytes.length < 4 || bytes.readUInt32BE(0) !== MAGIC) throw new AppcError('ELF_NOT', 'not an ELF file')
+  const bytes = window.fields(0, Math.min(window.size, START), NO_ORDER, 'header')
+  if (bytes.length < 4 || bytes.letters(0) !== MAGIC) throw new AppcError('ELF_NOT', 'not an ELF file')
   if (bytes.length < START) throw malformed('header runs past the end of the file', 0)
-  const fields = window.fields(0, START, { little: bytes[5] !== 2, wide: false }, 'header')
+  const [bits, data] = [bytes.u8(4), bytes.u8(5)]
+  const fields = window.fields(0, START, { little: data !== 2, wide: false }, 'header')
   return {
-    class: bytes[4] === 1 ? 32 : bytes[4] === 2 ? 64 : null,
-    data: bytes[5] === 1 ? 'little' : bytes[5] === 2 ? 'big' : null,
-    headerVersion: bytes[6] as number,
-    osabi: bytes[7] as number,
-    abiVersion: bytes[8] as number,
-    padded: bytes.subarray(9, 16).some(byte => byte !== 0),
+    class: bits === 1 ? 32 : bits === 2 ? 64 : null,
+    data: data === 1 ? 'little' : data === 2 ? 'big' : null,
+    headerVersion: bytes.u8(6),
+    osabi: bytes.u8(7),
+    abiVersion: bytes.u8(8),
+    padded: bytes.u8(9) !== 0 || bytes.u16(10) !== 0 || bytes.u32(12) !== 0,
     type: fields.u16(16),
     machine: fields.u16(18),
     version: fields.u32(20),
@@ -95,10 +98,17 @@ export function readIdentity(window: Window, start = readStart(window)): Identit
   const wide = bits === 64
   const fields = window.fields(0, wide ? 64 : 52, { little: data === 'little', wide }, 'header')
   const tail = wide ? 48 : 36
+  // A spread of so many would make an object that is a hash table, at a hundred times the cost.
   return {
-    ...start,
     class: bits,
     data,
+    headerVersion: start.headerVersion,
+    osabi: start.osabi,
+    abiVersion: start.abiVersion,
+    padded: start.padded,
+    type: start.type,
+    machine: start.machine,
+    version: start.version,
     entry: fields.word(24),
     flags: fields.u32(tail),
     headerSize: fields.u16(tail + 4),
@@ -116,8 +126,9 @@ export function readIdentity(window: Window, start = readStart(window)): Identit
   }
 }
 
-export function readHeader(window: Window, identity = readIdentity(window)): Header {
-  return { ...identity, segments: readSegments(window, identity) }
+export function readHeader(window: Window, start = readStart(window)): Header {
+  const identity = readIdentity(window, start)
+  return Object.assign(identity, { segments: readSegments(window, identity) })
 }
 
 /**

@@ -1,6 +1,6 @@
 import { dynamicRange, type Range, tablesRange } from '../elf/ahead.js'
 import { Dynamic } from '../elf/dynamic.js'
-import { readHeader, readIdentity, readStart, type Start } from '../elf/header.js'
+import { readHeader, readStart, type Start } from '../elf/header.js'
 import { readFacts } from '../elf/reader.js'
 import type { ElfFacts, OpenFile } from '../elf/types.js'
 import { Window } from '../elf/window.js'
@@ -115,7 +115,7 @@ export function* inspect(file: OpenFile): Generator<Range, Inspection> {
   let start: Start | null = null
   try {
     start = readStart(window)
-    const header = readHeader(window, readIdentity(window, start))
+    const header = readHeader(window, start)
     yield* ahead(dynamicRange(header))
     const dynamic = Dynamic.read(window, header)
     yield* ahead(dynamic && tablesRange(dynamic))

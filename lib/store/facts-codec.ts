@@ -24,31 +24,39 @@ type Rest = Pick<
   'auxiliaries' | 'filters' | 'audits' | 'abiTag' | 'dlopen' | 'packageMetadata' | 'unreadNotes'
 >
 
-/** 32-bit words: those of the file, and what was added to them. */
+/** 32-bit words: those of the file, and behind them what is added. */
 export class Words {
-  readonly #added: number[] = []
+  #words: Uint32Array
+  #length: number
 
-  constructor(private readonly read: Uint32Array) {}
+  constructor(words: Uint32Array) {
+    this.#words = words
+    this.#length = words.length
+  }
 
   get length(): number {
-    return this.read.length + this.#added.length
+    return this.#length
   }
 
   at(index: number): number {
-    const word = index < this.read.length ? this.read[index] : this.#added[index - this.read.length]
-    if (word === undefined) throw new RangeError('the words have ended')
-    return word
+    if (index >= this.#length) throw new RangeError('the words have ended')
+    return this.#words[index] as number
   }
 
-  push(...words: readonly number[]): void {
-    this.#added.push(...words)
+  push(word: number): void {
+    if (this.#length === this.#words.length) this.#grow()
+    this.#words[this.#length++] = word
   }
 
+  #grow(): void {
+    const larger = new Uint32Array(Math.max(1024, this.#length * 2))
+    larger.set(this.#words)
+    this.#words = larger
+  }
+
+  /** Not a copy. */
   toArray(): Uint32Array {
-    const all = new Uint32Array(this.length)
-    all.set(this.read)
-    all.set(this.#added, this.read.length)
-    return all
+    return this.#words.subarray(0, this.#length)
   }
 }
 
@@ -109,23 +117,29 @@ export function encode(start: Start, facts: ElfFacts, words: Words, strings: Str
       (facts.executableStack ? EXECUTABLE_STACK : 0) |
       (facts.tls ? TLS : 0) |
       (start.padded ? PADDED : 0),
-    start.osabi,
-    start.abiVersion,
-    start.type,
-    start.machine,
-    start.version,
-    facts.flags,
-    facts.flags1,
-    ...[facts.interpreter, facts.soname, facts.rpath, facts.runpath, facts.buildId].map(text => strings.number(text)),
-    strings.number(JSON.stringify(rest)),
   )
+  words.push(start.osabi)
+  words.push(start.abiVersion)
+  words.push(start.type)
+  words.push(start.machine)
+  words.push(start.version)
+  words.push(facts.flags)
+  words.push(facts.flags1)
+  words.push(strings.number(facts.interpreter))
+  words.push(strings.number(facts.soname))
+  words.push(strings.number(facts.rpath))
+  words.push(strings.number(facts.runpath))
+  words.push(strings.number(facts.buildId))
+  words.push(strings.number(JSON.stringify(rest)))
   words.push(facts.needed.length)
   for (const name of facts.needed) words.push(strings.number(name))
   words.push(facts.verdefs.length)
   for (const { name, weak } of facts.verdefs) words.push(strings.number(name) * 2 + Number(weak))
   words.push(facts.verneeds.length)
-  for (const { file, version, weak } of facts.verneeds)
-    words.push(strings.number(file), strings.number(version) * 2 + Number(weak))
+  for (const { file, version, weak } of facts.verneeds) {
+    words.push(strings.number(file))
+    words.push(strings.number(version) * 2 + Number(weak))
+  }
 }
 
 const rests = new WeakMap<Strings, Map<number, Rest>>()
@@ -154,6 +168,13 @@ export class Decoder {
       machine: this.#next(),
       version: this.#next(),
     }
+    const [flags, flags1] = [this.#next(), this.#next()]
+    const interpreter = this.#text(this.#next())
+    const soname = this.#text(this.#next())
+    const rpath = this.#text(this.#next())
+    const runpath = this.#text(this.#next())
+    const buildId = this.#text(this.#next())
+    const rest = this.#rest(this.#next())
     const facts: ElfFacts = {
       class: bitness,
       data,
@@ -163,14 +184,20 @@ export class Decoder {
       dynamic: (bits & DYNAMIC) !== 0,
       executableStack: (bits & EXECUTABLE_STACK) !== 0,
       tls: (bits & TLS) !== 0,
-      flags: this.#next(),
-      flags1: this.#next(),
-      interpreter: this.#text(this.#next()),
-      soname: this.#text(this.#next()),
-      rpath: this.#text(this.#next()),
-      runpath: this.#text(this.#next()),
-      buildId: this.#text(this.#next()),
-      ...this.#rest(this.#next()),
+      flags,
+      flags1,
+      interpreter,
+      soname,
+      rpath,
+      runpath,
+      buildId,
+      auxiliaries: rest.auxiliaries,
+      filters: rest.filters,
+      audits: rest.audits,
+      abiTag: rest.abiTag,
+      dlopen: rest.dlopen,
+      packageMetadata: rest.packageMetadata,
+      unreadNotes: rest.unreadNotes,
       needed: this.#list(() => this.strings.at(this.#next())),
       verdefs: this.#list(() => this.#definition()),
       verneeds: this.#list(() => this.#need()),
