@@ -114,4 +114,4 @@ function usage({ code, message }: CommanderError): AppcError {
   return new AppcError('USAGE', said ?? message, { hint })
 }
 
-await main(process.argv.slice(2))
+void main(process.argv.slice(2))

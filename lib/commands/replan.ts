@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { isUtf8 } from 'node:buffer'
+import { writeSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { AppcError, type ErrorCode } from '../errors.js'
 import { addon, inheritedDescriptors, originalEnvironment, rawArguments, restoreEnvironment } from '../launch/addon.js'
@@ -71,7 +72,6 @@ const NOT_EXECUTABLE: readonly ErrorCode[] = [
 try {
   main()
 } catch (error) {
-  const { writeSync } = await import('node:fs')
   const known = asKnown(error)
   process.exitCode = NOT_EXECUTABLE.includes(known.code) ? 126 : 125
   try {
