@@ -56,10 +56,12 @@
       'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS'],
       'sources': [
         '<@(core_sources)',
+        'native/addon/ahead.cpp',
         'native/addon/batch.cpp',
         'native/addon/capture.cpp',
         'native/addon/execve.cpp',
         'native/addon/files.cpp',
+        'native/addon/look.cpp',
         'native/addon/module.cpp',
         'native/addon/mounts.cpp',
         'native/addon/probe.cpp',

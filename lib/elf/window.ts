@@ -18,6 +18,8 @@ const MAX_STRINGS = 16 * 1024 * 1024
  */
 export class Window {
   readonly #file: OpenFile
+  /** Where the last read was: the next is there too, as a rule. */
+  #last: Part | null = null
   /** Made when the first is read: of most files, all is in memory before. */
   #pages: Map<number, Part> | null = null
   /** Bytes of strings handed out. Entries may share a string, but in no honest file do they repeat more than it holds. */
@@ -45,13 +47,18 @@ export class Window {
   }
 
   #part(offset: number, length: number, what: string): Part {
+    const last = this.#last
+    if (last !== null && length >= 0 && offset >= last.offset && offset + length <= endOf(last)) return last
     this.#check(offset, length, what)
-    const ready = this.#file.part?.(offset, length)
-    if (ready) return ready
+    this.#last = this.#file.part?.(offset, length) ?? this.#read(offset, length, what)
+    return this.#last
+  }
+
+  #read(offset: number, length: number, what: string): Part {
     const first = Math.floor(offset / PAGE)
     if (length <= PAGE && Math.floor((offset + length - 1) / PAGE) === first) {
       const page = this.#page(first)
-      if (page.offset + page.bytes.length < offset + length) throw malformed(`${what} ends early`, offset)
+      if (endOf(page) < offset + length) throw malformed(`${what} ends early`, offset)
       return page
     }
     if (length > MAX_RANGE) throw malformed(`${what} has ${length} bytes`, offset)
@@ -64,8 +71,8 @@ export class Window {
   string(offset: number, end: number, what: string): string {
     if (offset >= end) throw malformed(`${what} lies outside its table`, offset)
     this.#check(offset, end - offset, what)
-    const ready = this.#file.part?.(offset, 1)
-    if (ready) {
+    const ready = this.#ready(offset)
+    if (ready !== null) {
       const start = offset - ready.offset
       const stop = ready.bytes.indexOf(0, start)
       if (stop !== -1 && stop < end - ready.offset) return this.#handOut(ready.bytes, start, stop, offset)
@@ -89,6 +96,13 @@ export class Window {
       if (at - offset > 4 * PAGE) break
     }
     throw malformed(`${what} has no end`, offset)
+  }
+
+  /** The part in memory that an offset is in; null where there is none. */
+  #ready(offset: number): Part | null {
+    const last = this.#last
+    if (last !== null && offset >= last.offset && offset < endOf(last)) return last
+    return this.#file.part?.(offset, 1) ?? null
   }
 
   #handOut(bytes: Buffer, start: number, stop: number, offset: number): string {
@@ -116,6 +130,10 @@ export class Window {
     }
     return page
   }
+}
+
+function endOf({ offset, bytes }: Part): number {
+  return offset + bytes.length
 }
 
 export function partOf(offset: number, bytes: Buffer): Part {

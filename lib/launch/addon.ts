@@ -54,6 +54,13 @@ export interface Addon {
    * only at the end of the file, or a negative errno.
    */
   readMany(descriptors: Int32Array, positions: Float64Array, starts: Uint32Array, buffer: Uint8Array): Int32Array
+  /**
+   * Begins to do as openMany does, in a thread, and to read the first `headBytes` of each file to its place in `heads`, one behind the
+   * other. Nobody may look at these until takeOpened has come back.
+   */
+  openAhead(paths: readonly Bytes[], heads: Uint8Array, headBytes: number): Opening
+  /** Waits for that, and gives what openMany gives, once; `counts` are as readMany's. */
+  takeOpened(opening: Opening): { descriptors: Int32Array; stats: BigUint64Array; counts: Int32Array }
   /** Negative ones are passed over. */
   closeMany(descriptors: Int32Array): void
   /** CRC-32 as zlib has it. */
@@ -62,6 +69,11 @@ export interface Addon {
   cpuLevel(): number
   /** An x86 processor of Intel's. */
   cpuIsIntel(): boolean
+}
+
+/** Files that are being opened. Those that nobody takes are closed with it. */
+export interface Opening {
+  readonly opening: unique symbol
 }
 
 export interface Captured {

@@ -5,47 +5,67 @@ import { type FactsCache, fileKey, type Inspection, inspect } from '../loader/fa
 import { errorCode } from '../loader/file-system.js'
 import { kindOf, readFully } from '../loader/root-file-system.js'
 import type { FileStat } from '../loader/types.js'
-import type { Addon } from './addon.js'
+import type { Addon, Opening } from './addon.js'
 
 /** Columns of a row as native/addon/batch.cpp has them: errno, dev, ino, size, mtime, ctime, mode, uid, gid. */
 const COLUMNS = 9
-/** Files that are open at once, far below the usual limit of 1,024 descriptors. */
+/** Files that are looked at together. Twice as many are open at once, far below the usual limit of 1,024 descriptors. */
 const CHUNK = 32
 /** Three of four files have all that is asked of them, but for the dynamic section, in their first bytes. */
-const HEAD_BYTES = 8192
+const HEAD_BYTES = 16384
 /** What one round takes as a rule. */
 const SPACE = CHUNK * HEAD_BYTES
+
+type Native = Pick<Addon, 'lstatMany' | 'openAhead' | 'takeOpened' | 'readMany' | 'closeMany'>
 
 /**
  * Looks at many files of this machine together, links not followed: puts into the cache what it does not know of them yet,
  * and returns what lstat(2) told, by path. Files that cannot be opened or read are left to whoever asks for them. Reading the heads
- * of two thousand files one by one takes twice as long, of which most is Node's way into the kernel.
+ * of two thousand files one by one takes twice as long, of which most is Node's way into the kernel; and while one chunk is looked
+ * at, a thread opens the next.
  */
-export function lookAtMany(
-  native: Pick<Addon, 'lstatMany' | 'openMany' | 'readMany' | 'closeMany'>,
-  paths: readonly string[],
-  cache: FactsCache,
-): Map<string, FileStat> {
+export function lookAtMany(native: Native, paths: readonly string[], cache: FactsCache): Map<string, FileStat> {
   const stats = new Map<string, FileStat>()
   const unknown = cache.isEmpty ? paths : notKnown(paths, native.lstatMany(paths), cache, stats)
-  const space: Buffer[] = []
-  for (let at = 0; at < unknown.length; at += CHUNK) {
-    const chunk = unknown.slice(at, at + CHUNK)
-    const { descriptors, stats: opened } = native.openMany(chunk)
+  const space = { heads: [Buffer.alloc(0), Buffer.alloc(0)], rounds: [] }
+  let opening = openChunk(native, unknown, 0, space)
+  for (let at = 0; opening !== null; at += CHUNK) {
+    const { descriptors, stats: rows, counts } = native.takeOpened(opening)
+    const heads = space.heads[0] as Buffer
+    space.heads.reverse()
+    opening = openChunk(native, unknown, at + CHUNK, space)
     try {
       const files: Ahead[] = []
-      for (const [index, path] of chunk.entries()) {
-        const stat = statOf(opened, index)
+      for (let index = 0; index < descriptors.length; index++) {
+        const stat = statOf(rows, index)
         if (stat === null) continue
-        stats.set(path, stat)
-        files.push(new Ahead(descriptors[index] as number, stat))
+        stats.set(unknown[at + index] as string, stat)
+        const count = counts[index] as number
+        const start = index * HEAD_BYTES
+        const head = count > 0 ? heads.subarray(start, start + count) : null
+        files.push(new Ahead(descriptors[index] as number, stat, head))
       }
-      readChunk(native, files, cache, space)
+      readChunk(native, files, cache, space.rounds)
     } finally {
       native.closeMany(descriptors)
     }
   }
   return stats
+}
+
+/**
+ * Memory that is used again for the next chunk, when nobody looks at these files' bytes any more: what is new to the process costs
+ * more than reading. Heads are read to one of two buffers while the other's are looked at; the rounds after them have one each.
+ */
+interface Space {
+  readonly heads: Buffer[]
+  readonly rounds: Buffer[]
+}
+
+function openChunk(native: Native, paths: readonly string[], at: number, { heads }: Space): Opening | null {
+  if (at >= paths.length) return null
+  if (heads[0]?.length === 0) heads[0] = Buffer.allocUnsafeSlow(SPACE)
+  return native.openAhead(paths.slice(at, at + CHUNK), heads[0] as Buffer, HEAD_BYTES)
 }
 
 /** Notes what lstat told in `stats`; returns those whose facts are to be read. */
@@ -63,30 +83,26 @@ function notKnown(
   })
 }
 
-/**
- * Rounds of fetching what all of them ask for next, until all have their answers. `space`: a buffer for each round, used again
- * for the next chunk, when nobody looks at these files' bytes any more: memory that is new to the process costs more than reading.
- */
-function readChunk(native: Pick<Addon, 'readMany'>, files: readonly Ahead[], cache: FactsCache, space: Buffer[]): void {
+/** Rounds of fetching what all of them ask for next, until all have their answers. */
+function readChunk(native: Native, files: readonly Ahead[], cache: FactsCache, space: Buffer[]): void {
   let asking = files
-  let ranges: Range[] = files.map(({ size }) => ({ offset: 0, length: Math.min(HEAD_BYTES, size) }))
   for (let round = 0; asking.length > 0; round++) {
-    space[round] = fetch(native, asking, ranges, space[round])
     const next: Ahead[] = []
-    ranges = []
+    const ranges: Range[] = []
     for (const file of asking) {
       const range = file.proceed(cache)
       if (range === null) continue
       next.push(file)
       ranges.push(range)
     }
+    if (next.length > 0) space[round] = fetch(native, next, ranges, space[round])
     asking = next
   }
 }
 
 /** Returns the buffer that it read into: the one given, where that is large enough. */
 function fetch(
-  native: Pick<Addon, 'readMany'>,
+  native: Native,
   files: readonly Ahead[],
   ranges: readonly Range[],
   space: Buffer | undefined,
@@ -116,8 +132,10 @@ class Ahead implements OpenFile {
   constructor(
     readonly fd: number,
     stat: FileStat,
+    head: Buffer | null,
   ) {
     this.size = stat.size
+    if (head !== null) this.add(0, head)
     this.#stat = stat
     this.#steps = inspect(this)
   }

@@ -1,7 +1,6 @@
 // The same system call on many files in one crossing from JavaScript: some thousand files are looked at in one go, and
 // a crossing with its strings and objects costs more than the call. Nothing of what is read is interpreted here.
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,63 +10,11 @@
 
 #include "crc32.h"
 #include "functions.h"
+#include "look.h"
 #include "values.h"
 
 namespace appc::addon {
 namespace {
-
-// Of each file: errno, and then st_dev … st_gid. lib/launch/batch.ts knows the order.
-constexpr size_t columns = 9;
-
-uint64_t nanoseconds(const timespec& time) {
-  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
-}
-
-void describe(const struct stat& stat, uint64_t* row) {
-  const uint64_t values[columns] = {0,
-                                    stat.st_dev,
-                                    stat.st_ino,
-                                    static_cast<uint64_t>(stat.st_size),
-                                    nanoseconds(stat.st_mtim),
-                                    nanoseconds(stat.st_ctim),
-                                    stat.st_mode,
-                                    stat.st_uid,
-                                    stat.st_gid};
-  for (size_t i = 0; i < columns; ++i) row[i] = values[i];
-}
-
-/** A descriptor, or a negative errno. Only regular files: a FIFO would block, a device act. */
-int openRegular(const char* path, uint64_t* row) {
-  struct stat stat;
-  // Some devices act when they are only opened: a watchdog begins to count, a tape is rewound.
-  if (::lstat(path, &stat) < 0) return -errno;
-  if (!S_ISREG(stat.st_mode)) return -EINVAL;
-  // It may have become something else since. O_NOFOLLOW: a link of a tree may lead out of it. O_NONBLOCK: opening a
-  // FIFO must not wait for a writer.
-  const int fd = ::open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return -errno;
-  int error = ::fstat(fd, &stat) < 0 ? errno : 0;
-  if (error == 0 && !S_ISREG(stat.st_mode)) error = EINVAL;
-  if (error != 0) {
-    ::close(fd);
-    return -error;
-  }
-  describe(stat, row);
-  return fd;
-}
-
-/** How many bytes were read, fewer than asked for only at the end of the file; or a negative errno. */
-int32_t readFully(int fd, uint8_t* bytes, size_t length, off_t position) {
-  size_t done = 0;
-  while (done < length) {
-    const ssize_t count = ::pread(fd, bytes + done, length - done, position + static_cast<off_t>(done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return -errno;
-    if (count == 0) break;
-    done += static_cast<size_t>(count);
-  }
-  return static_cast<int32_t>(done);
-}
 
 template <typename Array>
 bool toArray(const Napi::CallbackInfo& info, size_t index, napi_typedarray_type type, const char* what, Array& array) {

@@ -15,6 +15,8 @@ Napi::Value probe(const Napi::CallbackInfo& info);
 Napi::Value lstatMany(const Napi::CallbackInfo& info);
 Napi::Value openMany(const Napi::CallbackInfo& info);
 Napi::Value readMany(const Napi::CallbackInfo& info);
+Napi::Value openAhead(const Napi::CallbackInfo& info);
+Napi::Value takeOpened(const Napi::CallbackInfo& info);
 Napi::Value closeMany(const Napi::CallbackInfo& info);
 Napi::Value crc32Of(const Napi::CallbackInfo& info);
 

@@ -21,6 +21,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("lstatMany", Napi::Function::New(env, lstatMany, "lstatMany"));
   exports.Set("openMany", Napi::Function::New(env, openMany, "openMany"));
   exports.Set("readMany", Napi::Function::New(env, readMany, "readMany"));
+  exports.Set("openAhead", Napi::Function::New(env, openAhead, "openAhead"));
+  exports.Set("takeOpened", Napi::Function::New(env, takeOpened, "takeOpened"));
   exports.Set("closeMany", Napi::Function::New(env, closeMany, "closeMany"));
   exports.Set("crc32", Napi::Function::New(env, crc32Of, "crc32"));
   exports.Set("cpuLevel", Napi::Function::New(env, cpuLevelOf, "cpuLevel"));

@@ -1,0 +1,23 @@
+// Looking at files, as many of them are looked at together.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace appc::addon {
+
+/** Of each file: errno, and then st_dev … st_gid. lib/launch/batch.ts knows the order. */
+constexpr size_t columns = 9;
+
+void describe(const struct stat& stat, uint64_t* row);
+
+/** A descriptor, or a negative errno. Only regular files: a FIFO would block, a device act. */
+int openRegular(const char* path, uint64_t* row);
+
+/** How many bytes were read, fewer than asked for only at the end of the file; or a negative errno. */
+int32_t readFully(int fd, uint8_t* bytes, size_t length, off_t position);
+
+}  // namespace appc::addon
