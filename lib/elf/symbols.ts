@@ -238,7 +238,8 @@ function eachRelocation(dynamic: Dynamic, visit: (symbol: number, type: number) 
       const size = Math.min(step, count - index) * entry
       const table = dynamic.fields(address + index * entry, size, 'relocations')
       for (let at = 0; at < size; at += entry) {
-        if (wide) visit(table.u32(at + (dynamic.order.little ? 12 : 8)), table.u32(at + (dynamic.order.little ? 8 : 12)))
+        if (wide)
+          visit(table.u32(at + (dynamic.order.little ? 12 : 8)), table.u32(at + (dynamic.order.little ? 8 : 12)))
         else visit(table.u32(at + 4) >>> 8, table.u8(at + (dynamic.order.little ? 4 : 7)))
       }
     }

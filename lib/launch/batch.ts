@@ -101,12 +101,7 @@ function readChunk(native: Native, files: readonly Ahead[], cache: FactsCache, s
 }
 
 /** Returns the buffer that it read into: the one given, where that is large enough. */
-function fetch(
-  native: Native,
-  files: readonly Ahead[],
-  ranges: readonly Range[],
-  space: Buffer | undefined,
-): Buffer {
+function fetch(native: Native, files: readonly Ahead[], ranges: readonly Range[], space: Buffer | undefined): Buffer {
   const starts = new Uint32Array(files.length + 1)
   for (const [index, { length }] of ranges.entries()) starts[index + 1] = (starts[index] as number) + length
   const size = starts[files.length] as number

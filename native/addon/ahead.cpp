@@ -1,5 +1,5 @@
-// Files opened, and their first bytes read, by a thread, while JavaScript looks at those before: half of the time that many
-// files take is the kernel's.
+// Files opened, and their first bytes read, by a thread, while JavaScript looks at those before: half of the time that
+// many files take is the kernel's.
 #include <errno.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -115,8 +115,11 @@ Napi::Value openAhead(const Napi::CallbackInfo& info) {
   }
   const auto heads = info[1].As<Napi::Uint8Array>();
   if (!info[2].IsNumber()) return refuse(env, "headBytes must be a number");
-  const int64_t headBytes = info[2].As<Napi::Number>().Int64Value();
-  if (headBytes < 0 || headBytes > INT32_MAX || heads.ElementLength() < paths.size() * static_cast<size_t>(headBytes)) {
+  const double headBytes = info[2].As<Napi::Number>().DoubleValue();
+  // Also false for NaN.
+  const bool fits = headBytes >= 0 && headBytes <= INT32_MAX &&
+                    heads.ElementLength() >= paths.size() * static_cast<size_t>(headBytes);
+  if (!fits) {
     Napi::RangeError::New(env, "the heads do not fit the buffer").ThrowAsJavaScriptException();
     return env.Undefined();
   }

@@ -68,7 +68,10 @@ function search(path: string): { readonly lost: readonly string[]; readonly coun
     const symbols = dynamic?.value(DT.SYMTAB) ?? null
     if (dynamic === null || symbols === null || (gnu === null && sysv === null)) return { lost: [], count: 0 }
     const nameOf = (index: number) =>
-      dynamic.string(dynamic.fields(symbols + index * (dynamic.order.wide ? 24 : 16), 4, 'symbol').u32(0), 'symbol name')
+      dynamic.string(
+        dynamic.fields(symbols + index * (dynamic.order.wide ? 24 : 16), 4, 'symbol').u32(0),
+        'symbol name',
+      )
     const lookups = [
       ...(gnu === null ? [] : [gnuLookup(dynamic, gnu)]),
       ...(sysv === null ? [] : [sysvLookup(dynamic, sysv)]),

@@ -241,6 +241,68 @@ t.test('lstatMany, openMany, readMany, closeMany', async t => {
   }
 })
 
+t.test('openAhead and takeOpened: as openMany, with the files’ first bytes', async t => {
+  const sandbox = new Sandbox({ uid: 0, gid: 0 })
+  t.teardown(() => sandbox.remove())
+  const [long, short, empty] = ['long', 'short', 'empty'].map(name => sandbox.path(name)) as [string, string, string]
+  writeFileSync(long, 'longer than a head')
+  writeFileSync(short, 'ab')
+  writeFileSync(empty, '')
+  const paths = [long, '/dev/null', Buffer.from(short), sandbox.path('none'), empty]
+  const heads = Buffer.alloc(paths.length * 4 + 1, '.')
+  const opening = native.openAhead(paths, heads, 4)
+  const { descriptors, stats, counts } = native.takeOpened(opening)
+  const { ENOENT, EINVAL } = constants.errno
+  t.same([...counts], [4, -EINVAL, 2, -ENOENT, 0])
+  t.equal(heads.toString(), 'long....ab...........')
+  const opened = native.openMany(paths)
+  t.same([...stats], [...opened.stats])
+  t.same(
+    [...descriptors].map(fd => Math.min(fd, 3)),
+    [3, -EINVAL, 3, -ENOENT, 3],
+  )
+  native.closeMany(opened.descriptors)
+  const [first = -1] = descriptors
+  t.match(readFileSync(`/proc/self/fdinfo/${first}`, 'utf8'), /^flags:\t02\d*$/m, 'O_CLOEXEC')
+  t.same([...native.takeOpened(opening).descriptors], [], 'they are taken once')
+  native.closeMany(descriptors)
+
+  t.equal(native.takeOpened(native.openAhead([], Buffer.alloc(0), 0)).descriptors.length, 0)
+  t.same([...native.takeOpened(native.openAhead([short], heads, 0)).counts], [0])
+  for (const bytes of [-1, 5, 2 ** 31, 2 ** 40, Number.POSITIVE_INFINITY, Number.NaN])
+    t.throws(() => native.openAhead(paths, heads, bytes), RangeError, `${bytes}`)
+  for (const value of [undefined, '/', [7], ['/\0']])
+    t.throws(() => native.openAhead(value as never, heads, 0), TypeError)
+  for (const value of [undefined, [], new DataView(heads.buffer), new Int8Array(100)])
+    t.throws(() => native.openAhead(paths, value as never, 0), TypeError)
+  t.throws(() => native.openAhead(paths, heads, '4' as never), TypeError)
+  for (const value of [undefined, {}, [opening], 7]) t.throws(() => native.takeOpened(value as never), TypeError)
+})
+
+t.test('files that are opened ahead and never taken are closed', async t => {
+  const { stdout } = inNode(
+    `
+    const { readdirSync, realpathSync } = await import('node:fs')
+    const { setFlagsFromString } = await import('node:v8')
+    const { runInNewContext } = await import('node:vm')
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc')
+    const count = () => readdirSync('/proc/self/fd').length
+    addon()
+    const before = count()
+    let opening = addon().openAhead(Array(20).fill(realpathSync(process.execPath)), Buffer.alloc(20), 1)
+    while (count() < before + 20) await new Promise(setImmediate)
+    opening = null
+    while (count() > before) {
+      collect()
+      await new Promise(setImmediate)
+    }
+    console.log('closed')`,
+    { timeout: 30_000 },
+  )
+  t.equal(stdout, 'closed\n')
+})
+
 t.test('crc32 is zlib’s', async t => {
   const random = randomBytes(100_003)
   for (const bytes of [Buffer.alloc(0), Buffer.from('123456789'), random, random.subarray(3)]) {
