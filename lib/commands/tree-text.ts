@@ -64,7 +64,7 @@ export class TreeText {
       case 'same':
         return `${this.paint('how', 'the real loader says the same')}\n`
       case 'unasked':
-        return `${this.paint('how', visible(`the real loader was not asked: ${verdict.because}`))}\n`
+        return `${this.paint('how', visible(`the real loader gave no verdict: ${verdict.because}`))}\n`
       case 'different':
         return verdict.differences
           .map(difference => `${this.paint('missing', visible(`not so: ${differenceInWords(difference)}`))}\n`)

@@ -24,7 +24,7 @@ export function searchContext(environment: NodeJS.ProcessEnv): SearchContext {
   return {
     cpuLevel: addon().cpuLevel(),
     intel: addon().cpuIsIntel(),
-    libraryPath: split(environment.LD_LIBRARY_PATH, /[:;]/),
+    libraryPath: split(environment.LD_LIBRARY_PATH, /:/),
     preload: split(environment.LD_PRELOAD, /[: ]/).filter(name => name !== ''),
     ...workingDirectory(),
   }

@@ -20,6 +20,7 @@ export type Unasked =
   | 'unusual-loader' // it names one that is not run
   | 'auditors' // asking would run its auditors
   | 'other-cpu' // the graph is about another CPU than this machine's
+  | 'undecidable' // it says something else, where appc cannot tell
   | 'refused' // the kernel did not start the loader
   | 'unanswered' // the loader broke down, or came to no end
 
@@ -76,7 +77,10 @@ async function verifyGraph(setting: Setting, graph: Graph): Promise<Verdict> {
     const trace = { kind: loader.kind, file, directory: setting.directory, status: run.status }
     const answer = parseTrace({ ...trace, stdout: run.stdout.toString(), stderr: run.stderr.toString() })
     const differences = compareAnswers(graph, answer)
-    return differences.length === 0 ? { kind: 'same' } : { kind: 'different', differences }
+    if (differences.length === 0) return { kind: 'same' }
+    // What appc cannot tell, the loader does not contradict.
+    const doubt = graph.problems.find(problem => problem.kind === 'undecidable')
+    return doubt === undefined ? { kind: 'different', differences } : unasked('undecidable', doubt.because)
   } catch (error) {
     if (error instanceof Error && 'step' in error) return unasked('refused', error.message)
     throw error

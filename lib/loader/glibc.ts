@@ -4,7 +4,16 @@ import type { Candidates, FoundFile } from './candidate.js'
 import { hwcapsLevels, platformOf, searchSubdirectories } from './cpu.js'
 import { join, parent } from './file-system.js'
 import { remember } from './remember.js'
-import { type Answer, type Found, NOT_FOUND, type Requester, type Rules, Trail, tryPath } from './search.js'
+import {
+  type Answer,
+  type Found,
+  libraryPathOf,
+  NOT_FOUND,
+  type Requester,
+  type Rules,
+  Trail,
+  tryPath,
+} from './search.js'
 import { expandTokens, hasTokens, startsWithOrigin } from './tokens.js'
 import type { How, Loader, SearchContext } from './types.js'
 import { atLeast } from './version.js'
@@ -55,7 +64,8 @@ class GlibcRules implements Rules {
     this.#secure = context.secure === true
     this.#platform = platformOf(candidates.loader, context)
     // A variable that is empty counts as unset, as do all that could lead a program with rights astray (elf/rtld.c).
-    this.#libraryPath = this.#secure || context.libraryPath.every(element => element === '') ? [] : context.libraryPath
+    const libraryPath = libraryPathOf(context, candidates.loader)
+    this.#libraryPath = this.#secure || libraryPath.every(element => element === '') ? [] : libraryPath
     this.#libraryPathVaries = this.#libraryPath.some(element => element.includes('$'))
     this.#cache = LibraryCache.read(candidates.fs, candidates.loader)
     this.#levels = hwcapsLevels(candidates.loader, context)

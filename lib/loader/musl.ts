@@ -4,7 +4,7 @@ import { AppcError } from '../errors.js'
 import type { Candidates, FoundFile } from './candidate.js'
 import { base } from './file-system.js'
 import { remember } from './remember.js'
-import { type Found, NOT_FOUND, type Requester, type Rules, Trail, tryPath } from './search.js'
+import { type Found, libraryPathOf, NOT_FOUND, type Requester, type Rules, Trail, tryPath } from './search.js'
 import type { SearchContext } from './types.js'
 
 /** Names that stand for musl itself, which is loader, C library and the rest in one file (load_library, ldso/dynlink.c). */
@@ -19,7 +19,7 @@ const PATH_BUFFER = 512
 /** How musl 1.2 searches: the first file that opens wins, whatever it is. */
 export function muslRules(candidates: Candidates, context: SearchContext): Rules {
   const { loader } = candidates
-  const libraryPath = context.libraryPath.flatMap(splitPath)
+  const libraryPath = libraryPathOf(context, loader).filter(directory => directory !== '')
 
   /** null: the list is exhausted; the search goes on. An error that is not an absence ends the whole search. */
   function openPath(name: string, directories: readonly string[], how: Found['how'], trail: Trail): Found | null {

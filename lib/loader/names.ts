@@ -2,6 +2,7 @@ import { LibraryCache } from './cache.js'
 import { hwcapsLevels, searchSubdirectories } from './cpu.js'
 import { errorCode, parent, resolvePath } from './file-system.js'
 import { remember } from './remember.js'
+import { libraryPathOf } from './search.js'
 import type { FileSystem, Loader, SearchContext } from './types.js'
 
 /**
@@ -17,7 +18,7 @@ export function searchNames(fs: FileSystem, loader: Loader, context: SearchConte
       subdirectories.map(sub => `${[directory.replace(/\/+$/, ''), sub].filter(Boolean).join('/')}/${name}`),
     )
   const cached = glibc ? cachedPaths(fs, loader, context, name) : []
-  const directories = context.libraryPath.filter(directory => directory.startsWith('/'))
+  const directories = libraryPathOf(context, loader).filter(directory => directory.startsWith('/'))
   const paths = [...below(directories), ...cached, ...below(loader.systemDirectories)]
   return [...new Set(paths)].filter(path => look(fs, path) !== 'absent')
 }

@@ -1,6 +1,6 @@
 import type { ElfFacts } from '../elf/types.js'
 import type { Candidates, FoundFile } from './candidate.js'
-import type { How } from './types.js'
+import type { How, Loader, SearchContext } from './types.js'
 import { REPLACEMENT } from './unreadable.js'
 
 /** A loaded object as the search sees it. */
@@ -27,6 +27,11 @@ export interface Rules {
   search(name: string, requester: Requester, preload?: 'preload'): Answer
   /** Whether versions that are missing end the program at its start. */
   readonly checksVersions: boolean
+}
+
+/** The elements of LD_LIBRARY_PATH: glibc takes semicolons for colons too (fillin_rpath), musl ends of lines (path_open). */
+export function libraryPathOf({ libraryPath }: SearchContext, { kind }: Loader): readonly string[] {
+  return libraryPath.flatMap(element => element.split(kind === 'glibc' ? ';' : '\n'))
 }
 
 /** What a list of directories, or the whole search, came to. */

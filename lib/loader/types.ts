@@ -72,7 +72,7 @@ export interface Loader {
 export interface SearchContext {
   /** x86-64 micro-architecture level 1..4; 0 for another machine. */
   readonly cpuLevel: number
-  /** LD_LIBRARY_PATH, split; empty when unset. */
+  /** LD_LIBRARY_PATH, split at its colons; empty when unset. */
   readonly libraryPath: readonly string[]
   /** LD_PRELOAD, split. */
   readonly preload: readonly string[]

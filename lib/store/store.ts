@@ -1,8 +1,8 @@
-import { chmodSync, closeSync, fchmodSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, fchmodSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { OPEN_OWN } from './regular.js'
-import { hasCode, writing } from './writing.js'
+import { hasCode, makeDirectory, writing } from './writing.js'
 
 /** The system calls that the store needs and Node lacks. */
 export interface StoreSystem {
@@ -47,7 +47,7 @@ export function createStore(store: Store, uid: number): void {
     for (const name of ['', 'objects', 'refs', 'plans', 'views', 'tmp']) {
       const directory = join(store.home, name)
       // Once more by chmod, since mkdir's mode is cut by the umask.
-      if (mkdirSync(directory, { recursive: true, mode }) !== undefined) chmodSync(directory, mode)
+      if (makeDirectory(directory, mode)) chmodSync(directory, mode)
     }
     createLock(join(store.home, 'lock'))
     createLock(join(store.home, 'links'))

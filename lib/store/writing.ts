@@ -1,11 +1,13 @@
 import {
   closeSync,
+  existsSync,
   fchmodSync,
   fsyncSync,
   mkdirSync,
   openSync,
   renameSync,
   rmSync,
+  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -73,13 +75,29 @@ export function writeDurably(
 export function replaceIfPossible(path: string, content: string | Uint8Array): void {
   const aside = `${path}.${process.pid}`
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+    makeDirectory(dirname(path), 0o755)
     // Left by a process that was killed and had the same number.
     rmSync(aside, { force: true })
     writeFileSync(aside, content, { mode: 0o644, flag: 'wx' })
     renameSync(aside, path)
   } catch {
     removeIfPossible(aside)
+  }
+}
+
+/**
+ * Makes a directory and those above it; true where it was not there before. Node's own recursive mkdir comes to no end where a
+ * directory that is there takes no others, which in /proc is ENOENT.
+ */
+export function makeDirectory(path: string, mode: number): boolean {
+  try {
+    mkdirSync(path, { mode })
+    return true
+  } catch (error) {
+    if (hasCode(error, 'EEXIST') && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return false
+    if (!hasCode(error, 'ENOENT') || existsSync(dirname(path))) throw error
+    makeDirectory(dirname(path), mode)
+    return makeDirectory(path, mode)
   }
 }
 

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readFileSync,
   realpathSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -186,6 +187,31 @@ t.test('--verify: the real loader is asked, and says the same', async t => {
   t.equal(stdout.match(/^the real loader says the same$/gm)?.length, 2)
   const other = ['x86-64', 'x86-64-v4'].find((_, index) => index * 3 + 1 !== addon().cpuLevel()) as string
   t.match(described(whole, '--verify', '--cpu', other).verdict, { kind: 'unasked', reason: 'other-cpu' })
+})
+
+t.test('--verify of what cannot be told is no contradiction', async t => {
+  const place = temporaryDirectory()
+  const program = compile(place, 'program', 'void _start(void) {}', [
+    ...start.slice(0, -1),
+    `-Wl,-rpath,${place}/Q`,
+    join(dir, 'libtwo.so'),
+  ])
+  const bytes = readFileSync(program)
+  bytes[bytes.indexOf(`${place}/Q\0`) + place.length + 1] = 0xff
+  writeFileSync(program, bytes)
+  // The loader finds it in a directory whose name is no text.
+  const directory = Buffer.from(`${place}/\xff`, 'latin1')
+  const library = Buffer.from(`${place}/\xff/libtwo.so`, 'latin1')
+  mkdirSync(directory)
+  copyFileSync(join(dir, 'libtwo.so'), library)
+  t.match(described(program, '--verify'), {
+    status: 0,
+    problems: [{ kind: 'undecidable', by: program }],
+    verdict: { kind: 'unasked', reason: 'undecidable', because: /is not UTF-8/ },
+  })
+  t.match(tree(['--verify', program]).stdout, /^the real loader gave no verdict: .* is not UTF-8/m)
+  rmSync(library)
+  rmdirSync(directory)
 })
 
 t.test('a directory: all programs and libraries below, whatever else is there', async t => {

@@ -145,7 +145,6 @@ t.test('a path is split at colons and newlines, not at semicolons; empty element
     const file = program('separators', ['a/libx.so', runpath(path)])
     t.equal(how(await judge(t, file, { directory: join(dir, 'a') }), 'libx.so') === 'runpath', found, path)
     const bare = program('separators', ['a/libx.so'])
-    if (path.includes(';')) continue
     const graph = await judge(t, bare, { libraryPath: path, directory: join(dir, 'a') })
     t.equal(how(graph, 'libx.so') === 'ld-library-path', found, path)
   }

@@ -34,6 +34,9 @@ t.test("root's store may be read by all, a user's by nobody else, whatever the u
 t.test('a store that cannot be made is one clear error', async t => {
   const home = join(t.testdir({ file: '' }), 'file', 'store')
   t.throws(() => createStore({ home, system }, 0), { code: 'STORE_UNWRITABLE' })
+  // Where a directory takes no others, whatever their name: with Node's own way, this would not end.
+  for (const home of ['/proc/none', '/proc/none/store', '/proc/self/fd/none'])
+    t.throws(() => createStore({ home, system }, 0), { code: 'STORE_UNWRITABLE' }, home)
 })
 
 t.test('exclusive means alone, shared does not', async t => {

@@ -6,8 +6,14 @@ import { dirname, join } from 'node:path'
 /** A fresh directory (without symlinks in its path) that is removed when the test process ends. */
 export function temporaryDirectory(): string {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'appc-test-')))
-  process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+  if (directories.push(directory) === 1) process.on('exit', removeDirectories)
   return directory
+}
+
+const directories: string[] = []
+
+function removeDirectories(): void {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
 }
 
 /** Compiles C `source` to `name` (a path) below `dir`, run from there, and returns the absolute path. */
