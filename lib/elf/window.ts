@@ -10,6 +10,8 @@ const PAGE = 4096
 const MAX_RANGE = 64 * 1024 * 1024
 const MAX_PAGES = 4096
 const MAX_STRINGS = 16 * 1024 * 1024
+/** Ends of strings are looked for in parts of this size at most: of a large table without any, each would take milliseconds. */
+const MAX_SCAN = 128 * 1024
 
 /**
  * An ELF file's bytes by offset, for small reads: every range is checked against the file's size before anything is
@@ -72,7 +74,7 @@ export class Window {
     if (offset >= end) throw malformed(`${what} lies outside its table`, offset)
     this.#check(offset, end - offset, what)
     const ready = this.#ready(offset)
-    if (ready !== null) {
+    if (ready !== null && ready.bytes.length <= MAX_SCAN) {
       const start = offset - ready.offset
       const stop = ready.bytes.indexOf(0, start)
       if (stop !== -1 && stop < end - ready.offset) return this.#handOut(ready.bytes, start, stop, offset)

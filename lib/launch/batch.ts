@@ -7,7 +7,7 @@ import { kindOf, readFully } from '../loader/root-file-system.js'
 import type { FileStat } from '../loader/types.js'
 import type { Addon, Opening } from './addon.js'
 
-/** Columns of a row as native/addon/batch.cpp has them: errno, dev, ino, size, mtime, ctime, mode, uid, gid. */
+/** Columns of a row as native/addon/look.cpp has them: errno, dev, ino, size, mtime, ctime, mode, uid, gid. */
 const COLUMNS = 9
 /** Files that are looked at together. Twice as many are open at once, far below the usual limit of 1,024 descriptors. */
 const CHUNK = 32

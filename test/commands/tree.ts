@@ -11,12 +11,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
 import { buildElf } from '../../lib/testing/build-elf.js'
 import { compile, temporaryDirectory } from '../support/fixtures.js'
-import { WITHOUT_HOOKS } from '../support/node.js'
+import { APPC } from '../support/node.js'
 import { askLoader, HOST_LOADER } from '../support/oracle.js'
 
 const dir = temporaryDirectory()
@@ -35,12 +34,10 @@ const start = ['-pie', '-fPIE', '-nostdlib', '-Wl,--no-as-needed,--allow-shlib-u
 const whole = compile(dir, 'whole', 'void _start(void) {}', [...start, 'libone.so', 'libtwo.so'])
 const broken = compile(dir, 'broken', 'void _start(void) {}', [...start, 'libone.so', 'libgone.so'])
 
-const cli = fileURLToPath(new URL('../../lib/commands/cli.js', import.meta.url))
-
 /** The command as it is run. */
 function tree(args: readonly string[], environment: Readonly<Record<string, string>> = {}, cwd = '/') {
-  const [command, ...before] = WITHOUT_HOOKS
-  const { status, stdout, stderr } = spawnSync(command, [...before, process.execPath, cli, 'tree', ...args], {
+  const [command, ...before] = APPC
+  const { status, stdout, stderr } = spawnSync(command, [...before, 'tree', ...args], {
     cwd,
     encoding: 'utf8',
     env: { PATH: process.env.PATH, APPC_HOME: home, ...environment },
@@ -307,7 +304,7 @@ t.test('a needed name that is not UTF-8 is not said to be missing: the loader fi
 t.test('without a working directory, or room for remembered facts', async t => {
   const script = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
   const run = (...args: readonly string[]) =>
-    spawnSync('sh', ['-c', script, 'sh', ...WITHOUT_HOOKS, process.execPath, cli, 'tree', ...args], {
+    spawnSync('sh', ['-c', script, 'sh', ...APPC, 'tree', ...args], {
       cwd: temporaryDirectory(),
       encoding: 'utf8',
     })
@@ -322,7 +319,7 @@ t.test('without a working directory, or room for remembered facts', async t => {
 
 t.test('output that cannot be written', async t => {
   const shell = (script: string) =>
-    spawnSync('bash', ['-c', script, 'sh', ...WITHOUT_HOOKS, process.execPath, cli, 'tree', '/usr/bin/ls'], {
+    spawnSync('bash', ['-c', script, 'sh', ...APPC, 'tree', '/usr/bin/ls'], {
       encoding: 'utf8',
     })
   t.match(shell('"$@" >/dev/full'), { status: 125, stderr: /^appc: standard output cannot be written: ENOSPC/ })

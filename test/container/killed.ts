@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { listContainers, removeContainer } from '../../lib/container/containers.js'
 import { createStore, type Store } from '../../lib/store/store.js'
 import { Writer } from '../../lib/store/writer.js'
 import { system } from '../store/system.js'
+import { bundled } from '../support/bundled.js'
 import { WITHOUT_HOOKS } from '../support/node.js'
 import { wrongs } from './soundness.js'
 import { compile } from './tree.js'
@@ -21,7 +21,7 @@ const CALLS = {
 t.setTimeout(180_000)
 const base = t.testdir({})
 const tree = join(base, 'tree')
-const act = fileURLToPath(new URL('./act.js', import.meta.url))
+const act = bundled(new URL('./act.js', import.meta.url), base)
 
 const program = (answer: number): Buffer =>
   compile(`void _start(void) { __asm__ volatile("syscall" :: "a"(60), "D"(${answer})); }`, ['-static', '-nostdlib'])
@@ -40,7 +40,8 @@ interface Outcome {
 /** Runs an action; with `fate`, that (as strace has it) befalls the process at the nth time that it makes a call. */
 function run(action: string, store: Store, name: string, fate?: string, call?: string, nth?: number): Outcome {
   const node = [process.execPath, act, action, store.home, name, tree, '/share']
-  const inject = `strace -f -qq -o /dev/null -e trace=${call} -e inject=${call}:${fate}:when=${nth}`.split(' ')
+  const trace = `strace -f -qq -o /dev/null -e trace=${call}`.split(' ')
+  const inject = [...trace, '-e', `inject=${call}:${fate}:when=${nth}`]
   const [file, ...before] = WITHOUT_HOOKS
   const args = [...before, ...(fate === undefined ? node : [...inject, ...node])]
   const { stdout, stderr, signal, status } = spawnSync(file, args, { encoding: 'utf8' })

@@ -2,7 +2,6 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { HOST_BELOW } from '../../lib/container/excluded.js'
 import { addon } from '../../lib/launch/addon.js'
@@ -10,11 +9,13 @@ import { buildView } from '../../lib/plan/view.js'
 import { objectPath } from '../../lib/store/objects.js'
 import { clearTemporary, type Store, withLock } from '../../lib/store/store.js'
 import { newStore } from '../decide/scenario.js'
+import { bundled } from '../support/bundled.js'
+import { temporaryDirectory } from '../support/fixtures.js'
 import { WITHOUT_HOOKS } from '../support/node.js'
 import { fill, layersFor } from './layers.js'
 
 t.setTimeout(180_000)
-const builder = fileURLToPath(new URL('./build-view.js', import.meta.url))
+const builder = bundled(new URL('./build-view.js', import.meta.url), temporaryDirectory())
 
 function filled(): Store {
   const store = newStore()
