@@ -4,6 +4,7 @@ import { join, parent, resolvePath } from '../loader/file-system.js'
 import { readLoader } from '../loader/loader.js'
 import { type OverlayNode, overlayFileSystem } from '../loader/overlay-file-system.js'
 import type { FileSystem, OpenFile } from '../loader/types.js'
+import { eachPiece } from '../store/objects.js'
 import type { StoredObject } from '../store/writer.js'
 import { describeFiles } from './describe.js'
 import { findProgram } from './entries.js'
@@ -111,11 +112,9 @@ function linksOf(host: FileSystem, interpreter: string): readonly string[] {
 
 function hashOnly(source: OpenFile): StoredObject {
   const hash = createHash('sha256')
-  const buffer = Buffer.allocUnsafe(1 << 18)
-  let size = 0
-  for (let got = 1; got > 0; size += got) {
-    got = source.read(buffer, size)
-    hash.update(buffer.subarray(0, got))
-  }
+  const size = eachPiece(
+    (buffer, position) => source.read(buffer, position),
+    piece => hash.update(piece),
+  )
   return { sha256: hash.digest('hex'), size }
 }

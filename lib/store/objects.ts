@@ -55,16 +55,30 @@ export function isSound(path: string, digest: string, size: number, mode: number
 
 function hashDescriptor(fd: number): string {
   const hash = createHash('sha256')
-  const buffer = Buffer.alloc(COPY_BYTES)
-  for (;;) {
-    const got = readSync(fd, buffer, 0, buffer.length, null)
-    if (got === 0) return hash.digest('hex')
-    hash.update(buffer.subarray(0, got))
-  }
+  eachPiece(
+    (buffer, position) => readSync(fd, buffer, 0, buffer.length, position),
+    piece => hash.update(piece),
+  )
+  return hash.digest('hex')
 }
 
-/** Bytes read at a time: large enough that the calls cost nothing beside the hash. */
-export const COPY_BYTES = 1 << 18
+/** Large enough that the calls cost nothing beside the hash. */
+const PIECE = 1 << 18
+let space: Buffer | null = null
+
+/**
+ * Reads a file to its end, and has each piece used before the next is read; returns the size. All files share one buffer: memory
+ * that is new to the process takes longer than reading most files, so `use` must not read another.
+ */
+export function eachPiece(read: (buffer: Buffer, position: number) => number, use: (piece: Buffer) => void): number {
+  space ??= Buffer.allocUnsafeSlow(PIECE)
+  for (let size = 0; ; ) {
+    const got = read(space, size)
+    if (got === 0) return size
+    use(space.subarray(0, got))
+    size += got
+  }
+}
 
 const PACK_AGAIN = 'pack the container again from its source: what is damaged is replaced'
 

@@ -15,7 +15,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { OpenFile } from '../loader/types.js'
-import { COPY_BYTES, isSound, objectPath } from './objects.js'
+import { eachPiece, isSound, objectPath } from './objects.js'
 import { refPath } from './refs.js'
 import { clearTemporary, ifAlone, type Store, withLinks, withLock } from './store.js'
 import { hasCode, syncDirectory, writing } from './writing.js'
@@ -147,16 +147,14 @@ function copyHashed(source: OpenFile, path: string): StoredObject {
   const fd = openSync(path, 'wx', 0o600)
   try {
     const hash = createHash('sha256')
-    const buffer = Buffer.allocUnsafe(COPY_BYTES)
-    let size = 0
-    for (;;) {
-      const got = source.read(buffer, size)
-      if (got === 0) return { sha256: hash.digest('hex'), size }
-      const chunk = buffer.subarray(0, got)
-      hash.update(chunk)
-      for (let written = 0; written < got; ) written += writeSync(fd, chunk, written, got - written)
-      size += got
-    }
+    const size = eachPiece(
+      (buffer, position) => source.read(buffer, position),
+      piece => {
+        hash.update(piece)
+        for (let written = 0; written < piece.length; ) written += writeSync(fd, piece, written)
+      },
+    )
+    return { sha256: hash.digest('hex'), size }
   } finally {
     closeSync(fd)
   }
