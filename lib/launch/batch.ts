@@ -33,14 +33,15 @@ export function lookAtMany(native: Native, paths: readonly string[], cache: Fact
     const { descriptors, stats: rows, counts } = native.takeOpened(opening)
     const heads = space.heads[0] as Buffer
     space.heads.reverse()
-    opening = openChunk(native, unknown, at + CHUNK, space)
     try {
+      opening = openChunk(native, unknown, at + CHUNK, space)
       const files: Ahead[] = []
       for (let index = 0; index < descriptors.length; index++) {
         const stat = statOf(rows, index)
         if (stat === null) continue
         stats.set(unknown[at + index] as string, stat)
-        const count = counts[index] as number
+        // What was written to it since is not a part of the file that stat tells of.
+        const count = Math.min(counts[index] as number, stat.size)
         const start = index * HEAD_BYTES
         const head = count > 0 ? heads.subarray(start, start + count) : null
         files.push(new Ahead(descriptors[index] as number, stat, head))

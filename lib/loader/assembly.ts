@@ -322,7 +322,7 @@ class Assembly {
     return filtees > 0 ? { ...graph, filtees } : graph
   }
 
-  /** The slot of its soname is kept, and with it would be all that is known of a program, which nobody needs any more. */
+  /** The slot of its soname is kept, and with it would be all that is known of a program. Libraries keep just their last one's. */
   #forgetProgram(): void {
     const { soname } = this.#program.facts
     if (soname === null) return

@@ -63,9 +63,10 @@ class GlibcRules implements Rules {
     this.#workingDirectory = context.workingDirectory ?? null
     this.#secure = context.secure === true
     this.#platform = platformOf(candidates.loader, context)
-    // A variable that is empty counts as unset, as do all that could lead a program with rights astray (elf/rtld.c).
-    const libraryPath = libraryPathOf(context, candidates.loader)
-    this.#libraryPath = this.#secure || libraryPath.every(element => element === '') ? [] : libraryPath
+    // A variable that is empty counts as unset, as do all that could lead a program with rights astray (elf/rtld.c). One that is
+    // but a separator is not empty: both of its elements are the working directory.
+    const isUnset = this.#secure || context.libraryPath.join(':') === ''
+    this.#libraryPath = isUnset ? [] : libraryPathOf(context, candidates.loader)
     this.#libraryPathVaries = this.#libraryPath.some(element => element.includes('$'))
     this.#cache = LibraryCache.read(candidates.fs, candidates.loader)
     this.#levels = hwcapsLevels(candidates.loader, context)

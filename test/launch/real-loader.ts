@@ -11,6 +11,7 @@ import {
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
+import { searchContext } from '../../lib/launch/machine.js'
 import { verifyGraphs } from '../../lib/launch/real-loader.js'
 import { resolveGraph } from '../../lib/loader/resolve.js'
 import { rootFileSystem } from '../../lib/loader/root-file-system.js'
@@ -68,6 +69,12 @@ t.test('the loader gets the environment of the graphs, and nothing of this proce
   t.same(await verify(file, { libraryPath: [join(dir, 'b')] }), { kind: 'same' })
   t.same(await verify(file, { preload: [join(dir, 'b/libx.so'), 'libnowhere.so'] }), { kind: 'same' })
   t.same(await verify(file, { libraryPath: ['b'], workingDirectory: dir }), { kind: 'same' })
+  // A variable that is but a separator is set, and means the working directory; one that is empty is not.
+  for (const LD_LIBRARY_PATH of [':', ';', ';;', '::', '']) {
+    const { libraryPath } = searchContext({ LD_LIBRARY_PATH })
+    const context = { libraryPath, workingDirectory: join(dir, 'b') }
+    t.same(await verify(file, context), { kind: 'same' }, LD_LIBRARY_PATH)
+  }
   t.same(await verify(file, { libraryPath: ['', '/nowhere'], workingDirectory: join(dir, 'b') }), { kind: 'same' })
 })
 
