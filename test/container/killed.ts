@@ -40,8 +40,7 @@ interface Outcome {
 /** Runs an action; with `fate`, that (as strace has it) befalls the process at the nth time that it makes a call. */
 function run(action: string, store: Store, name: string, fate?: string, call?: string, nth?: number): Outcome {
   const node = [process.execPath, act, action, store.home, name, tree, '/share']
-  const trace = `strace -f -qq -o /dev/null -e trace=${call}`.split(' ')
-  const inject = [...trace, '-e', `inject=${call}:${fate}:when=${nth}`]
+  const inject = `strace -f -qq -o /dev/null -e trace=${call} -e inject=${call}:${fate}:when=${nth}`.split(' ')
   const [file, ...before] = WITHOUT_HOOKS
   const args = [...before, ...(fate === undefined ? node : [...inject, ...node])]
   const { stdout, stderr, signal, status } = spawnSync(file, args, { encoding: 'utf8' })
