@@ -45,22 +45,20 @@ export interface Addon {
    */
   lstatMany(paths: readonly Bytes[]): BigUint64Array
   /**
-   * Opens regular files, links not followed: for each a descriptor or a negative errno (EINVAL: it is something else), and what
-   * fstat(2) tells, as above. Whoever calls has them closed.
+   * Begins to open regular files, links not followed, in a thread, and to read the first `headBytes` of each, or all that it has, to its
+   * place in `heads`, one behind the other. Nobody may look at these until takeOpened has come back.
    */
-  openMany(paths: readonly Bytes[]): { descriptors: Int32Array; stats: BigUint64Array }
+  openAhead(paths: readonly Bytes[], heads: Uint8Array, headBytes: number): Opening
+  /**
+   * Waits for that, and gives, once, for each a descriptor or a negative errno (EINVAL: it is something else), what fstat(2) tells, as
+   * above, and how many bytes were read, or a negative errno. Whoever takes them has them closed.
+   */
+  takeOpened(opening: Opening): { descriptors: Int32Array; stats: BigUint64Array; counts: Int32Array }
   /**
    * From each descriptor at its position, to fill buffer from starts[i] up to starts[i + 1]: how many bytes there were, fewer
    * only at the end of the file, or a negative errno.
    */
   readMany(descriptors: Int32Array, positions: Float64Array, starts: Uint32Array, buffer: Uint8Array): Int32Array
-  /**
-   * Begins to do as openMany does, in a thread, and to read the first `headBytes` of each file to its place in `heads`, one behind the
-   * other. Nobody may look at these until takeOpened has come back.
-   */
-  openAhead(paths: readonly Bytes[], heads: Uint8Array, headBytes: number): Opening
-  /** Waits for that, and gives what openMany gives, once; `counts` are as readMany's. */
-  takeOpened(opening: Opening): { descriptors: Int32Array; stats: BigUint64Array; counts: Int32Array }
   /** Negative ones are passed over. */
   closeMany(descriptors: Int32Array): void
   /** CRC-32 as zlib has it. */

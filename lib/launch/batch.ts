@@ -11,7 +11,7 @@ import type { Addon, Opening } from './addon.js'
 const COLUMNS = 9
 /** Files that are looked at together. Twice as many are open at once, far below the usual limit of 1,024 descriptors. */
 const CHUNK = 32
-/** Three of four files have all that is asked of them, but for the dynamic section, in their first bytes. */
+/** A third of all files have all that is asked of them in their first bytes; to most others one range is missing, the dynamic section. */
 const HEAD_BYTES = 16384
 /** What one round takes as a rule. */
 const SPACE = CHUNK * HEAD_BYTES
@@ -40,8 +40,7 @@ export function lookAtMany(native: Native, paths: readonly string[], cache: Fact
         const stat = statOf(rows, index)
         if (stat === null) continue
         stats.set(unknown[at + index] as string, stat)
-        // What was written to it since is not a part of the file that stat tells of.
-        const count = Math.min(counts[index] as number, stat.size)
+        const count = counts[index] as number
         const start = index * HEAD_BYTES
         const head = count > 0 ? heads.subarray(start, start + count) : null
         files.push(new Ahead(descriptors[index] as number, stat, head))
@@ -181,7 +180,7 @@ class Ahead implements OpenFile {
 }
 
 /** What a row of the addon's tells; null where the call failed. */
-export function statOf(rows: BigUint64Array, index: number): FileStat | null {
+function statOf(rows: BigUint64Array, index: number): FileStat | null {
   const at = index * COLUMNS
   const column = (number: number) => rows[at + number] as bigint
   if (column(0) !== 0n) return null

@@ -6,7 +6,6 @@ import type { AppcError } from '../errors.js'
 import { errorCode, systemError } from '../loader/file-system.js'
 import { asUndecodable, unreadable } from '../loader/unreadable.js'
 import type { Addon } from './addon.js'
-import { statOf } from './batch.js'
 
 const CHUNK = 256
 /** Up to e_type. */
@@ -15,7 +14,7 @@ const MAGIC = 0x7f454c46
 const ET_EXEC = 2
 const ET_DYN = 3
 
-type Native = Pick<Addon, 'openMany' | 'readMany' | 'closeMany'>
+type Native = Pick<Addon, 'openAhead' | 'takeOpened' | 'closeMany'>
 type Tell = (error: AppcError) => void
 
 /**
@@ -69,24 +68,13 @@ function tell(path: string, code: string, closed: Tell): void {
 
 /** e_type of each file; 0 for what is no ELF file; a negative errno for what cannot be read. */
 function elfTypes(native: Native, paths: readonly string[]): number[] {
-  const { descriptors, stats } = native.openMany(paths)
-  try {
-    const starts = new Uint32Array(paths.length + 1)
-    for (let i = 0; i < paths.length; i++) {
-      // Those of /proc say that they are empty. Some wait for something to tell.
-      const isLongEnough = (statOf(stats, i)?.size ?? 0) >= HEAD_BYTES
-      starts[i + 1] = (starts[i] as number) + (isLongEnough ? HEAD_BYTES : 0)
-    }
-    const heads = Buffer.alloc(starts.at(-1) as number)
-    const counts = native.readMany(descriptors, new Float64Array(paths.length), starts, heads)
-    return Array.from(descriptors, (descriptor, index) => {
-      const count = descriptor < 0 ? descriptor : (counts[index] as number)
-      if (count < 0) return count
-      return count < HEAD_BYTES ? 0 : elfType(heads, starts[index] as number)
-    })
-  } finally {
-    native.closeMany(descriptors)
-  }
+  const heads = Buffer.alloc(paths.length * HEAD_BYTES)
+  const { descriptors, counts } = native.takeOpened(native.openAhead(paths, heads, HEAD_BYTES))
+  native.closeMany(descriptors)
+  return Array.from(counts, (count, index) => {
+    if (count < 0) return count
+    return count < HEAD_BYTES ? 0 : elfType(heads, index * HEAD_BYTES)
+  })
 }
 
 function elfType(heads: Buffer, at: number): number {

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -52,7 +53,10 @@ class Opening {
       counts[i] = counts_[i];
     }
     for (size_t i = 0; i < rows_.size(); ++i) stats[i] = rows_[i];
+    // They are the taker's now, and nobody else's.
     descriptors_.clear();
+    counts_.clear();
+    rows_.clear();
     Napi::Object opened = Napi::Object::New(env);
     opened.Set("descriptors", descriptors);
     opened.Set("stats", stats);
@@ -74,7 +78,9 @@ class Opening {
         row[0] = static_cast<uint64_t>(-descriptors_[i]);
         counts_[i] = descriptors_[i];
       } else {
-        counts_[i] = readFully(descriptors_[i], bytes_ + i * headBytes_, headBytes_, 0);
+        // No more than it says it has: files of /proc say that they are empty, and some wait for something to tell.
+        const size_t length = std::min<uint64_t>(headBytes_, row[sizeColumn]);
+        counts_[i] = readFully(descriptors_[i], bytes_ + i * headBytes_, length, 0);
       }
     }
   }
@@ -110,10 +116,8 @@ Napi::Value openAhead(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   std::vector<std::string> paths;
   if (!toTexts(env, info[0], "path", paths)) return env.Undefined();
-  if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-    return refuse(env, "heads must be a Uint8Array");
-  }
-  const auto heads = info[1].As<Napi::Uint8Array>();
+  Napi::Uint8Array heads;
+  if (!toArray(info, 1, napi_uint8_array, "heads", heads)) return env.Undefined();
   if (!info[2].IsNumber()) return refuse(env, "headBytes must be a number");
   const double headBytes = info[2].As<Napi::Number>().DoubleValue();
   // Also false for NaN.

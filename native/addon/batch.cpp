@@ -16,17 +16,6 @@
 namespace appc::addon {
 namespace {
 
-template <typename Array>
-bool toArray(const Napi::CallbackInfo& info, size_t index, napi_typedarray_type type, const char* what, Array& array) {
-  if (info[index].IsTypedArray() && info[index].As<Napi::TypedArray>().TypedArrayType() == type) {
-    array = info[index].As<Array>();
-    return true;
-  }
-  Napi::TypeError::New(info.Env(), std::string(what) + " must be a typed array of its kind")
-      .ThrowAsJavaScriptException();
-  return false;
-}
-
 Napi::Value refuseSizes(const Napi::Env& env) {
   Napi::RangeError::New(env, "the ranges do not fit the descriptors and the buffer").ThrowAsJavaScriptException();
   return env.Undefined();
@@ -49,23 +38,6 @@ Napi::Value lstatMany(const Napi::CallbackInfo& info) {
     }
   }
   return stats;
-}
-
-Napi::Value openMany(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  std::vector<std::string> paths;
-  if (!toTexts(env, info[0], "path", paths)) return env.Undefined();
-  auto descriptors = Napi::Int32Array::New(env, paths.size());
-  auto stats = Napi::BigUint64Array::New(env, paths.size() * columns);
-  for (size_t i = 0; i < paths.size(); ++i) {
-    uint64_t* row = stats.Data() + i * columns;
-    descriptors[i] = openRegular(paths[i].c_str(), row);
-    if (descriptors[i] < 0) row[0] = static_cast<uint64_t>(-descriptors[i]);
-  }
-  Napi::Object opened = Napi::Object::New(env);
-  opened.Set("descriptors", descriptors);
-  opened.Set("stats", stats);
-  return opened;
 }
 
 Napi::Value readMany(const Napi::CallbackInfo& info) {

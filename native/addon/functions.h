@@ -13,7 +13,6 @@ Napi::Value makeWhiteout(const Napi::CallbackInfo& info);
 Napi::Value mountPoints(const Napi::CallbackInfo& info);
 Napi::Value probe(const Napi::CallbackInfo& info);
 Napi::Value lstatMany(const Napi::CallbackInfo& info);
-Napi::Value openMany(const Napi::CallbackInfo& info);
 Napi::Value readMany(const Napi::CallbackInfo& info);
 Napi::Value openAhead(const Napi::CallbackInfo& info);
 Napi::Value takeOpened(const Napi::CallbackInfo& info);

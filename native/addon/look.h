@@ -11,6 +11,7 @@ namespace appc::addon {
 
 /** Of each file: errno, and then st_dev … st_gid. lib/launch/batch.ts knows the order. */
 constexpr size_t columns = 9;
+constexpr size_t sizeColumn = 3;
 
 void describe(const struct stat& stat, uint64_t* row);
 

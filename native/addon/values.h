@@ -20,6 +20,18 @@ bool toText(const Napi::Env& env, const Napi::Value& value, const char* what, st
 bool toTexts(const Napi::Env& env, const Napi::Value& value, const char* what, std::vector<std::string>& texts);
 bool toDescriptors(const Napi::Env& env, const Napi::Value& value, std::vector<int>& descriptors);
 
+/** A typed array of just this type; else a TypeError that calls it `what`. */
+template <typename Array>
+bool toArray(const Napi::CallbackInfo& info, size_t index, napi_typedarray_type type, const char* what, Array& array) {
+  if (info[index].IsTypedArray() && info[index].As<Napi::TypedArray>().TypedArrayType() == type) {
+    array = info[index].As<Array>();
+    return true;
+  }
+  Napi::TypeError::New(info.Env(), std::string(what) + " must be a typed array of its kind")
+      .ThrowAsJavaScriptException();
+  return false;
+}
+
 /** For execve(2): ends with a null, and lasts as long as the texts. */
 std::vector<const char*> pointersTo(const std::vector<std::string>& texts);
 
