@@ -3,17 +3,12 @@ import type { ImportedSymbol } from '../elf/types.js'
 import { bindSymbols, definitionIn } from '../loader/bind.js'
 import { base } from '../loader/file-system.js'
 import type { Graph, LoadedObject, Loader, Problem } from '../loader/types.js'
+import { bringers, type Demand, demandOneOf, everyName, note, objectAt, tell } from './demand.js'
 import type { Contents } from './home.js'
 import { type Mix, nameOf } from './mix.js'
-import type { Scopes } from './scopes.js'
-import { bindingKey } from './scopes.js'
+import { bindingKey, type Scopes } from './scopes.js'
 import type { Selection } from './selection.js'
 import type { DecisionProblem, Reason } from './types.js'
-
-/** What a rule asks for: a library to be made private, or, where no library would help, a problem to be told. */
-export type Demand =
-  | { readonly kind: 'take'; readonly soname: string; readonly reason: Reason }
-  | { readonly kind: 'problem'; readonly problem: DecisionProblem }
 
 /** One program or module in the mix, with the scope in which its symbols are bound. */
 export interface Subject {
@@ -25,50 +20,50 @@ export interface Subject {
   readonly judged: readonly number[]
 }
 
-/** Rules 1 and 2: every needed name is filled, and every version asked of a provider is defined by it. */
-export function demandLibrariesAndVersions(
-  contents: Contents,
-  selection: Selection,
-  mix: Mix,
-  subject: Subject,
-): readonly Demand[] {
-  return subject.graph.problems.map(problem => demandFor(contents, selection, mix, subject, problem))
+/** What is judged, and the selection that gave this mix. */
+export interface Judged {
+  readonly contents: Contents
+  readonly selection: Selection
+  readonly mix: Mix
 }
 
-function demandFor(contents: Contents, selection: Selection, mix: Mix, subject: Subject, problem: Problem): Demand {
+/** Rules 1 and 2: every needed name is filled, and every version asked of a provider is defined by it. */
+export function demandLibrariesAndVersions(judged: Judged, subject: Subject): readonly Demand[] {
+  return subject.graph.problems.map(problem => demandFor(judged, subject, problem))
+}
+
+function demandFor(judged: Judged, subject: Subject, problem: Problem): Demand {
   switch (problem.kind) {
     case 'missing-library':
-      return missingLibrary(contents, selection, subject, problem)
+      return missingLibrary(judged, subject, problem)
     case 'missing-version':
-      return missingVersion(contents, selection, mix, subject.graph, problem)
+      return missingVersion(judged, subject.graph, problem)
     case 'unusable':
-      return unusable(contents, selection, problem)
+      return unusable(judged, subject.graph, problem)
     case 'undecidable':
       return note(`what ${base(problem.by)} loads cannot be known beforehand: ${problem.because}`)
   }
 }
 
 /** Rule 3: what resolves at home resolves here, from the same library, and copies have the size that they were linked for. */
-export function demandSymbols(
-  contents: Contents,
-  selection: Selection,
-  mix: Mix,
-  scopes: Scopes,
-  subject: Subject,
-): readonly Demand[] {
+export function demandSymbols(judged: Judged, scopes: Scopes, subject: Subject): readonly Demand[] {
+  const { mix } = judged
   const bindings = bindSymbols(subject.scope, mix.symbolsOf, undefined, new Set(subject.judged))
   const demands: Demand[] = []
-  const { loader } = subject.scope
   for (const at of subject.judged) {
     const object = subject.scope.objects[at]
     const providers = bindings[at]
     if (object === undefined || providers === undefined) continue
-    mix.symbolsOf(object).imports.forEach((symbol, index) => {
+    const { imports } = mix.symbolsOf(object)
+    const expectedOf = scopes.providersAtHome(subject.file, mix.fileOf(object), object)
+    for (let index = 0; index < imports.length; index++) {
+      const symbol = imports[index] as ImportedSymbol
+      const expected = expectedOf(symbol)
+      if (expected === null) continue
       const provider = subject.scope.objects[providers[index] ?? -1] ?? null
-      const expected = scopes.providerAtHome(subject.file, mix.fileOf(object), object, symbol)
-      const demand = expected && judge(contents, selection, mix, { object, symbol, provider, expected, loader })
+      const demand = judge(judged, { object, symbol, provider, expected, subject })
       if (demand) demands.push(demand)
-    })
+    }
   }
   return demands
 }
@@ -79,120 +74,100 @@ interface Bound {
   readonly provider: LoadedObject | null
   /** Names of the libraries that may supply it: what supplied it at home. */
   readonly expected: readonly string[]
-  readonly loader: Loader | null
+  readonly subject: Subject
 }
 
-function judge(contents: Contents, selection: Selection, mix: Mix, bound: Bound): Demand | null {
-  const { object, symbol, provider, expected } = bound
+function judge(judged: Judged, bound: Bound): Demand | null {
+  const { selection, mix } = judged
+  const { object, symbol, provider, expected, subject } = bound
   const home = expected[0] ?? ''
   if (provider === null) {
     const whose = selection.sonames.has(home) ? "the container's" : "the host's"
     const text = `${tell(mix, object)} needs the symbol ${bindingKey(symbol)}, which ${whose} ${home} does not have`
-    return (
-      remedy(contents, selection, [home, nameOf(object)], { rule: 'symbols', text }) ??
-      (symbol.weak
-        ? null
-        : fatal(`${tell(mix, object)} needs the symbol ${bindingKey(symbol)} of ${home}, and nothing here has it`))
-    )
+    const none = `${tell(mix, object)} needs the symbol ${bindingKey(symbol)} of ${home}, and nothing here has it`
+    const chain = bringers(subject.graph, object)
+    // Where it is not even loaded, whatever is may bring it.
+    const loaded = subject.scope.objects.some(({ names }) => names.includes(home))
+    const names = [home, ...chain, ...(loaded ? expected : everyName(subject.scope))]
+    const missing: DecisionProblem | null = symbol.weak ? null : { kind: 'missing', text: none }
+    return demandOneOf(selection, names, symbolReason(text), about(judged, object, home), missing)
   }
   const name = nameOf(provider)
   if (!expected.includes(name) && !selection.familyOf(name).includes(home)) {
-    const text = `${tell(mix, object)} takes ${bindingKey(symbol)} from ${home}; here the host's ${name} would supply it`
-    return remedy(contents, selection, [home, name, nameOf(object)], { rule: 'symbols', text })
+    const text = `${tell(mix, object)} takes ${bindingKey(symbol)} from ${home}; here ${whoseName(mix, provider)} would supply it`
+    const names = [home, name, nameOf(object), ...everyName(subject.scope)]
+    return demandOneOf(selection, names, symbolReason(text), about(judged, object, name), null)
   }
-  return copyDemand(contents, selection, mix, bound, provider)
+  return copyDemand(judged, bound, provider)
 }
 
 /** A program linked with a copy relocation has reserved exactly the bytes that the object had in the library of its build. */
-function copyDemand(
-  contents: Contents,
-  selection: Selection,
-  mix: Mix,
-  { object, symbol, loader }: Bound,
-  provider: LoadedObject,
-): Demand | null {
+function copyDemand(judged: Judged, { object, symbol, subject }: Bound, provider: LoadedObject): Demand | null {
   if (symbol.copySize === undefined) return null
-  const there = definitionIn(provider, mix.symbolsOf(provider), symbol, loader)
+  const { mix, selection } = judged
+  const there = definitionIn(provider, mix.symbolsOf(provider), symbol, loaderOf(subject))
   if (there?.objectSize === undefined || there.objectSize === symbol.copySize) return null
-  const text = `${tell(mix, object)} reserved ${symbol.copySize} bytes for a copy of ${symbol.name}; in the host's ${nameOf(provider)} it has ${there.objectSize}`
-  return remedy(contents, selection, [nameOf(provider)], { rule: 'symbols', text })
+  const text = `${tell(mix, object)} reserved ${symbol.copySize} bytes for a copy of ${symbol.name}; in ${whoseName(mix, provider)} it has ${there.objectSize}`
+  const name = nameOf(provider)
+  return demandOneOf(selection, [name], symbolReason(text), about(judged, object, name), { kind: 'clash', text })
 }
 
 function missingLibrary(
-  contents: Contents,
-  selection: Selection,
+  judged: Judged,
   subject: Subject,
   { name, by }: { readonly name: string; readonly by: string },
 ): Demand {
+  const { contents, selection } = judged
   const asker = objectAt(subject.graph, by)
   const needs = `${base(by)} needs ${name}`
-  const taken =
-    remedy(contents, selection, [name], { rule: 'presence', text: `${base(by)} needs it and the host has none` }) ??
-    // A host's library that cannot have what it needs is no use; the container's own may do without.
-    remedy(contents, selection, pullers(subject.graph, asker), {
-      rule: 'presence',
-      text: `on the host ${needs}, and nothing here has it`,
-    })
-  if (taken) return taken
+  const here = contents.libraries.has(name)
+  // A host's library that cannot have what it needs is no use; the container's own may do without.
+  const text = here ? `${base(by)} needs it and the host has none` : `on the host ${needs}, and nothing here has it`
   // An optional module may need what was not there in its own tree either.
   const missedAtHome = subject.file.elf?.role === 'module' || subject.file.elf?.resolved[name] === undefined
-  if (missedAtHome && !contents.isEntry(subject.file.path)) return note(`${needs}, which nothing supplies`)
-  return fatal(`${needs}, and nothing here has it`)
+  const optional = missedAtHome && !contents.isEntry(subject.file.path)
+  const otherwise: DecisionProblem = optional
+    ? { kind: 'note', text: `${needs}, which nothing supplies` }
+    : { kind: 'missing', text: `${needs}, and nothing here has it` }
+  const names = [name, ...bringers(subject.graph, asker)]
+  return demandOneOf(selection, names, { rule: 'presence', text }, about(judged, asker), otherwise)
 }
 
 function missingVersion(
-  contents: Contents,
-  selection: Selection,
-  mix: Mix,
+  judged: Judged,
   graph: Graph,
   { file, version, by }: { readonly file: string; readonly version: string; readonly by: string },
 ): Demand {
+  const { mix, selection } = judged
   const asker = objectAt(graph, by)
   const provider = graph.objects.find(object => object.names.includes(file))
   const who = asker ? tell(mix, asker) : base(by)
   const text = `${who} needs ${version}; ${provider && mix.fileOf(provider) ? "the container's" : "the host's"} ${ends(provider, version)}`
-  return (
-    remedy(contents, selection, [file, ...pullers(graph, asker)], { rule: 'versions', text }) ??
-    fatal(`${who} needs ${version} of ${file}, which nothing here defines`)
-  )
+  const missing: DecisionProblem = {
+    kind: 'missing',
+    text: `${who} needs ${version} of ${file}, which nothing here defines`,
+  }
+  const names = [file, ...bringers(graph, asker)]
+  return demandOneOf(selection, names, { rule: 'versions', text }, about(judged, asker, file), missing)
 }
 
 /** What the host's loader would stop at (a file that is cut short, a linker script) the container's copy may replace. */
 function unusable(
-  contents: Contents,
-  selection: Selection,
+  judged: Judged,
+  graph: Graph,
   { path, by, because }: { readonly path: string; readonly by: string; readonly because: string },
 ): Demand {
+  const asker = objectAt(graph, by)
   const reason: Reason = { rule: 'presence', text: `the host's ${path} cannot be loaded: ${because}` }
-  return remedy(contents, selection, [base(path)], reason) ?? fatal(`${base(by)} cannot load ${path}: ${because}`)
+  const missing: DecisionProblem = { kind: 'missing', text: `${base(by)} cannot load ${path}: ${because}` }
+  const names = [base(path), ...bringers(graph, asker)]
+  return demandOneOf(judged.selection, names, reason, about(judged, asker), missing)
 }
 
-/** Who asks, who had that one loaded, and so on up to the program: whichever of them is replaced, the question is another. */
-function pullers(graph: Graph, asker: LoadedObject | undefined): readonly string[] {
-  const names: string[] = []
-  const seen = new Set<number>()
-  for (let at = asker === undefined ? -1 : graph.objects.indexOf(asker); at > 0 && !seen.has(at); ) {
-    const object = graph.objects[at]
-    if (object) names.push(nameOf(object))
-    seen.add(at)
-    at = graph.edges.find(({ to }) => to === at)?.from ?? -1
-  }
-  return names
-}
-
-function objectAt(graph: Graph, path: string): LoadedObject | undefined {
-  return graph.objects.find(object => object.path === path || object.realPath === path)
-}
-
-/** The first of these that the container holds and that is not private yet. */
-export function remedy(
-  contents: Contents,
-  selection: Selection,
-  sonames: readonly string[],
-  reason: Reason,
-): Demand | null {
-  const soname = sonames.find(name => contents.libraries.has(name) && !selection.sonames.has(name))
-  return soname === undefined ? null : { kind: 'take', soname, reason }
+/** Those of an asker and a provider that are private. */
+function about({ selection }: Judged, asker: LoadedObject | undefined, provider?: string): readonly string[] {
+  const names = [asker === undefined ? undefined : nameOf(asker), provider]
+  return names.filter((name): name is string => name !== undefined && selection.sonames.has(name))
 }
 
 /** `ends at OPENSSL_3.0.9`: the newest version with the same prefix, or that there is none. */
@@ -204,16 +179,14 @@ function ends(provider: LoadedObject | undefined, version: string): string {
   return newest === undefined ? `defines no ${prefix}*` : `ends at ${newest}`
 }
 
-/** Its name, and whose it is. */
-export function tell(mix: Mix, object: LoadedObject): string {
-  if (mix.isInPlace(object)) return nameOf(object)
-  return `${nameOf(object)} (${mix.fileOf(object) ? 'private' : "the host's"})`
+function whoseName(mix: Mix, provider: LoadedObject): string {
+  return `${mix.fileOf(provider) ? "the container's" : "the host's"} ${nameOf(provider)}`
 }
 
-function fatal(text: string): Demand {
-  return { kind: 'problem', problem: { kind: 'missing', text } }
+function symbolReason(text: string): Reason {
+  return { rule: 'symbols', text }
 }
 
-function note(text: string): Demand {
-  return { kind: 'problem', problem: { kind: 'note', text } }
+function loaderOf({ scope }: Subject): Loader | null {
+  return scope.loader
 }

@@ -36,23 +36,30 @@ export class Scopes {
   }
 
   /**
-   * The libraries that may supply `symbol` to `object` in `subject`'s process, the likeliest first; null when nothing did at home,
-   * so that nothing is owed. A host library that stands for one of the container's may bind as either of the two did.
+   * For one object in `subject`'s process: the libraries that may supply a symbol, the likeliest first; null when nothing did at
+   * home, so that nothing is owed. A host library that stands for one of the container's may bind as either of the two did.
    */
-  providerAtHome(
+  providersAtHome(
     subject: PackedRegular,
     file: PackedRegular | null,
     object: LoadedObject,
-    symbol: ImportedSymbol,
-  ): readonly string[] | null {
-    const key = bindingKey(symbol)
-    const packed = this.packedBindings(subject)
-      .get(file ? file.path : nameOf(object))
-      ?.get(key)
-    if (file) return packed === undefined ? null : [packed]
-    const bare = this.bareBindings(object).get(key)
-    if (bare === undefined) return null
-    return packed === undefined || packed === bare ? [bare, ...this.interposers(subject)] : [bare, packed]
+  ): (symbol: ImportedSymbol) => readonly string[] | null {
+    const packed = this.packedBindings(subject).get(file ? file.path : nameOf(object))
+    if (file) {
+      return symbol => {
+        const provider = packed?.get(bindingKey(symbol))
+        return provider === undefined ? null : [provider]
+      }
+    }
+    const bare = this.bareBindings(object)
+    const interposers = this.interposers(subject)
+    return symbol => {
+      const key = bindingKey(symbol)
+      const there = bare.get(key)
+      if (there === undefined) return null
+      const here = packed?.get(key)
+      return here === undefined || here === there ? [there, ...interposers] : [there, here]
+    }
   }
 
   /**

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { Contents } from '../../lib/decide/home.js'
 import { Looked, Mix } from '../../lib/decide/mix.js'
-import { Selection } from '../../lib/decide/selection.js'
+import { groundOf, Selection } from '../../lib/decide/selection.js'
 import { selfCheck } from '../../lib/decide/self-check.js'
 import type { Placement } from '../../lib/decide/types.js'
 import { FactsCache } from '../../lib/loader/facts-cache.js'
@@ -26,7 +26,7 @@ function checked(
   const paths = [...placement.keys()].filter(path => /lib(one|uno)/.test(path))
   change(placement)
   const contents = new Contents(container.manifest)
-  const selection = new Selection(contents, at, [])
+  const selection = new Selection(groundOf(contents, at.packages !== null, () => true))
   selection.takeLibrary('libone.so.1', { rule: 'symbols', text: 'for the test' })
   const store = newStore()
   packInto(store, home)

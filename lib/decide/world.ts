@@ -1,0 +1,140 @@
+import type { PackedRegular } from '../container/types.js'
+import type { FactsCache } from '../loader/facts-cache.js'
+import { readLoader } from '../loader/loader.js'
+import type { Graph, Loader } from '../loader/types.js'
+import { demandLibrariesAndVersions, demandSymbols, type Judged, type Subject } from './constraints.js'
+import type { OpenPacked } from './container-files.js'
+import type { Demand } from './demand.js'
+import { Finder } from './finder.js'
+import type { Contents } from './home.js'
+import { hostPath } from './host-paths.js'
+import { demandOneBuild } from './lockstep.js'
+import { inScopeOf, Looked, Mix } from './mix.js'
+import { demandPackages } from './packages.js'
+import { type Places, place } from './placement.js'
+import { Scopes } from './scopes.js'
+import type { Selection } from './selection.js'
+import type { Host, Placement } from './types.js'
+
+/** What a selection comes to: the mix, who is judged in it, and what the rules demand. */
+export interface State extends Judged {
+  readonly subjects: readonly Subject[]
+  readonly demands: readonly Demand[]
+}
+
+/** A state with the places that its private files have. */
+export interface Placed extends State {
+  readonly places: Places
+}
+
+/** Looks at the mix that a selection would give, and says what the rules demand of it. */
+export class World {
+  readonly finder: Finder
+  readonly looked: Looked
+  private readonly scopes: Scopes
+
+  constructor(
+    readonly host: Host,
+    readonly contents: Contents,
+    open: OpenPacked,
+    facts: FactsCache,
+  ) {
+    const interpreter = interpreterOf(contents)
+    this.looked = new Looked(host, contents, open, facts, interpreter)
+    this.scopes = new Scopes(this.looked)
+    const loaders = [hostLoader(host, interpreter), contents.manifest.source.loader]
+    this.finder = new Finder(
+      host,
+      loaders.filter(loader => loader !== null),
+      facts,
+    )
+  }
+
+  /** Whether the host has a library of this soname. */
+  finds = (soname: string): boolean => this.finder.reachable(soname).length > 0
+
+  /**
+   * Takes what is demanded and can be met in one way only, until nothing is: that is not a choice. What is left in `demands` can be
+   * met in several ways, or in none.
+   */
+  settle(selection: Selection): Placed {
+    for (;;) {
+      while (
+        demandPackages(this.contents, this.host.packages, selection, this.finds) ||
+        demandFamilies(this.contents, selection)
+      );
+      const state = this.look(selection)
+      let grown = false
+      for (const { takes, reason, about } of state.demands)
+        if (takes.length === 1) grown = selection.takeLibrary(takes[0] as string, reason, about) || grown
+      if (!grown) return state
+    }
+  }
+
+  look(selection: Selection): Placed {
+    const places = place(this.host, this.finder, this.contents, selection)
+    return { places, ...this.lookAt(selection, places.nodes) }
+  }
+
+  lookAt(selection: Selection, nodes: Placement): State {
+    const mix = new Mix(this.looked, nodes)
+    const judged = { contents: this.contents, selection, mix }
+    const subjects = this.subjects(selection, mix)
+    return { ...judged, subjects, demands: subjects.flatMap(subject => this.demandsOf(judged, subject)) }
+  }
+
+  /** Symbols are not asked of a library that is absent or of the wrong version: that says all, and will be mended first. */
+  private demandsOf(judged: Judged, subject: Subject): readonly Demand[] {
+    const first = [...demandLibrariesAndVersions(judged, subject), ...demandOneBuild(judged, subject)]
+    const taken = new Set(first.flatMap(({ takes }) => takes[0] ?? []))
+    const symbols = demandSymbols(judged, this.scopes, subject)
+    return [...first, ...symbols.filter(({ takes }) => takes[0] === undefined || !taken.has(takes[0]))]
+  }
+
+  /** Every private program and module, each in the scope in which its symbols will be bound. */
+  private subjects(selection: Selection, mix: Mix): readonly Subject[] {
+    const graphOf = (file: PackedRegular) => mix.graph(hostPath(this.host.fs, file.path))
+    const lies = (file: PackedRegular) => mix.has(file, hostPath(this.host.fs, file.path))
+    const programs = new Map<PackedRegular, Graph>(
+      this.contents
+        .programs()
+        .filter(lies)
+        .map(file => [file, graphOf(file)]),
+    )
+    return this.contents
+      .consumers(selection.isPrivate)
+      .filter(lies)
+      .map(file => {
+        const graph = programs.get(file) ?? graphOf(file)
+        const whole = { graph, added: graph.objects.map((_, at) => at) }
+        const loader = this.scopes.loaderOf(file)
+        const program = loader === null ? undefined : programs.get(loader)
+        const scope = program === undefined ? whole : inScopeOf(program, graph)
+        return { file, graph, scope: scope.graph, judged: scope.added }
+      })
+  }
+}
+
+/** The members of a family are of one build or they are broken: one private, all private, those outside the closure too. */
+function demandFamilies(contents: Contents, selection: Selection): boolean {
+  let grown = false
+  for (const soname of [...selection.sonames]) {
+    for (const member of selection.familyOf(soname)) {
+      const text = `${member} and ${soname} (private) are of one build: they share private symbols`
+      if (member !== soname && contents.libraries.has(member) && !selection.sonames.has(member)) {
+        grown = selection.takeLibrary(member, { rule: 'lockstep', text }, [soname]) || grown
+      }
+    }
+  }
+  return grown
+}
+
+/** The interpreter of the first program; without one the loader of the tree that the container was packed from. */
+function interpreterOf(contents: Contents): string | null {
+  return contents.programs()[0]?.elf?.interpreter ?? contents.manifest.source.loader?.path ?? null
+}
+
+function hostLoader(host: Host, interpreter: string | null): Loader | null {
+  if (interpreter === null || host.fs.lstat(hostPath(host.fs, interpreter)) === null) return null
+  return readLoader(host.fs, interpreter)
+}
