@@ -2,6 +2,7 @@ import type { LibraryChoice } from '../decide/types.js'
 import { hostAt } from '../launch/machine.js'
 import { openStore } from '../launch/open-store.js'
 import { type Decided, decideContainer } from '../launch/prepare.js'
+import { factsOf } from '../launch/remembered-facts.js'
 import { takeStockOf } from '../launch/stock.js'
 import { human, visibleLines } from './report.js'
 
@@ -13,7 +14,9 @@ interface Totals {
 /** `appc plan`: 0 when the container can run on this host, 1 when it cannot. */
 export function runPlan(name: string, { json, root }: { readonly json: boolean; readonly root: string }): number {
   const store = openStore(process.env)
-  const decided = decideContainer(store, name, hostAt(root, process.env))
+  const facts = factsOf(store)
+  const decided = decideContainer(store, name, hostAt(root, process.env, facts))
+  facts.save()
   const { digest, os } = takeStockOf(store, root)
   const totals = totalsOf(decided.decision.libraries)
   const text = json

@@ -7,6 +7,7 @@ import { addon, inheritedDescriptors, originalEnvironment, rawArguments, restore
 import { hostAt } from '../launch/machine.js'
 import { openStoreAt } from '../launch/open-store.js'
 import { bringUpToDate, prepareContainer, prepareProgram } from '../launch/prepare.js'
+import { factsOf } from '../launch/remembered-facts.js'
 import { asKnown, asText } from './report.js'
 
 /**
@@ -36,11 +37,13 @@ function main(): void {
   restoreEnvironment()
   const store = openStoreAt(home)
   const destination = { store, key, root: root ?? null }
-  const host = () => hostAt(root ?? '/', process.env)
+  const facts = factsOf(store)
+  const host = () => hostAt(root ?? '/', process.env, facts)
   const links = bringUpToDate(destination, () => {
     if (kind === 'container') prepareContainer(destination, subject, host)
     else prepareProgram(destination, subject, values.lib ?? [], host)
   })
+  facts.save()
   addon().execve(exe, after, originalEnvironment(links), [...inheritedDescriptors(), links])
 }
 

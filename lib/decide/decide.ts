@@ -1,10 +1,10 @@
 import type { Manifest, PackedFile } from '../container/types.js'
-import { FactsCache } from '../loader/facts-cache.js'
 import type { OpenPacked } from './container-files.js'
 import type { Demand } from './demand.js'
 import { evidenceOf } from './evidence.js'
 import { Contents } from './home.js'
 import { hostPath } from './host-paths.js'
+import { Neighbours } from './neighbours.js'
 import { takeOwnPackages, unmetDependencies } from './packages.js'
 import { choicesOf } from './report.js'
 import { search } from './search.js'
@@ -27,12 +27,12 @@ export function decide(
   inPlace: ReadonlySet<string> = new Set(),
 ): Decision {
   const contents = new Contents(manifest, inPlace)
-  const world = new World(host, contents, open, new FactsCache())
+  const world = new World(host, contents, open)
   const start = new Selection(
     groundOf(contents, host.packages !== null, path => host.fs.lstat(hostPath(host.fs, path)) !== null),
   )
   takeOwnPackages(contents, start)
-  const { state, given, clash } = search(world, start, () => [])
+  const { state, given, clash } = search(world, start, new Neighbours(world).demands)
   const { selection, places } = state
   const nodes = new Map([...places.nodes, ...hidden(host, contents, selection, places)])
   const { mix, subjects, demands } = world.lookAt(selection, nodes)

@@ -1,5 +1,6 @@
 import type { PackedRegular } from '../container/types.js'
 import type { PackageDatabase } from '../host/dpkg.js'
+import type { FactsCache } from '../loader/facts-cache.js'
 import type { FileSystem, SearchContext } from '../loader/types.js'
 
 /** A host as deciding sees it. Nothing of it is run; another root, or one made up in a test, serves as well as this machine's. */
@@ -8,6 +9,10 @@ export interface Host {
   /** null where the root has no package database. */
   readonly packages: PackageDatabase | null
   readonly context: SearchContext
+  /** What is known of the host's files. */
+  readonly facts: FactsCache
+  /** Puts facts of many files into the cache together, where that is faster than one by one. */
+  readonly lookAhead?: (paths: readonly string[]) => void
 }
 
 export type Rule = 'presence' | 'versions' | 'symbols' | 'lockstep' | 'neighbours' | 'policy'
@@ -38,8 +43,8 @@ export interface PackageChoice {
 }
 
 export interface DecisionProblem {
-  /** `missing` and `clash` make the container unable to run; `note` is worth knowing. */
-  readonly kind: 'missing' | 'clash' | 'note'
+  /** `missing` and `clash` make the container unable to run; `neighbour` is a program of the host's that breaks; `note` is worth knowing. */
+  readonly kind: 'missing' | 'clash' | 'neighbour' | 'note'
   readonly text: string
 }
 

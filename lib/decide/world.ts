@@ -1,5 +1,4 @@
 import type { PackedRegular } from '../container/types.js'
-import type { FactsCache } from '../loader/facts-cache.js'
 import { readLoader } from '../loader/loader.js'
 import type { Graph, Loader } from '../loader/types.js'
 import { demandLibrariesAndVersions, demandSymbols, type Judged, type Subject } from './constraints.js'
@@ -37,16 +36,15 @@ export class World {
     readonly host: Host,
     readonly contents: Contents,
     open: OpenPacked,
-    facts: FactsCache,
   ) {
     const interpreter = interpreterOf(contents)
-    this.looked = new Looked(host, contents, open, facts, interpreter)
+    this.looked = new Looked(host, contents, open, host.facts, interpreter)
     this.scopes = new Scopes(this.looked)
     const loaders = [hostLoader(host, interpreter), contents.manifest.source.loader]
     this.finder = new Finder(
       host,
       loaders.filter(loader => loader !== null),
-      facts,
+      host.facts,
     )
   }
 

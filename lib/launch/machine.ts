@@ -2,21 +2,40 @@ import { release } from 'node:os'
 import type { Host } from '../decide/types.js'
 import { readPackageDatabase } from '../host/dpkg.js'
 import type { Kernel } from '../host/inventory.js'
+import { FactsCache, type FactsMemory } from '../loader/facts-cache.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import type { SearchContext } from '../loader/types.js'
 import { LOADER_VARIABLES } from '../plan/types.js'
 import { hasCode } from '../store/writing.js'
 import { addon } from './addon.js'
+import { lookAtMany } from './batch.js'
 
 /** The kernel, as far as containers need something of it: asked by trying, since versions tell nothing of what is configured. */
 export function kernel(): Kernel {
   return { release: release(), features: { ...addon().probe() } }
 }
 
-/** The tree at `root` as a host, as seen by a process of this environment. */
-export function hostAt(root: string, environment: NodeJS.ProcessEnv): Host {
+/**
+ * The tree at `root` as a host, as seen by a process of this environment. With a memory, what earlier runs found out about its files
+ * is believed where device, inode, size and times are the same, as the guards of a plan are.
+ */
+export function hostAt(root: string, environment: NodeJS.ProcessEnv, memory: FactsMemory | null = null): Host {
   const fs = rootFileSystem(root)
-  return { fs, packages: readPackageDatabase(fs), context: searchContext(environment) }
+  const facts = new FactsCache()
+  if (memory !== null) facts.consult(memory)
+  const prefix = root === '/' ? '' : root
+  return {
+    fs,
+    packages: readPackageDatabase(fs),
+    context: searchContext(environment),
+    facts,
+    lookAhead: paths =>
+      void lookAtMany(
+        addon(),
+        paths.map(path => prefix + path),
+        facts,
+      ),
+  }
 }
 
 /** What decides the loader's search for a program that is started from here with this environment. */

@@ -119,13 +119,13 @@ function prepareProgramOnce(
   destination: Destination,
   program: string,
   libraries: readonly string[],
-  { fs, context }: Host,
+  { fs, context, facts }: Host,
 ): Plan {
   const { store, root } = destination
   const machine = rootFileSystem('/')
   const inside = root !== null && within(program, root) ? program.slice(root.length) : program
   const seen = inside === program ? withProgram(fs, machine, program) : fs
-  const host: Host = { fs: seen, context, packages: null }
+  const host: Host = { fs: seen, context, packages: null, facts }
   const described = describeProgram(seen, inside, libraries, machine)
   const digest = createHash('sha256').update(JSON.stringify(described.manifest)).digest('hex')
   const decision = decide(described.manifest, host, file => described.fs.open(file.path), described.inPlace)

@@ -2,6 +2,7 @@ import {
   type BigIntStats,
   closeSync,
   constants,
+  type Dirent,
   fstatSync,
   lstatSync,
   openSync,
@@ -70,9 +71,23 @@ export function rootFileSystem(root: string, looked: ReadonlyMap<string, FileSta
         return nullIfAbsent(error)
       }
     },
+    entries(path) {
+      try {
+        return isInside(path) ? readdirSync(host(path), { withFileTypes: true }).map(asEntry) : null
+      } catch (error) {
+        return nullIfAbsent(error)
+      }
+    },
     hostPath: host,
     open: path => openHostFile(inside(path)),
   }
+}
+
+function asEntry(entry: Dirent): { name: string; kind: FileStat['kind'] } {
+  const { name } = entry
+  if (entry.isFile()) return { name, kind: 'file' }
+  if (entry.isDirectory()) return { name, kind: 'directory' }
+  return { name, kind: entry.isSymbolicLink() ? 'symlink' : 'other' }
 }
 
 /** The kind of file that an st_mode tells of. */

@@ -15,6 +15,8 @@ export interface FileSystem {
   readlink(path: string): string
   /** Names in a directory, unsorted; null when there is no such directory. */
   readdir(path: string): readonly string[] | null
+  /** The same with the kind of each, where it comes without a look at each. */
+  entries?(path: string): readonly { readonly name: string; readonly kind: FileStat['kind'] }[] | null
   /** The real path of the file's bytes on this machine, or null for a made-up file. Only for display and hashing. */
   hostPath(path: string): string | null
   /** Opens a regular file for positioned reads. Throws the system's error. */

@@ -1,0 +1,97 @@
+import type { PackedRegular } from '../container/types.js'
+import type { ElfFacts, ElfSymbols, ImportedSymbol } from '../elf/types.js'
+import { definitionIn } from '../loader/bind.js'
+import { isPassedOver } from '../loader/candidate.js'
+import type { LoadedObject } from '../loader/types.js'
+import { leadsTo } from './host-paths.js'
+import type { Placed, World } from './world.js'
+
+/** What a library of the host's supplied and the private one over it does not. */
+export interface Gone {
+  readonly soname: string
+  /** By name: the versions in which it was exported; '' for none. */
+  readonly symbols: ReadonlyMap<string, ReadonlySet<string>>
+  readonly versions: ReadonlySet<string>
+  /** The versions that lost a symbol; '' where one without a version is gone. */
+  readonly lost: ReadonlySet<string>
+}
+
+/**
+ * For each private library that lies over one of the host's: what goes missing. A library that supplies all that the other did
+ * serves all that the other served, and nobody needs to be asked: so it is nearly always. What another member of the family
+ * supplies now (glibc's threads moved into libc.so.6) is not gone.
+ */
+export function goneFrom(world: World, { places, selection }: Placed): readonly Gone[] {
+  const gone: Gone[] = []
+  for (const [soname, paths] of places.libraries) {
+    const file = world.contents.libraries.get(soname)
+    const own = file && providerOf(file)
+    if (!own) continue
+    const family = selection.familyOf(soname).flatMap(member => {
+      const relative = member === soname ? undefined : world.contents.libraries.get(member)
+      return relative ? (providerOf(relative) ?? []) : []
+    })
+    for (const path of replacedFiles(world, paths)) {
+      const missing = missingFrom(soname, factsAt(world, path), world.looked.hostSymbols(path), [own, ...family])
+      if (missing.symbols.size > 0 || missing.versions.size > 0) gone.push(missing)
+    }
+  }
+  return gone
+}
+
+/** The host's own files at these paths, links left out. */
+function replacedFiles({ host, contents }: World, paths: readonly string[]): readonly string[] {
+  const files = paths.flatMap(path => {
+    const real = host.fs.lstat(path)?.kind === 'file' ? leadsTo(host.fs, path) : null
+    return real === null || contents.inPlace.has(real) ? [] : [real]
+  })
+  return [...new Set(files)]
+}
+
+function factsAt({ host, looked, contents }: World, path: string): ElfFacts | null {
+  const stat = host.fs.lstat(path)
+  if (stat === null) return null
+  const inspection = looked.facts.inspect(host.fs, path, stat)
+  const { loader } = contents.manifest.source
+  // A file of another machine in its place served nobody that this one could harm.
+  return loader !== null && isPassedOver(inspection, stat.size, loader) ? null : inspection.facts
+}
+
+interface Provider {
+  readonly object: LoadedObject
+  readonly symbols: ElfSymbols
+}
+
+function providerOf({ path, elf }: PackedRegular): Provider | null {
+  if (elf === undefined) return null
+  return { object: { path, realPath: path, names: [elf.soname ?? path], facts: elf }, symbols: elf.symbols }
+}
+
+function missingFrom(
+  soname: string,
+  facts: ElfFacts | null,
+  { exports }: ElfSymbols,
+  providers: readonly Provider[],
+): Gone {
+  const symbols = new Map<string, Set<string>>()
+  const versions = new Set<string>()
+  const lost = new Set<string>()
+  if (facts === null) return { soname, symbols, versions, lost }
+  const defined = new Set(providers[0]?.object.facts.verdefs.map(({ name }) => name))
+  for (const { name } of facts.verdefs) if (!defined.has(name)) versions.add(name)
+  for (const { name, version, objectSize } of exports) {
+    const wanted: ImportedSymbol = version === undefined ? { name } : { name, version }
+    const found = providers.map(({ object, symbols }) => definitionIn(object, symbols, wanted, null)).find(Boolean)
+    // A program that copied a variable has reserved what it was.
+    if (found && (objectSize === undefined || found.objectSize === objectSize)) continue
+    lost.add(version ?? '')
+    symbols.set(name, (symbols.get(name) ?? new Set()).add(version ?? ''))
+  }
+  return { soname, symbols, versions, lost }
+}
+
+/** Whether a reference is to what is gone. */
+export function isGone({ symbols }: Gone, wanted: ImportedSymbol): boolean {
+  const versions = symbols.get(wanted.name)
+  return versions !== undefined && (wanted.version === undefined || versions.has(wanted.version) || versions.has(''))
+}

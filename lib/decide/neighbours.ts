@@ -1,0 +1,198 @@
+import { readSymbols } from '../elf/symbols.js'
+import type { ElfFacts, ElfSymbols, ImportedSymbol } from '../elf/types.js'
+import { AppcError } from '../errors.js'
+import { consumerPaths } from '../host/consumers.js'
+import { bindSymbols } from '../loader/bind.js'
+import { base } from '../loader/file-system.js'
+import { resolveGraph } from '../loader/resolve.js'
+import type { Graph, LoadedObject, Problem } from '../loader/types.js'
+import { bringers, type Demand, demandOneOf } from './demand.js'
+import { type Gone, goneFrom, isGone } from './gone.js'
+import { nameOf } from './mix.js'
+import { bindingKey } from './scopes.js'
+import type { Placed, World } from './world.js'
+
+/** A program, plugin or library of the host's. */
+interface Consumer {
+  readonly path: string
+  readonly facts: ElfFacts
+}
+
+/**
+ * Rule 5: the host's programs and plugins that could run inside go on working. They are looked for only when something that a
+ * library of the host's supplied is gone; then those that ask for it, or load who asks, are resolved outside and inside, and
+ * what is worse inside is a wish for the search.
+ */
+export class Neighbours {
+  private consumers: readonly Consumer[] | null = null
+  private readonly byName = new Map<string, Consumer>()
+  private readonly reach = new Map<string, ReadonlySet<string>>()
+  private readonly symbols = new Map<string, ElfSymbols>()
+  private readonly answers = new WeakMap<Placed, readonly Demand[]>()
+
+  constructor(private readonly world: World) {}
+
+  demands = (state: Placed): readonly Demand[] => {
+    const known = this.answers.get(state)
+    if (known !== undefined) return known
+    const gone = goneFrom(this.world, state)
+    const found = gone.length === 0 ? [] : this.broken(state, gone)
+    this.answers.set(state, found)
+    return found
+  }
+
+  private broken(state: Placed, gone: readonly Gone[]): readonly Demand[] {
+    const consumers = this.all().filter(({ path }) => !state.places.nodes.has(path))
+    const asking = consumers.filter(consumer => gone.some(missing => this.asksFor(consumer, missing)))
+    if (asking.length === 0) return []
+    const askers = new Set(asking.map(({ path }) => path))
+    const names = new Set(asking.map(({ path, facts }) => facts.soname ?? base(path)))
+    return consumers.flatMap(consumer => {
+      if (this.isLibrary(consumer) || !(askers.has(consumer.path) || this.reaches(consumer, names))) return []
+      return this.compare(state, consumer, askers)
+    })
+  }
+
+  /** What one program or plugin lacks inside and has outside. */
+  private compare(state: Placed, { path }: Consumer, askers: ReadonlySet<string>): readonly Demand[] {
+    const { host, looked } = this.world
+    const outside = resolveGraph(host.fs, path, host.context, looked.facts)
+    const inside = resolveGraph(state.mix.fs, path, host.context, looked.facts)
+    const known = new Set(outside.problems.map(problemKey))
+    const fresh = inside.problems.filter(problem => !known.has(problemKey(problem)))
+    const first = fresh[0]
+    if (first !== undefined) {
+      const asker = inside.objects.find(object => object.path === first.by)
+      return [this.wish(state, path, inside, asker, problemText(first))]
+    }
+    for (const object of inside.objects) {
+      if (!askers.has(object.realPath) || state.mix.fileOf(object) !== null) continue
+      const lost = this.lostSymbol(state, outside, inside, object)
+      if (lost !== null) return [this.wish(state, path, inside, object, lost)]
+    }
+    return []
+  }
+
+  private lostSymbol(state: Placed, outside: Graph, inside: Graph, object: LoadedObject): string | null {
+    const there = outside.objects.findIndex(({ realPath }) => realPath === object.realPath)
+    const here = inside.objects.indexOf(object)
+    if (there < 0) return null
+    const { imports } = this.symbolsAt(object.realPath)
+    const bare = bindSymbols(
+      outside,
+      ({ realPath }) => this.world.looked.hostSymbols(realPath),
+      undefined,
+      new Set([there]),
+    )
+    const mixed = bindSymbols(inside, state.mix.symbolsOf, undefined, new Set([here]))
+    const at = imports.findIndex(
+      (symbol, index) => !symbol.weak && (bare[there]?.[index] ?? -1) >= 0 && (mixed[here]?.[index] ?? -1) < 0,
+    )
+    const symbol = imports[at]
+    const provider = outside.objects[bare[there]?.[at] ?? -1]
+    if (symbol === undefined || provider === undefined) return null
+    return `${nameOf(object)} needs the symbol ${bindingKey(symbol)}, which the container's ${nameOf(provider)} does not have`
+  }
+
+  private wish(state: Placed, path: string, graph: Graph, asker: LoadedObject | undefined, because: string): Demand {
+    const text = `the host's ${path} would not work inside: ${because}`
+    const otherwise = { kind: 'neighbour' as const, text }
+    const about = graph.objects.map(nameOf).filter(name => state.selection.sonames.has(name))
+    return demandOneOf(state.selection, bringers(graph, asker), { rule: 'neighbours', text }, about, otherwise)
+  }
+
+  /** Whether a consumer itself asks for what is gone: by version, or by symbol where it needs that library or is a plugin. */
+  private asksFor(consumer: Consumer, gone: Gone): boolean {
+    const { facts, path } = consumer
+    if (facts.verneeds.some(({ file, version }) => file === gone.soname && gone.versions.has(version))) return true
+    if (!facts.needed.some(name => base(name) === gone.soname)) return false
+    // Versions stand in a table of their own: who names none of those that lost a symbol need not be read.
+    const named = facts.verneeds.filter(({ file }) => file === gone.soname)
+    if (!gone.lost.has('') && !named.some(({ version }) => gone.lost.has(version))) return false
+    return this.symbolsAt(path).imports.some(symbol => this.isFrom(symbol, gone))
+  }
+
+  private isFrom(symbol: ImportedSymbol, gone: Gone): boolean {
+    return (symbol.file === undefined || symbol.file === gone.soname) && isGone(gone, symbol)
+  }
+
+  /** Whether a consumer loads one of these names, directly or not, as far as names tell. */
+  private reaches({ facts }: Consumer, names: ReadonlySet<string>): boolean {
+    return facts.needed.some(name => names.has(name) || [...this.reachOf(name)].some(other => names.has(other)))
+  }
+
+  private reachOf(name: string): ReadonlySet<string> {
+    const known = this.reach.get(name)
+    if (known !== undefined) return known
+    const reached = new Set<string>()
+    this.reach.set(name, reached)
+    const pending = [name]
+    for (let next = pending.pop(); next !== undefined; next = pending.pop())
+      for (const needed of this.byName.get(next)?.facts.needed ?? [])
+        if (!reached.has(needed)) {
+          reached.add(needed)
+          pending.push(needed)
+        }
+    return reached
+  }
+
+  private isLibrary({ path, facts }: Consumer): boolean {
+    return facts.interpreter === null && this.byName.get(facts.soname ?? base(path))?.path === path
+  }
+
+  private symbolsAt(path: string): ElfSymbols {
+    const known = this.symbols.get(path)
+    if (known !== undefined) return known
+    const file = this.world.host.fs.open(path)
+    try {
+      const symbols = readSymbols(file)
+      this.symbols.set(path, symbols)
+      return symbols
+    } catch (error) {
+      if (!(error instanceof AppcError)) throw error
+      // It cannot be loaded outside either.
+      return { imports: [], exports: [] }
+    } finally {
+      file.close()
+    }
+  }
+
+  /** Every program, plugin and library of the host's that its loader could load. */
+  private all(): readonly Consumer[] {
+    if (this.consumers !== null) return this.consumers
+    const { host, looked, contents, finder } = this.world
+    const { loader } = contents.manifest.source
+    const paths = consumerPaths(host.fs)
+    host.lookAhead?.(paths)
+    const searched = new Set(finder.directories)
+    this.consumers = paths.flatMap(path => {
+      const stat = host.fs.lstat(path)
+      const facts = stat?.kind === 'file' ? looked.facts.inspect(host.fs, path, stat).facts : null
+      if (facts === null || !facts.dynamic || facts.machine !== loader?.machine || facts.class !== loader.class)
+        return []
+      const consumer = { path, facts }
+      const name = facts.soname ?? base(path)
+      const directory = path.slice(0, path.lastIndexOf('/'))
+      if (searched.has(directory) && !this.byName.has(name)) this.byName.set(name, consumer)
+      return [consumer]
+    })
+    return this.consumers
+  }
+}
+
+function problemKey(problem: Problem): string {
+  return JSON.stringify(problem)
+}
+
+function problemText(problem: Problem): string {
+  switch (problem.kind) {
+    case 'missing-library':
+      return `${base(problem.by)} needs ${problem.name}, and nothing has it there`
+    case 'missing-version':
+      return `${base(problem.by)} needs ${problem.version}, which the container's ${problem.file} does not define`
+    case 'unusable':
+      return `${base(problem.by)} cannot load ${problem.path}: ${problem.because}`
+    case 'undecidable':
+      return problem.because
+  }
+}
