@@ -47,6 +47,7 @@ export type ErrorCode =
   | 'MANIFEST_INVALID' // a manifest that does not satisfy its schema
   | 'STORE_CORRUPT' // stored bytes do not have the digest that they are named by
   | 'STORE_UNWRITABLE' // the store cannot be written
+  | 'POLICY_INVALID' // a policy that is damaged, or says what no policy can
   | 'PLAN_INVALID' // a plan file that is damaged or of another version
   | 'PLAN_IMPOSSIBLE' // no consistent mix of host and container was found
   | 'PLAN_UNSTABLE' // the host kept changing while it was planned for

@@ -11,10 +11,12 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Container, listContainers, removeContainer } from './container/containers.js'
 import { packContainer } from './container/pack.js'
+import type { PolicyRule } from './container/policy.js'
 import type { Inventory } from './host/inventory.js'
-import { hostAt, searchContext } from './launch/machine.js'
+import { hostFor, searchContext } from './launch/machine.js'
 import { openStore, openStoreAt } from './launch/open-store.js'
 import { type Decided, decideContainer } from './launch/prepare.js'
+import { factsOf } from './launch/remembered-facts.js'
 import { takeStockOf } from './launch/stock.js'
 import { resolveGraph } from './loader/resolve.js'
 import { rootFileSystem } from './loader/root-file-system.js'
@@ -23,6 +25,7 @@ import type { Freed } from './store/collect.js'
 import type { Store } from './store/store.js'
 
 export type { Container } from './container/containers.js'
+export type { PolicyRule, Strictness } from './container/policy.js'
 export type { Entry, Manifest, PackedElf, PackedFile, PackedPackage } from './container/types.js'
 export type { Decision, DecisionProblem, LibraryChoice, PackageChoice, Reason, Rule } from './decide/types.js'
 export type { ElfFacts, ElfSymbols } from './elf/types.js'
@@ -56,13 +59,15 @@ export interface PackOptions extends InStore {
   readonly withEssential?: boolean
   readonly withDocumentation?: boolean
   readonly withLocales?: boolean
+  /** What is fixed for its libraries on every host. */
+  readonly policy?: readonly PolicyRule[]
 }
 
 /** Makes a container from programs in a root tree. The same content under the same name again is no error. */
 export function pack(options: PackOptions): Container {
-  const { name, entries, root = '/', include = [] } = options
+  const { name, entries, root = '/', include = [], policy = [] } = options
   const { withEssential = false, withDocumentation = false, withLocales = false } = options
-  const request = { name, entries, root: resolve(root), include, withEssential, withDocumentation, withLocales }
+  const request = { name, entries, root: resolve(root), include, withEssential, withDocumentation, withLocales, policy }
   return packContainer(request, storeOf(options))
 }
 
@@ -73,7 +78,11 @@ export function inventory(options: InStore & OnHost = {}): Inventory {
 
 /** What a container would share with a host and what it would keep private, and why. Nothing is mounted or run. */
 export function plan(name: string, options: InStore & OnHost = {}): Decided {
-  return decideContainer(storeOf(options), name, hostAt(rootOf(options), process.env))
+  const store = storeOf(options)
+  const facts = factsOf(store)
+  const decided = decideContainer(store, name, hostFor(store, rootOf(options), process.env, facts))
+  facts.save()
+  return decided
 }
 
 /** What is supposed of the CPU and the environment; absent: as they are for this process. */

@@ -27,6 +27,12 @@ function program(finish: (status: number) => void): Command {
     .option('--with-essential', "take packages that every system of the tree's kind has", false)
     .option('--with-documentation', 'take manuals and documentation', false)
     .option('--with-locales', 'take translations', false)
+    .option(
+      '--policy <rule...>',
+      'fix a library on every host, as appc policy does on this one (repeatable)',
+      collect,
+      [],
+    )
     .option('--json', 'print JSON', false)
     .action(async (entries, options) => finish(await (await import('./pack.js')).runPack(entries, options)))
   appc
@@ -56,6 +62,24 @@ function program(finish: (status: number) => void): Command {
     )
     .option('--json', 'print one JSON object a line for each file', false)
     .action(async (files, options) => finish(await (await import('./tree.js')).runTree(files, options)))
+  const policy = appc
+    .command('policy')
+    .description('what this host fixes for libraries, in all containers: private, shared, a minimum, how strict')
+    .option('--json', 'print JSON', false)
+    .action(async options => finish((await import('./policy.js')).runPolicy(options)))
+  policy
+    .command('set')
+    .description('add rules, or change them')
+    .argument(
+      '<rule...>',
+      'SONAME=private, =shared, =identical, =abi, =not-older, or SONAME>=VERSION; * and ? match any',
+    )
+    .action(async rules => finish((await import('./policy.js')).runPolicySet(rules, policy.opts())))
+  policy
+    .command('unset')
+    .description('forget what was said of these')
+    .argument('<soname...>', 'as they were written')
+    .action(async names => finish((await import('./policy.js')).runPolicyUnset(names, policy.opts())))
   appc
     .command('list')
     .description('the containers in the store')

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import type { Container } from '../container/containers.js'
 import { packContainer } from '../container/pack.js'
+import { type PolicyRule, parseRule, withRule } from '../container/policy.js'
 import type { Manifest } from '../container/types.js'
 import { openStore } from '../launch/open-store.js'
 import { human, visibleLines } from './report.js'
@@ -12,12 +13,14 @@ export interface PackOptions {
   readonly withEssential: boolean
   readonly withDocumentation: boolean
   readonly withLocales: boolean
+  readonly policy: readonly string[]
   readonly json: boolean
 }
 
 /** `appc pack`: always 0, or an error. */
 export function runPack(entries: readonly string[], options: PackOptions): number {
-  const request = { ...options, entries, root: resolve(options.root) }
+  const policy = options.policy.map(parseRule).reduce(withRule, [] as readonly PolicyRule[])
+  const request = { ...options, policy, entries, root: resolve(options.root) }
   const container = packContainer(request, openStore(process.env))
   process.stdout.write(`${options.json ? asJson(container) : asText(container)}\n`)
   return 0

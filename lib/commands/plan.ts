@@ -1,5 +1,5 @@
 import type { LibraryChoice } from '../decide/types.js'
-import { hostAt } from '../launch/machine.js'
+import { hostFor } from '../launch/machine.js'
 import { openStore } from '../launch/open-store.js'
 import { type Decided, decideContainer } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
@@ -15,7 +15,7 @@ interface Totals {
 export function runPlan(name: string, { json, root }: { readonly json: boolean; readonly root: string }): number {
   const store = openStore(process.env)
   const facts = factsOf(store)
-  const decided = decideContainer(store, name, hostAt(root, process.env, facts))
+  const decided = decideContainer(store, name, hostFor(store, root, process.env, facts))
   facts.save()
   const { digest, os } = takeStockOf(store, root)
   const totals = totalsOf(decided.decision.libraries)

@@ -4,7 +4,7 @@ import { writeSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { AppcError, type ErrorCode } from '../errors.js'
 import { addon, inheritedDescriptors, originalEnvironment, rawArguments, restoreEnvironment } from '../launch/addon.js'
-import { hostAt } from '../launch/machine.js'
+import { hostFor } from '../launch/machine.js'
 import { openStoreAt } from '../launch/open-store.js'
 import { bringUpToDate, prepareContainer, prepareProgram } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
@@ -38,7 +38,7 @@ function main(): void {
   const store = openStoreAt(home)
   const destination = { store, key, root: root ?? null }
   const facts = factsOf(store)
-  const host = () => hostAt(root ?? '/', process.env, facts)
+  const host = () => hostFor(store, root ?? '/', process.env, facts)
   const links = bringUpToDate(destination, () => {
     if (kind === 'container') prepareContainer(destination, subject, host)
     else prepareProgram(destination, subject, values.lib ?? [], host)

@@ -11,12 +11,15 @@ import { describeFiles, describePackages } from './describe.js'
 import { checkEntryName } from './entries.js'
 import { type Gathered, gather, type Selection } from './gather.js'
 import { encodeManifest } from './manifest.js'
+import type { PolicyRule } from './policy.js'
 import type { Manifest } from './types.js'
 
 export interface PackRequest extends Selection {
   /** The tree to pack from: an absolute path of this machine, `/` for the machine itself. */
   readonly root: string
   readonly name: string
+  /** What is fixed for this container's libraries, on every host; absent: nothing. */
+  readonly policy?: readonly PolicyRule[]
 }
 
 /**
@@ -31,7 +34,7 @@ export function packContainer(request: PackRequest, store: Store): Container {
   const gathered = gather(rootFileSystem(request.root), request)
   for (const entry of gathered.entries) checkEntryName(entry)
   return Writer.use(store, writer => {
-    const manifest = describe(request.name, gathered, (source, executable) => writer.add(source, executable))
+    const manifest = describe(request, gathered, (source, executable) => writer.add(source, executable))
     const bytes = encodeManifest(manifest)
     const digest = createHash('sha256').update(bytes).digest('hex')
     checkFree(store, request.name, digest)
@@ -43,7 +46,11 @@ export function packContainer(request: PackRequest, store: Store): Container {
   })
 }
 
-function describe(name: string, gathered: Gathered, copy: Parameters<typeof describeFiles>[1]): Manifest {
+function describe(
+  { name, policy = [] }: PackRequest,
+  gathered: Gathered,
+  copy: Parameters<typeof describeFiles>[1],
+): Manifest {
   return {
     schema: 'appc.manifest/1',
     name,
@@ -54,6 +61,7 @@ function describe(name: string, gathered: Gathered, copy: Parameters<typeof desc
     },
     entries: gathered.entries,
     packages: describePackages(gathered),
+    ...(policy.length === 0 ? {} : { policy }),
     files: describeFiles(gathered, copy),
   }
 }

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { policySchema } from './policy.js'
 
 /** Bounds on what is believed of a manifest; the largest real ones (a whole desktop) stay far below. */
 export const MAX_MANIFEST_BYTES = 1 << 28
@@ -132,6 +133,7 @@ export const manifestSchema = v.strictObject({
   }),
   entries: v.pipe(list(v.strictObject({ name: line, path })), v.minLength(1)),
   packages: list(pkg),
+  policy: v.exactOptional(policySchema),
   files: list(file),
 })
 

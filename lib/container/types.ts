@@ -1,6 +1,7 @@
 import type { ElfFacts, ElfSymbols } from '../elf/types.js'
 import type { Package } from '../host/packages.js'
 import type { Loader } from '../loader/types.js'
+import type { PolicyRule } from './policy.js'
 
 /**
  * A container: what it consists of and what deciding must know about it, so that a host can decide before it has the bytes.
@@ -21,6 +22,8 @@ export interface Manifest {
   readonly entries: readonly Entry[]
   /** Sorted by name. Empty where the tree has no package database. */
   readonly packages: readonly PackedPackage[]
+  /** What the packager fixes; absent where nothing. */
+  readonly policy?: readonly PolicyRule[]
   /** Sorted by path. */
   readonly files: readonly PackedFile[]
 }

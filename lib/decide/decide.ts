@@ -6,6 +6,7 @@ import { Contents } from './home.js'
 import { hostPath } from './host-paths.js'
 import { Neighbours } from './neighbours.js'
 import { takeOwnPackages, unmetDependencies } from './packages.js'
+import { fixedBy } from './policy.js'
 import { choicesOf } from './report.js'
 import { search } from './search.js'
 import { groundOf, Selection } from './selection.js'
@@ -28,19 +29,22 @@ export function decide(
 ): Decision {
   const contents = new Contents(manifest, inPlace)
   const world = new World(host, contents, open)
+  const fixed = fixedBy(host, world.finder, contents)
   const start = new Selection(
-    groundOf(contents, host.packages !== null, path => host.fs.lstat(hostPath(host.fs, path)) !== null),
+    groundOf(contents, host.packages !== null, path => host.fs.lstat(hostPath(host.fs, path)) !== null, fixed.shared),
   )
+  for (const [soname, reason] of fixed.private) start.takeLibrary(soname, reason)
   takeOwnPackages(contents, start)
   const { state, given, clash } = search(world, start, new Neighbours(world).demands)
   const { selection, places } = state
   const nodes = new Map([...places.nodes, ...hidden(host, contents, selection, places)])
   const { mix, subjects, demands } = world.lookAt(selection, nodes)
   const problems: DecisionProblem[] = [
+    ...fixed.problems,
     // First, as the cause: what a rule misses may be in the copy that is not reached.
     ...selfCheck(host, contents, selection, mix, places, subjects),
-    ...[...demands, ...given].flatMap(asProblem),
     ...clashProblem(clash, demands),
+    ...[...withoutRest(demands, clash), ...given].flatMap(asProblem),
     ...unmetDependencies(contents, host.packages, selection),
     ...skippedProblems(contents, places.skipped),
   ]
@@ -59,6 +63,14 @@ function clashProblem(clash: readonly string[], demands: readonly Demand[]): rea
   if (only === undefined || demands.some(({ otherwise }) => others.length === 0 && otherwise?.text === only)) return []
   const text = others.length === 0 ? only : `these cannot be met together: ${clash.join('; ')}`
   return [{ kind: 'clash', text }]
+}
+
+/** Where the least that clashes is told, the rest of it is not; libraries that are nowhere are, as each must be found. */
+function withoutRest(demands: readonly Demand[], clash: readonly string[]): readonly Demand[] {
+  if (clash.length === 0) return demands
+  return demands.filter(
+    ({ otherwise, reason }) => otherwise?.kind === 'note' || reason.rule === 'presence' || otherwise?.text === clash[0],
+  )
 }
 
 /** An entry that has no place is fatal; of the rest one note for each directory that cannot hold them. */

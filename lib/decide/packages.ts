@@ -11,7 +11,9 @@ export function takeOwnPackages(contents: Contents, selection: Selection): void 
   for (const pkg of contents.manifest.packages.filter(pkg => pkg.own)) {
     const reason = { rule: 'policy' as const, text: `${pkg.name} ${pkg.version} is what was packed` }
     selection.takePackage(pkg.name, reason)
-    takeLibraries(contents, selection, pkg.name, reason)
+    // What a policy has shared is not of those that were meant.
+    for (const soname of contents.sonamesOf(pkg.name))
+      if (selection.canTake(soname)) selection.takeLibrary(soname, reason)
   }
 }
 

@@ -1,3 +1,4 @@
+import type { PolicyRule } from '../container/policy.js'
 import type { PackedRegular } from '../container/types.js'
 import type { PackageDatabase } from '../host/dpkg.js'
 import type { FactsCache } from '../loader/facts-cache.js'
@@ -9,6 +10,10 @@ export interface Host {
   /** null where the root has no package database. */
   readonly packages: PackageDatabase | null
   readonly context: SearchContext
+  /** What this host fixes; absent where nothing. */
+  readonly policy?: readonly PolicyRule[]
+  /** The user's half of the kernel's drivers, by soname, each with what tells it. */
+  readonly drivers?: (directories: readonly string[]) => ReadonlyMap<string, string>
   /** What is known of the host's files. */
   readonly facts: FactsCache
   /** Puts facts of many files into the cache together, where that is faster than one by one. */

@@ -1,11 +1,15 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
+import { readPolicy } from '../container/host-policy.js'
 import type { Host } from '../decide/types.js'
 import { readPackageDatabase } from '../host/dpkg.js'
+import { driversOf } from '../host/drivers.js'
 import type { Kernel } from '../host/inventory.js'
 import { FactsCache, type FactsMemory } from '../loader/facts-cache.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import type { SearchContext } from '../loader/types.js'
 import { LOADER_VARIABLES } from '../plan/types.js'
+import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { addon } from './addon.js'
 import { lookAtMany } from './batch.js'
@@ -29,12 +33,41 @@ export function hostAt(root: string, environment: NodeJS.ProcessEnv, memory: Fac
     packages: readPackageDatabase(fs),
     context: searchContext(environment),
     facts,
+    drivers: directories => driversOf(fs, directories, facts, kernelModules()),
     lookAhead: paths =>
       void lookAtMany(
         addon(),
         paths.map(path => prefix + path),
         facts,
       ),
+  }
+}
+
+/** A host as the containers of a store see it: with the site's policy, and what earlier runs found out. Throws POLICY_INVALID. */
+export function hostFor(store: Store, root: string, environment: NodeJS.ProcessEnv, memory: FactsMemory): Host {
+  return { ...hostAt(root, environment, memory), policy: readPolicy(store) }
+}
+
+/** The versions of the kernel's modules that have one, by name. */
+function kernelModules(): ReadonlyMap<string, string> {
+  const modules = new Map<string, string>()
+  for (const name of readdirOrNone('/sys/module')) {
+    try {
+      modules.set(name, readFileSync(`/sys/module/${name}/version`, 'utf8').trim())
+    } catch (error) {
+      // Most have none, and one may be unloaded meanwhile.
+      if (!hasCode(error, 'ENOENT', 'ENODEV', 'EACCES')) throw error
+    }
+  }
+  return modules
+}
+
+function readdirOrNone(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'EACCES')) return []
+    throw error
   }
 }
 

@@ -3,6 +3,7 @@ import { closeSync, lstatSync, rmSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { type Container, isExecutable, readContainer } from '../container/containers.js'
+import { policyPath } from '../container/host-policy.js'
 import { describeProgram } from '../container/program.js'
 import type { Manifest, PackedRegular } from '../container/types.js'
 import { decide } from '../decide/decide.js'
@@ -61,7 +62,7 @@ export function prepareContainer(destination: Destination, name: string, openHos
     return withLock(store, 'shared', () => {
       const { container, decision } = decideContainer(store, name, host)
       const programs = programsOf(container.manifest)
-      const request = { name, request: [name], programs, sources: [refPath(store, name)] }
+      const request = { name, request: [name], programs, sources: [refPath(store, name), policyPath(store)] }
       return makePlan(destination, container.digest, request, decision, host)
     })
   })
@@ -115,17 +116,12 @@ export function prepareProgram(
   untilSettled(destination, () => prepareProgramOnce(destination, program, libraries, openHost()))
 }
 
-function prepareProgramOnce(
-  destination: Destination,
-  program: string,
-  libraries: readonly string[],
-  { fs, context, facts }: Host,
-): Plan {
+function prepareProgramOnce(destination: Destination, program: string, libraries: readonly string[], bare: Host): Plan {
   const { store, root } = destination
   const machine = rootFileSystem('/')
   const inside = root !== null && within(program, root) ? program.slice(root.length) : program
-  const seen = inside === program ? withProgram(fs, machine, program) : fs
-  const host: Host = { fs: seen, context, packages: null, facts }
+  const seen = inside === program ? withProgram(bare.fs, machine, program) : bare.fs
+  const host: Host = { ...bare, fs: seen, packages: null }
   const described = describeProgram(seen, inside, libraries, machine)
   const digest = createHash('sha256').update(JSON.stringify(described.manifest)).digest('hex')
   const decision = decide(described.manifest, host, file => described.fs.open(file.path), described.inPlace)
@@ -134,7 +130,7 @@ function prepareProgramOnce(
     name: program,
     request: [program, ...libraries],
     programs: [],
-    sources: [program, ...libraries, ...sources],
+    sources: [program, ...libraries, ...sources, policyPath(store)],
   }
   return withLock(store, 'shared', () => makePlan(destination, digest, request, decision, host))
 }

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto'
+import { type PolicyRule, ruleFor } from '../container/policy.js'
+import type { PackedRegular } from '../container/types.js'
+import { compareVersions } from '../host/version.js'
+import type { OpenFile } from '../loader/types.js'
+import type { Finder } from './finder.js'
+import type { Contents } from './home.js'
+import { leadsTo } from './host-paths.js'
+import type { DecisionProblem, Host, Reason } from './types.js'
+
+/** Rule 6, in terms of what the search can and cannot take. */
+export interface Fixed {
+  /** Sonames that must stay the host's, and a sentence that says why. */
+  readonly shared: ReadonlyMap<string, string>
+  readonly private: ReadonlyMap<string, Reason>
+  /** What neither the host's library nor the container's can be. */
+  readonly problems: readonly DecisionProblem[]
+}
+
+/**
+ * What the packager, the site and the kernel's drivers fix. A site's rules come after the packager's. A driver is the host's
+ * whatever they say: it belongs to its kernel.
+ */
+export function fixedBy(host: Host, finder: Finder, contents: Contents): Fixed {
+  const shared = new Map<string, string>()
+  const taken = new Map<string, Reason>()
+  const problems: DecisionProblem[] = []
+  const policy = [...(contents.manifest.policy ?? []), ...(host.policy ?? [])]
+  const drivers = host.drivers?.(finder.directories) ?? new Map<string, string>()
+  for (const [soname, file] of contents.libraries) {
+    const driver = finder.reachable(soname).length > 0 ? drivers.get(soname) : undefined
+    if (driver !== undefined) {
+      shared.set(soname, `${soname} must be the host's: ${driver}`)
+      continue
+    }
+    const rule = policy.length === 0 ? {} : ruleFor(policy, soname)
+    if (rule.choice === 'shared') shared.set(soname, `the policy has ${soname} shared`)
+    const ask = new Asking(host, finder, contents, soname, file, rule)
+    if (rule.choice !== 'shared') {
+      const reason = ask.forPrivate()
+      if (reason !== null) taken.set(soname, { rule: 'policy', text: reason })
+    }
+    problems.push(...ask.unmet(rule.choice === 'shared', taken.has(soname)))
+  }
+  return { shared, private: taken, problems }
+}
+
+/** What a rule asks of one soname. */
+class Asking {
+  constructor(
+    private readonly host: Host,
+    private readonly finder: Finder,
+    private readonly contents: Contents,
+    private readonly soname: string,
+    private readonly file: PackedRegular,
+    private readonly rule: Omit<PolicyRule, 'match'>,
+  ) {}
+
+  /** Why the host's library will not do; null where it may. */
+  forPrivate(): string | null {
+    const { soname, rule } = this
+    if (rule.choice === 'private') return `the policy has ${soname} private`
+    const path = this.hostFile()
+    if (path === null) return null
+    const { minimum, strictness } = rule
+    const version = minimum !== undefined || strictness === 'not-older' ? this.hostVersion(path) : null
+    if (minimum !== undefined && (version === null || compareVersions(version, minimum) < 0))
+      return `the policy asks for at least ${minimum} of ${soname}; the host has ${version ?? 'one whose version nobody tells'}`
+    if (strictness === 'not-older') {
+      const packed = this.packedVersion()
+      if (version === null || packed === null || compareVersions(version, packed) < 0)
+        return `the policy asks for a ${soname} not older than ${packed ?? 'what was packed'}; the host has ${version ?? 'one whose version nobody tells'}`
+    }
+    if (strictness === 'identical' && !this.isSameBuild(path))
+      return `the policy asks for the very build of ${soname} that was packed, and the host's is another`
+    return null
+  }
+
+  /** Where neither side is what is asked for. */
+  unmet(isShared: boolean, isTaken: boolean): readonly DecisionProblem[] {
+    const { minimum } = this.rule
+    if (minimum === undefined || (!isShared && !isTaken)) return []
+    const path = isShared ? this.hostFile() : null
+    const version = isShared ? path && this.hostVersion(path) : this.packedVersion()
+    if (version !== null && compareVersions(version, minimum) >= 0) return []
+    const whose = isShared ? "the host's, which is to be shared," : "the container's"
+    const text = `the policy asks for at least ${minimum} of ${this.soname}; ${whose} is ${version ?? 'of a version that nobody tells'}`
+    return [{ kind: 'clash', text }]
+  }
+
+  private hostFile(): string | null {
+    const first = this.finder.reachable(this.soname)[0]
+    return first === undefined ? null : leadsTo(this.host.fs, first)
+  }
+
+  private hostVersion(path: string): string | null {
+    return this.host.packages?.ownersOf(path)[0]?.version ?? null
+  }
+
+  private packedVersion(): string | null {
+    return this.contents.manifest.packages.find(({ name }) => name === this.file.package)?.version ?? null
+  }
+
+  /** By build-id where there is one, else by the bytes. */
+  private isSameBuild(path: string): boolean {
+    const { fs, facts } = this.host
+    const stat = fs.lstat(path)
+    if (stat === null) return false
+    const there = facts.inspect(fs, path, stat).facts?.buildId ?? null
+    const here = this.file.elf?.buildId ?? null
+    if (there !== null || here !== null) return there === here
+    return stat.size === this.file.size && sha256(fs.open(path)) === this.file.sha256
+  }
+}
+
+function sha256(file: OpenFile): string {
+  try {
+    const hash = createHash('sha256')
+    const buffer = Buffer.alloc(1 << 16)
+    for (let at = 0, got = 1; got > 0; at += got) {
+      got = file.read(buffer, at)
+      hash.update(buffer.subarray(0, got))
+    }
+    return hash.digest('hex')
+  } finally {
+    file.close()
+  }
+}
