@@ -28,6 +28,7 @@ const pkg = v.strictObject({
   name: line,
   version: line,
   architecture: line,
+  source: v.exactOptional(line),
   multiArch: v.exactOptional(v.picklist(['same', 'foreign', 'allowed'])),
   essential: v.boolean(),
   depends: list(list(dependency)),

@@ -1,4 +1,5 @@
 import type { Manifest, PackedFile } from '../container/types.js'
+import { clashesIn } from './clashes.js'
 import type { OpenPacked } from './container-files.js'
 import type { Demand } from './demand.js'
 import { evidenceOf } from './evidence.js'
@@ -35,7 +36,8 @@ export function decide(
   )
   for (const [soname, reason] of fixed.private) start.takeLibrary(soname, reason)
   takeOwnPackages(contents, start)
-  const { state, given, clash } = search(world, start, new Neighbours(world).demands)
+  const neighbours = new Neighbours(world)
+  const { state, given, clash } = search(world, start, state => [...neighbours.demands(state), ...clashesIn(state)])
   const { selection, places } = state
   const nodes = new Map([...places.nodes, ...hidden(host, contents, selection, places)])
   const { mix, subjects, demands } = world.lookAt(selection, nodes)

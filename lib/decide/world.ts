@@ -1,12 +1,13 @@
 import type { PackedRegular } from '../container/types.js'
 import { readLoader } from '../loader/loader.js'
+import { remember } from '../loader/remember.js'
 import type { Graph, Loader } from '../loader/types.js'
 import { demandLibrariesAndVersions, demandSymbols, type Judged, type Subject } from './constraints.js'
 import type { OpenPacked } from './container-files.js'
 import type { Demand } from './demand.js'
 import { Finder } from './finder.js'
 import type { Contents } from './home.js'
-import { hostPath } from './host-paths.js'
+import { hostPath, leadsTo } from './host-paths.js'
 import { demandOneBuild } from './lockstep.js'
 import { inScopeOf, Looked, Mix } from './mix.js'
 import { demandPackages } from './packages.js'
@@ -31,6 +32,7 @@ export class World {
   readonly finder: Finder
   readonly looked: Looked
   private readonly scopes: Scopes
+  private readonly builds = new Map<string, boolean>()
 
   constructor(
     readonly host: Host,
@@ -51,6 +53,18 @@ export class World {
   /** Whether the host has a library of this soname. */
   finds = (soname: string): boolean => this.finder.reachable(soname).length > 0
 
+  /** Whether the host's copy of a library is the very build that the container holds. */
+  private isSameBuild = (soname: string): boolean => {
+    return remember(this.builds, soname, () => {
+      const build = this.contents.libraries.get(soname)?.elf?.buildId
+      const path = this.finder.reachable(soname)[0]
+      const real = path === undefined ? null : leadsTo(this.host.fs, path)
+      const stat = real === null ? null : this.host.fs.lstat(real)
+      if (!build || real === null || stat?.kind !== 'file') return false
+      return this.host.facts.inspect(this.host.fs, real, stat).facts?.buildId === build
+    })
+  }
+
   /**
    * Takes what is demanded and can be met in one way only, until nothing is: that is not a choice. What is left in `demands` can be
    * met in several ways, or in none.
@@ -59,7 +73,7 @@ export class World {
     for (;;) {
       while (
         demandPackages(this.contents, this.host.packages, selection, this.finds) ||
-        demandFamilies(this.contents, selection)
+        demandFamilies(selection, this.isSameBuild)
       );
       const state = this.look(selection)
       let grown = false
@@ -114,14 +128,13 @@ export class World {
 }
 
 /** The members of a family are of one build or they are broken: one private, all private, those outside the closure too. */
-function demandFamilies(contents: Contents, selection: Selection): boolean {
+function demandFamilies(selection: Selection, isSameBuild: (soname: string) => boolean): boolean {
   let grown = false
   for (const soname of [...selection.sonames]) {
     for (const member of selection.familyOf(soname)) {
+      if (selection.sonames.has(member) || isSameBuild(member)) continue
       const text = `${member} and ${soname} (private) are of one build: they share private symbols`
-      if (member !== soname && contents.libraries.has(member) && !selection.sonames.has(member)) {
-        grown = selection.takeLibrary(member, { rule: 'lockstep', text }, [soname]) || grown
-      }
+      grown = selection.takeLibrary(member, { rule: 'lockstep', text }, [soname]) || grown
     }
   }
   return grown

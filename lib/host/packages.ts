@@ -3,6 +3,8 @@ export interface Package {
   readonly name: string
   readonly version: string
   readonly architecture: string
+  /** What it was built from; absent where that has its own name. */
+  readonly source?: string
   /** Absent is `no`. `same` can be installed for several architectures, `foreign` serves packages of any architecture. */
   readonly multiArch?: 'same' | 'foreign' | 'allowed'
   readonly essential: boolean

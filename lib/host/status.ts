@@ -48,12 +48,15 @@ function parsePackage(fields: ReadonlyMap<string, string>, line: number): Packag
   const version = fields.get('version')
   const architecture = fields.get('architecture')
   if (!version || !architecture) throw damaged(line, `begins ${name}, which has no version or architecture`)
+  // A version follows where it differs from the package's: `gcc-12 (12.2.0-14)`.
+  const source = fields.get('source')?.replace(/\s*\(.*/, '')
   const multiArch = fields.get('multi-arch')
   const relations = (field: string): Dependency[][] => parseRelations(fields.get(field) ?? '', name)
   return {
     name,
     version,
     architecture,
+    ...(source === undefined || source === name ? {} : { source }),
     ...(multiArch === 'same' || multiArch === 'foreign' || multiArch === 'allowed' ? { multiArch } : {}),
     essential: fields.get('essential') === 'yes',
     depends: [...relations('pre-depends'), ...relations('depends')],

@@ -1,0 +1,70 @@
+import type { Judged, Subject } from './constraints.js'
+import { bringers, type Demand, demandOneOf, tell } from './demand.js'
+import { homeGraph } from './home.js'
+import { type Mix, nameOf } from './mix.js'
+import type { Placed } from './world.js'
+
+/** What linkers put into every object (ld's default script, crti.o), and nobody looks up in another. */
+const LINKERS_OWN = new Set(['_init', '_fini', '_start', '_edata', '_end', '__bss_start', '_IO_stdin_used'])
+
+type Loaded = Subject['graph']['objects'][number]
+
+/**
+ * Two libraries in one process that were not together at home, and that are one library under two sonames, or export the same
+ * names without versions: whoever comes first is used by both. A wish: it may go well, and often there is no other way.
+ */
+export function clashesIn(state: Placed): readonly Demand[] {
+  const found = new Map<string, Demand>()
+  for (const subject of state.subjects) {
+    // A module's process is its program's, where the clash is told already.
+    if (subject.file.elf?.role === 'module') continue
+    const home = new Set(homeGraph(state.contents, subject.file).objects.map(nameOf))
+    const others = subject.graph.objects.slice(1)
+    const strangers = others.filter(object => !home.has(nameOf(object)))
+    for (const stranger of strangers)
+      for (const other of others) {
+        const what = other === stranger ? null : twice(state.mix, stranger, other)
+        if (what === null) continue
+        const demand = wish(state, subject, stranger, other, what)
+        found.set(demand.reason.text, demand)
+      }
+  }
+  return [...found.values()]
+}
+
+/** In what two libraries are one; null where in nothing. */
+function twice(mix: Mix, one: Loaded, other: Loaded): string | null {
+  const [a, b] = [nameOf(one), nameOf(other)]
+  if (a !== b && stem(a) === stem(b)) return 'are one library under two sonames'
+  const names = exportsOf(mix, other)
+  const [first, ...more] = [...exportsOf(mix, one)].filter(name => names.has(name))
+  return first === undefined ? null : `both export ${first}${more.length > 0 ? ` and ${more.length} more names` : ''}`
+}
+
+/** `libssl` of libssl.so.1.1 and libssl.so.3. */
+function stem(soname: string): string {
+  return soname.replace(/\.so(\.|$).*/, '')
+}
+
+const known = new WeakMap<object, ReadonlySet<string>>()
+
+/** Names without a version that bind, as far as they are meant for others: weak ones may be there any number of times (C++). */
+function exportsOf(mix: Mix, object: Loaded): ReadonlySet<string> {
+  const symbols = mix.symbolsOf(object)
+  const before = known.get(symbols)
+  if (before !== undefined) return before
+  const names = symbols.exports.flatMap(({ name, version, weak }) =>
+    version !== undefined || weak || LINKERS_OWN.has(name) ? [] : [name],
+  )
+  const found = new Set(names)
+  known.set(symbols, found)
+  return found
+}
+
+function wish({ mix, selection }: Judged, { graph }: Subject, stranger: Loaded, other: Loaded, what: string): Demand {
+  const chain = bringers(graph, stranger)
+  const [text, by] = [`${tell(mix, stranger)} and ${tell(mix, other)}, in one process, ${what}`, bringers(graph, other)]
+  const brought = `${nameOf(stranger)} is brought by ${chain[1] ?? 'the program'}, ${nameOf(other)} by ${by[1] ?? 'the program'}`
+  const reason = { rule: 'symbols' as const, text: `${text}: ${brought}` }
+  return demandOneOf(selection, chain, reason, [], { kind: 'note', text: reason.text })
+}
