@@ -49,6 +49,14 @@ function program(finish: (status: number) => void): Command {
     .option('--json', 'print JSON', false)
     .action(async (name, options) => finish((await import('./plan.js')).runPlan(name, options)))
   appc
+    .command('explain')
+    .description('why a library is shared or private, who asks for what of it, and what would change the answer')
+    .argument('<name>', 'a container')
+    .argument('[soname]', 'one of its libraries; without it, every one in a line')
+    .option('--root <dir>', 'take the tree at DIR as the host', absolute, '/')
+    .option('--json', 'print JSON', false)
+    .action(async (name, soname, options) => finish((await import('./explain.js')).runExplain(name, soname, options)))
+  appc
     .command('tree')
     .description('which libraries a program loads, who needs them and how each is found')
     .argument('<path...>', 'ELF files, and directories: of these all programs and libraries below')

@@ -1,11 +1,12 @@
 import type { PackedRegular } from '../container/types.js'
 import type { LoadedObject } from '../loader/types.js'
 import type { Subject } from './constraints.js'
+import { tell } from './demand.js'
 import type { Contents } from './home.js'
 import { type Mix, nameOf } from './mix.js'
 import type { Places } from './placement.js'
 import type { Selection } from './selection.js'
-import type { LibraryChoice, PackageChoice, Reason } from './types.js'
+import type { Asker, LibraryChoice, PackageChoice, Reason } from './types.js'
 
 /** The choices in words and figures: every library of the resulting mix, and every packed package. */
 export function choicesOf(
@@ -16,11 +17,13 @@ export function choicesOf(
   subjects: readonly Subject[],
 ): { readonly libraries: readonly LibraryChoice[]; readonly packages: readonly PackageChoice[] } {
   const libraries = new Map<string, LibraryChoice>()
+  const asked = versionsAsked(subjects)
+  const byName = askersByName(mix, subjects)
+  const askers = (soname: string) => byName.get(soname) ?? []
   for (const soname of selection.sonames) {
     const file = contents.libraries.get(soname)
-    if (file) libraries.set(soname, privateChoice(soname, file, selection, places))
+    if (file) libraries.set(soname, { ...privateChoice(soname, file, selection, places), askedBy: askers(soname) })
   }
-  const asked = versionsAsked(subjects)
   for (const { graph } of subjects) {
     for (const [at, object] of graph.objects.entries()) {
       const name = nameOf(object)
@@ -30,7 +33,15 @@ export function choicesOf(
       const file = own ?? contents.libraries.get(name) ?? null
       // Found by the RUNPATH of a private module beside it (gconv's), it is a file of its package and no candidate by itself.
       const reasons = own ? packageReasons(own) : sharedReasons(object, asked.get(name) ?? [])
-      libraries.set(name, { soname: name, choice: own ? 'private' : 'shared', path: object.path, bytes, file, reasons })
+      libraries.set(name, {
+        soname: name,
+        choice: own ? 'private' : 'shared',
+        path: object.path,
+        bytes,
+        file,
+        reasons,
+        askedBy: askers(name),
+      })
     }
   }
   return {
@@ -39,7 +50,12 @@ export function choicesOf(
   }
 }
 
-function privateChoice(soname: string, file: PackedRegular, selection: Selection, places: Places): LibraryChoice {
+function privateChoice(
+  soname: string,
+  file: PackedRegular,
+  selection: Selection,
+  places: Places,
+): Omit<LibraryChoice, 'askedBy'> {
   return {
     soname,
     choice: 'private',
@@ -72,6 +88,24 @@ function sharedReasons({ realPath, facts }: LoadedObject, asked: readonly string
   }
   reasons.push({ rule: 'symbols', text: 'every symbol that resolved at home resolves to it here' })
   return reasons
+}
+
+/** By soname, who has it in DT_NEEDED or takes a version of it. */
+function askersByName(mix: Mix, subjects: readonly Subject[]): ReadonlyMap<string, readonly Asker[]> {
+  const found = new Map<string, Map<string, Asker>>()
+  for (const { graph } of subjects) {
+    for (const { from, to } of graph.edges) {
+      const [asker, provider] = [graph.objects[from], graph.objects[to]]
+      if (asker === undefined || provider === undefined) continue
+      const versions = asker.facts.verneeds
+        .filter(({ file }) => provider.names.includes(file))
+        .map(need => need.version)
+      const [name, by] = [nameOf(provider), tell(mix, asker)]
+      found.set(name, (found.get(name) ?? new Map<string, Asker>()).set(by, { by, versions }))
+    }
+  }
+  const sorted = (askers: Map<string, Asker>) => [...askers.values()].sort((a, b) => (a.by < b.by ? -1 : 1))
+  return new Map([...found].map(([name, askers]) => [name, sorted(askers)]))
 }
 
 /** By soname, which versions anybody in the mix asks of it, in order. */

@@ -28,6 +28,14 @@ export interface Reason {
   readonly text: string
 }
 
+/** Who asks for a library in the mix, and for what. */
+export interface Asker {
+  /** Its name, and whose it is: `libcurl.so.4 (private)`. */
+  readonly by: string
+  /** The versions that it asks of it; empty where it asks for none. */
+  readonly versions: readonly string[]
+}
+
 /** What was chosen for one soname. */
 export interface LibraryChoice {
   readonly soname: string
@@ -38,6 +46,8 @@ export interface LibraryChoice {
   /** The container's file; null for a host library that the container does not hold. */
   readonly file: PackedRegular | null
   readonly reasons: readonly Reason[]
+  /** Sorted by name; empty for a member of a family that nobody in the mix asks for. */
+  readonly askedBy: readonly Asker[]
 }
 
 /** What was chosen for the files of a package that are not libraries. */
