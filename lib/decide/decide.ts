@@ -5,6 +5,7 @@ import type { Demand } from './demand.js'
 import { evidenceOf } from './evidence.js'
 import { Contents } from './home.js'
 import { hostPath } from './host-paths.js'
+import { brokenByInterpreters } from './interpreters.js'
 import { Neighbours } from './neighbours.js'
 import { takeOwnPackages, unmetDependencies } from './packages.js'
 import { fixedBy } from './policy.js'
@@ -14,7 +15,7 @@ import { groundOf, Selection } from './selection.js'
 import { selfCheck } from './self-check.js'
 import type { Decision, DecisionProblem, Host } from './types.js'
 import { hidden } from './whiteouts.js'
-import { World } from './world.js'
+import { type Placed, World } from './world.js'
 
 /**
  * The choice for every soname, on this host: shared wherever the host's copy truly serves, private where it does not. Starts
@@ -37,7 +38,12 @@ export function decide(
   for (const [soname, reason] of fixed.private) start.takeLibrary(soname, reason)
   takeOwnPackages(contents, start)
   const neighbours = new Neighbours(world)
-  const { state, given, clash } = search(world, start, state => [...neighbours.demands(state), ...clashesIn(state)])
+  const wishes = (state: Placed) => [
+    ...neighbours.demands(state),
+    ...brokenByInterpreters(world, state),
+    ...clashesIn(state),
+  ]
+  const { state, given, clash } = search(world, start, wishes)
   const { selection, places } = state
   const nodes = new Map([...places.nodes, ...hidden(host, contents, selection, places)])
   const { mix, subjects, demands } = world.lookAt(selection, nodes)

@@ -67,7 +67,8 @@ function merged(groups: readonly (readonly PackedRegular[])[]): readonly (readon
   return [...new Set(groupOf.values())].map(group => [...group].sort((a, b) => (a.path < b.path ? -1 : 1)))
 }
 
-function isTied(file: PackedRegular): boolean {
+/** Whether it shares a version `*_PRIVATE` with others, so that all come at once, in one mount. */
+export function isTied(file: PackedRegular): boolean {
   const named = [
     ...(file.elf?.verdefs ?? []).map(({ name }) => name),
     ...(file.elf?.verneeds ?? []).map(({ version }) => version),

@@ -48,9 +48,11 @@ export class Finder {
     return [...found]
   }
 
-  /** All names of a file in its directory. */
+  /** All names of a file in its directory; none but its own where it has one only. */
   private hardLinks(path: string): readonly string[] {
     const { fs } = this.host
+    const stat = fs.lstat(path)
+    if (stat?.kind !== 'file' || stat.links === 1) return []
     const directory = parent(path)
     let names = this.files.get(directory)
     if (names === undefined) {
@@ -63,8 +65,7 @@ export class Finder {
       }
       this.files.set(directory, names)
     }
-    const stat = fs.lstat(path)
-    return (stat && names.get(fileIdentity(stat))) ?? []
+    return names.get(fileIdentity(stat)) ?? []
   }
 
   /** Files of another class or machine are passed over by the loader: an i386 twin stays what it is. */

@@ -32,7 +32,10 @@ export function goneFrom(world: World, { places, selection }: Placed): readonly 
       return relative ? (providerOf(relative) ?? []) : []
     })
     for (const path of replacedFiles(world, paths)) {
-      const missing = missingFrom(soname, factsAt(world, path), world.looked.hostSymbols(path), [own, ...family])
+      const facts = factsAt(world, path)
+      // What no loader takes for a library served nobody.
+      if (facts === null) continue
+      const missing = missingFrom(soname, facts, world.looked.hostSymbols(path), [own, ...family])
       if (missing.symbols.size > 0 || missing.versions.size > 0) gone.push(missing)
     }
   }
@@ -67,16 +70,10 @@ function providerOf({ path, elf }: PackedRegular): Provider | null {
   return { object: { path, realPath: path, names: [elf.soname ?? path], facts: elf }, symbols: elf.symbols }
 }
 
-function missingFrom(
-  soname: string,
-  facts: ElfFacts | null,
-  { exports }: ElfSymbols,
-  providers: readonly Provider[],
-): Gone {
+function missingFrom(soname: string, facts: ElfFacts, { exports }: ElfSymbols, providers: readonly Provider[]): Gone {
   const symbols = new Map<string, Set<string>>()
   const versions = new Set<string>()
   const lost = new Set<string>()
-  if (facts === null) return { soname, symbols, versions, lost }
   const defined = new Set(providers[0]?.object.facts.verdefs.map(({ name }) => name))
   for (const { name } of facts.verdefs) if (!defined.has(name)) versions.add(name)
   for (const { name, version, objectSize } of exports) {

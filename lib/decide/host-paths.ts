@@ -1,5 +1,8 @@
 import { base, isOutOfReach, join, parent, resolvePath } from '../loader/file-system.js'
+import { remember } from '../loader/remember.js'
 import type { FileStat, FileSystem } from '../loader/types.js'
+
+const directories = new WeakMap<FileSystem, Map<string, string>>()
 
 /**
  * Where a container's directory lies on the host: the host's symlinks decide (`/lib` of a split tree is `/usr/lib` on a merged
@@ -7,7 +10,9 @@ import type { FileStat, FileSystem } from '../loader/types.js'
  */
 export function hostDirectory(fs: FileSystem, directory: string): string {
   if (directory === '/') return '/'
-  return leadsTo(fs, directory) ?? hostPath(fs, directory)
+  // Thousands of names lie in a few directories, and no file system changes while it is decided for.
+  const known = remember(directories, fs, () => new Map<string, string>())
+  return remember(known, directory, () => leadsTo(fs, directory) ?? hostPath(fs, directory))
 }
 
 /** Where a path leads, without links; null where it leads nowhere, in circles or where nobody may look. */

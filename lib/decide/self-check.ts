@@ -51,8 +51,9 @@ function reachableStill(host: Host, mix: Mix, places: Places): readonly Decision
   return [...directories].flatMap(directory =>
     (mix.fs.readdir(directory) ?? []).flatMap(name => {
       const path = join(directory, name)
-      const end = nameChain(mix.fs, path).at(-1)
-      const stat = end === undefined ? null : mix.fs.lstat(end)
+      const own = mix.fs.lstat(path)
+      const end = own?.kind === 'symlink' ? nameChain(mix.fs, path).at(-1) : path
+      const stat = own?.kind !== 'symlink' ? own : end === undefined ? null : mix.fs.lstat(end)
       const old = stat?.kind === 'file' ? replaced.get(fileIdentity(stat)) : undefined
       return old === undefined ? [] : [clash(`${path} would still reach the host's ${old}, which is replaced`)]
     }),

@@ -5,6 +5,7 @@ import type { Graph, Loader } from '../loader/types.js'
 import { demandLibrariesAndVersions, demandSymbols, type Judged, type Subject } from './constraints.js'
 import type { OpenPacked } from './container-files.js'
 import type { Demand } from './demand.js'
+import { isTied } from './families.js'
 import { Finder } from './finder.js'
 import type { Contents } from './home.js'
 import { hostPath, leadsTo } from './host-paths.js'
@@ -53,10 +54,11 @@ export class World {
   /** Whether the host has a library of this soname. */
   finds = (soname: string): boolean => this.finder.reachable(soname).length > 0
 
-  /** Whether the host's copy of a library is the very build that the container holds. */
+  /** Whether the host's copy of a library is the very build that the container holds, and need not come with its family. */
   private isSameBuild = (soname: string): boolean => {
     return remember(this.builds, soname, () => {
-      const build = this.contents.libraries.get(soname)?.elf?.buildId
+      const file = this.contents.libraries.get(soname)
+      const build = file === undefined || isTied(file) ? null : file.elf?.buildId
       const path = this.finder.reachable(soname)[0]
       const real = path === undefined ? null : leadsTo(this.host.fs, path)
       const stat = real === null ? null : this.host.fs.lstat(real)

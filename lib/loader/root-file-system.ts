@@ -56,6 +56,7 @@ export function rootFileSystem(root: string, looked: ReadonlyMap<string, FileSta
         dev: stat.dev,
         ino: stat.ino,
         size: Number(stat.size),
+        links: Number(stat.nlink),
         mode,
         uid: Number(stat.uid),
         gid: Number(stat.gid),

@@ -28,6 +28,8 @@ export interface FileStat {
   readonly dev: bigint
   readonly ino: bigint
   readonly size: number
+  /** How many names the file has; absent where nobody knows. */
+  readonly links?: number
   /** Permission bits and file type, as st_mode. */
   readonly mode: number
   readonly uid: number
