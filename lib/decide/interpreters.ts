@@ -22,15 +22,16 @@ export function brokenByInterpreters({ host, contents }: World, { places, select
   const packed = contents.manifest.packages.filter(pkg => selection.packages.has(pkg.name))
   return database.packages
     .filter(pkg => !replaced(pkg))
-    .flatMap(pkg =>
-      pkg.depends.flatMap(group => {
+    .flatMap(pkg => {
+      for (const group of pkg.depends) {
         const before = group.flatMap(wanted => satisfiers(wanted, pkg, database))
         const lost = before.find(({ name }) => covered.has(name))
-        if (lost === undefined || before.some(other => !replaced(other)) || packed.some(own => serves(own, group)))
-          return []
-        return [brokenPackage(database, pkg, group, packed, lost)]
-      }),
-    )
+        if (lost === undefined || before.some(other => !replaced(other))) continue
+        // One is enough: what cannot work does not work any less for a second reason.
+        if (!packed.some(own => serves(own, group))) return [brokenPackage(database, pkg, group, packed, lost)]
+      }
+      return []
+    })
 }
 
 function brokenPackage(
