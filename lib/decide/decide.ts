@@ -11,7 +11,7 @@ import { Contents } from './home.js'
 import { hostPath } from './host-paths.js'
 import { demandOneBuild } from './lockstep.js'
 import { inScopeOf, Looked, Mix } from './mix.js'
-import { demandPackages, takeOwnPackages, unmetDependencies } from './packages.js'
+import { demandPackages, takeOwnPackages, takeRecorded, unmetDependencies } from './packages.js'
 import { type Places, place } from './placement.js'
 import { choicesOf } from './report.js'
 import { Scopes } from './scopes.js'
@@ -38,6 +38,7 @@ export function decide(
   const looked = new Looked(host, contents, open, new FactsCache(), interpreter)
   const world = new World(looked, selection, interpreter)
   takeOwnPackages(contents, selection)
+  takeRecorded(contents, host, selection, world.finds)
   let state = world.look()
   for (;;) {
     const grown = [
