@@ -20,9 +20,10 @@ export interface ReadOptions {
   readonly afterNewRoot: boolean
   /** Files that do not count are forgotten at once: a program may look at some of /proc a million times. */
   readonly counts: (path: string) => boolean
+  /** How many files there may be; absent: as many as in a manifest. */
+  readonly most?: number
 }
 
-/** As many as a manifest may have. */
 const MAX_PATHS = 1_000_000
 /** Three paths, each up to PATH_MAX, of four characters a byte, with the call around them. */
 const MAX_LINE = 65_536
@@ -152,9 +153,10 @@ class Reader {
   }
 
   #checkCount(): void {
-    if (this.#files.size + this.#written.size + this.#programs.size <= MAX_PATHS) return
+    const { most = MAX_PATHS } = this.#options
+    if (this.#files.size + this.#written.size + this.#programs.size <= most) return
     throw new AppcError('RECORD_FAILED', 'what the command opened cannot be recorded', {
-      because: `it opened more than ${MAX_PATHS} files`,
+      because: `it opened more than ${most} files`,
       hint: 'record a shorter run, or take the directories by --include',
     })
   }

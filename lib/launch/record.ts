@@ -50,7 +50,7 @@ export function recordRun(
 }
 
 /** Of all calls only those that are read stop the command (--seccomp-bpf); its arguments stay out of the log (verbose). */
-const STRACE = [
+export const STRACE = [
   ...['-f', '-qq', '-y', '-xx', '--seccomp-bpf', `--trace=${TRACED.join(',')}`],
   ...['--signal=none', '-e', 'verbose=!execve,execveat'],
 ]
