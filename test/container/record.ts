@@ -17,7 +17,11 @@ mkdirSync(tree)
 
 const main = 'int main(void) { return 0; }'
 const deep = library('libdeep.so.1', 'int deep(void) { return 1; }')
-const files = { [`${directory}/libplugin.so.1.0`]: library('libplugin.so.1', 'int deep(void); int p(void) { return deep(); }', '', { 'libdeep.so.1': deep }) }
+const files = {
+  [`${directory}/libplugin.so.1.0`]: library('libplugin.so.1', 'int deep(void); int p(void) { return deep(); }', '', {
+    'libdeep.so.1': deep,
+  }),
+}
 installPackages(tree, [
   { control: { Package: 'base-files', Essential: 'yes' }, files: { '/usr/local/share/.keep': '', '/etc/issue': 'x' } },
   {
@@ -57,7 +61,8 @@ installPackages(tree, [
   { control: { Package: 'interpreter' }, files: { '/usr/bin/interpreter': compile(main, []) } },
   { control: { Package: 'helper' }, files: { '/usr/lib/helper/helper': '#!/usr/bin/interpreter -x\n' } },
 ])
-for (const place of ['home/me', 'opt/site', 'usr/lib/data/__pycache__']) mkdirSync(join(tree, place), { recursive: true })
+for (const place of ['home/me', 'opt/site', 'usr/lib/data/__pycache__'])
+  mkdirSync(join(tree, place), { recursive: true })
 writeFileSync(join(tree, 'usr/share/data/cache'), 'generated')
 writeFileSync(join(tree, 'usr/lib/data/__pycache__/module.cpython-313.pyc'), 'generated')
 writeFileSync(join(tree, 'usr/lib/data/__pycache__/lost.cpython-313.pyc'), 'generated')
@@ -76,7 +81,14 @@ function pack(
   createStore(store, 0)
   const pairs = opened.map(names => (typeof names === 'string' ? ([names, names] as const) : names))
   const recording = { files: new Map(pairs), programs: new Set(executed), counts: applicationFiles([]) }
-  const usual = { root: tree, name: 'app', include: [], withEssential: false, withDocumentation: false, withLocales: false }
+  const usual = {
+    root: tree,
+    name: 'app',
+    include: [],
+    withEssential: false,
+    withDocumentation: false,
+    withLocales: false,
+  }
   return packContainer({ ...usual, entries: ['app'], record: () => recording, ...more }, store)
 }
 
@@ -109,14 +121,20 @@ t.test('data of a package brings the package; what no package owns is taken by i
   })
   const linked = pack([['/opt/site/link', '/usr/share/data/other']])
   t.same(took(linked), { packages: ['data'], recorded: ['/usr/share/data/other'] })
-  t.match(linked.manifest.files.find(({ path }) => path === '/opt/site/link'), { type: 'symlink', package: null })
+  t.match(
+    linked.manifest.files.find(({ path }) => path === '/opt/site/link'),
+    { type: 'symlink', package: null },
+  )
   t.same(took(pack(['/usr/bin/app'])), { packages: [], recorded: ['/usr/bin/app'] }, "the entry's own")
 })
 
 t.test('what was generated is of the package that it was generated from', async t => {
   const container = pack(['/usr/share/data/cache'])
   t.same(took(container), { packages: ['data'], recorded: ['/usr/share/data/cache'] })
-  t.match(container.manifest.files.find(({ path }) => path === '/usr/share/data/cache'), { package: 'data' })
+  t.match(
+    container.manifest.files.find(({ path }) => path === '/usr/share/data/cache'),
+    { package: 'data' },
+  )
   t.same(took(pack(['/usr/lib/data/__pycache__/module.cpython-313.pyc'])).recorded, ['/usr/lib/data/module.py'])
   const lost = '/usr/lib/data/__pycache__/lost.cpython-313.pyc'
   t.same(took(pack([lost])), { packages: ['data'], recorded: [lost] })
@@ -162,7 +180,16 @@ t.test('whose files are not the application’s', async t => {
   const counts = applicationFiles(['/work/me', '/data/home'])
   const those = ['/usr/x', '/opt/x', '/usr/lib/x', '/worker', '/work/other', '/x', '/etcetera', '/usr/lib/localed']
   for (const path of those) t.ok(counts(path), path)
-  const others = ['/proc/1/maps', '/etc/hosts', '/etc', '/var/lib/x', '/home/me/x', '/work/me', '/work/me/x', '/data/home/x']
+  const others = [
+    '/proc/1/maps',
+    '/etc/hosts',
+    '/etc',
+    '/var/lib/x',
+    '/home/me/x',
+    '/work/me',
+    '/work/me/x',
+    '/data/home/x',
+  ]
   for (const path of [...others, '/usr/lib/locale/locale-archive', '/tmp/x', '/root/x']) t.notOk(counts(path), path)
   for (const directory of ['/', '/usr', '/usr/share', '/opt/app', '/lib64', '/bin']) {
     t.ok(applicationFiles([directory])('/usr/share/x'), `from ${directory}`)

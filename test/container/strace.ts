@@ -120,17 +120,23 @@ t.test('which calls count', async t => {
 
 t.test('calls of several processes at once, and of a thread that takes over', async t => {
   const path = hex('/a')
-  const [begun, ended] = [`8 openat(AT_FDCWD, "${path}", O_RDONLY <unfinished ...>`, `8 <... openat resumed>) = 3<${path}>`]
+  const [begun, ended] = [
+    `8 openat(AT_FDCWD, "${path}", O_RDONLY <unfinished ...>`,
+    `8 <... openat resumed>) = 3<${path}>`,
+  ]
   t.same(files([begun, opens('/b', '/b'), ended]), [
     ['/b', '/b'],
     ['/a', '/a'],
   ])
   t.same(files([ended, begun]), [], 'an end without a beginning is nothing')
-  const over = ['9 execve("/x", 0x1, 0x2 <unfinished ...>'.replace('/x', hex('/x')), '7 +++ superseded by execve in pid 9 +++']
-  t.same([...(read([...over, '7 <... execve resumed>) = -1 (errno 18446744073709551359)'])?.programs ?? [])], [
-    '/bin/it',
-    '/x',
-  ])
+  const over = [
+    '9 execve("/x", 0x1, 0x2 <unfinished ...>'.replace('/x', hex('/x')),
+    '7 +++ superseded by execve in pid 9 +++',
+  ]
+  t.same(
+    [...(read([...over, '7 <... execve resumed>) = -1 (errno 18446744073709551359)'])?.programs ?? [])],
+    ['/bin/it', '/x'],
+  )
 })
 
 t.test('anything else is passed over', async t => {
@@ -158,5 +164,8 @@ t.test('a run without end', async t => {
   }
   const counts = (path: string) => !path.startsWith('/proc')
   t.equal(readStrace(endless(), { ...ALL, counts, most: 1000 }), null, 'what does not count is not kept')
-  t.throws(() => readStrace(endless(), { ...ALL, most: 1000 }), { code: 'RECORD_FAILED', because: /more than 1000 files/ })
+  t.throws(() => readStrace(endless(), { ...ALL, most: 1000 }), {
+    code: 'RECORD_FAILED',
+    because: /more than 1000 files/,
+  })
 })
