@@ -65,7 +65,8 @@ function takeOpened(harvest: Harvest, name: string, counts: Recording['counts'])
   const maker = owner === null ? makerOf(tree, end.path) : null
   if (maker !== null && !harvest.paths.has(end.path)) harvest.paths.set(end.path, maker)
   harvest.takeAsDependency(links[0] ?? end.path)
-  harvest.recorded.add(end.path)
+  // A host may well have the package and not what was generated: that is no reason to have the container's whole package.
+  if (maker === null) harvest.recorded.add(end.path)
 }
 
 /** What Python compiled lies beside its source, unowned, and is read in its place: the source is what has a package. */
