@@ -22,6 +22,9 @@ const NOT_THE_APPLICATIONS = [
   '/usr/lib/locale',
 ]
 
+/** An index that glibc does without. It is no reason to have the glibc that it was made for. */
+const GCONV_CACHE = /\/gconv\/gconv-modules\.cache$/
+
 /** Directories of programs. Who works in one of them is among the application's files, and not among his own. */
 const PROGRAMS = /^\/(?:usr|opt|s?bin|lib[^/]*)(?:\/|$)/
 
@@ -29,7 +32,7 @@ const PROGRAMS = /^\/(?:usr|opt|s?bin|lib[^/]*)(?:\/|$)/
 export function applicationFiles(own: readonly string[]): (path: string) => boolean {
   const places = own.filter(path => path !== '/' && !PROGRAMS.test(path))
   const prefixes = [...NOT_THE_APPLICATIONS, ...places]
-  return path => !prefixes.some(prefix => path === prefix || path.startsWith(`${prefix}/`))
+  return path => !GCONV_CACHE.test(path) && !prefixes.some(prefix => path === prefix || path.startsWith(`${prefix}/`))
 }
 
 /** Takes what a run opened and executed, each file with its package. What is gone by now was not the application's. */
@@ -78,7 +81,7 @@ function sourceOf(tree: Tree, name: string): string {
 
 /**
  * Of a file that no package owns, in a directory that one package alone ships: it was generated from that package when it was set up
- * (gconv-modules.cache), and goes with it. The same is held when names of the host's are hidden (decide/whiteouts.ts). Directories
+ * (__pycache__), and goes with it. The same is held when names of the host's are hidden (decide/whiteouts.ts). Directories
  * of essential packages (/usr/local) are everybody's.
  */
 function makerOf(tree: Tree, path: string): Package | null {
