@@ -54,6 +54,7 @@ export type ErrorCode =
   | 'KERNEL_REFUSED' // the kernel refused a namespace or a mount
   | 'LAUNCH_FAILED' // the launcher could not start the program
   | 'ADDON_MISSING' // the native addon is not built or does not load
+  | 'RECORD_FAILED' // a program that was to be recorded could not be watched, or not be started
   | 'OUTPUT_UNWRITABLE' // standard output cannot be written
   | 'USAGE' // a command line that says nothing sensible
   | 'INTERNAL' // a bug in appc

@@ -8,14 +8,15 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Container, listContainers, removeContainer } from './container/containers.js'
 import { packContainer } from './container/pack.js'
 import type { PolicyRule } from './container/policy.js'
 import type { Inventory } from './host/inventory.js'
+import { launcherPath } from './launch/launcher.js'
 import { hostFor, searchContext } from './launch/machine.js'
 import { openStore, openStoreAt } from './launch/open-store.js'
 import { type Decided, decideContainer } from './launch/prepare.js'
+import { recordRun } from './launch/record.js'
 import { factsOf } from './launch/remembered-facts.js'
 import { takeStockOf } from './launch/stock.js'
 import { resolveGraph } from './loader/resolve.js'
@@ -31,6 +32,8 @@ export type { Decision, DecisionProblem, LibraryChoice, PackageChoice, Reason, R
 export type { ElfFacts, ElfSymbols } from './elf/types.js'
 export { AppcError, type ErrorCode } from './errors.js'
 export type { Inventory, InventoryLibrary } from './host/inventory.js'
+/** The launcher of this installation, to be started directly where Node is not wanted. */
+export { launcherPath } from './launch/launcher.js'
 export type { Decided } from './launch/prepare.js'
 export { resolveDlopen } from './loader/dlopen.js'
 export { FactsCache } from './loader/facts-cache.js'
@@ -61,14 +64,21 @@ export interface PackOptions extends InStore {
   readonly withLocales?: boolean
   /** What is fixed for its libraries on every host. */
   readonly policy?: readonly PolicyRule[]
+  /**
+   * A command that is run once, with this process's streams, to take what it opens and executes as well. In a tree it has the tree as its
+   * root. That it fails is no error. This process waits for it.
+   */
+  readonly record?: readonly string[]
 }
 
 /** Makes a container from programs in a root tree. The same content under the same name again is no error. */
 export function pack(options: PackOptions): Container {
-  const { name, entries, root = '/', include = [], policy = [] } = options
+  const { name, entries, include = [], record, policy = [] } = options
   const { withEssential = false, withDocumentation = false, withLocales = false } = options
-  const request = { name, entries, root: resolve(root), include, withEssential, withDocumentation, withLocales, policy }
-  return packContainer(request, storeOf(options))
+  const [root, store] = [rootOf(options), storeOf(options)]
+  const request = { name, entries, root, include, withEssential, withDocumentation, withLocales, policy }
+  if (record === undefined) return packContainer(request, store)
+  return packContainer({ ...request, record: tree => recordRun(root, tree, record, store).recording }, store)
 }
 
 /** Takes stock of a host. */
@@ -128,9 +138,6 @@ export function run(subject: string, args: readonly string[] = [], options: RunO
   const env = { ...(spawning.env ?? process.env), ...(store === undefined ? {} : { APPC_HOME: resolve(store) }) }
   return spawn(launcherPath, [...chosen, '--', subject, ...args], { ...spawning, env })
 }
-
-/** The launcher of this installation, to be started directly where Node is not wanted. */
-export const launcherPath: string = fileURLToPath(new URL('../../build/Release/appc-run', import.meta.url))
 
 function storeOf({ store }: InStore): Store {
   return store === undefined ? openStore(process.env) : openStoreAt(resolve(store))

@@ -6,7 +6,7 @@ import { reportError, watchOutput } from './report.js'
 import { version } from './version.js'
 
 /** Every command loads its own code when it is called: the parts of appc that it does not need cost it nothing. */
-function program(finish: (status: number) => void): Command {
+function program(args: readonly string[], finish: (status: number) => void): Command {
   const appc = new Command('appc')
     .description(
       "Application containers that share the host's libraries: only what is missing or conflicts is private.",
@@ -33,8 +33,11 @@ function program(finish: (status: number) => void): Command {
       collect,
       [],
     )
+    .option('--record', 'run the command after -- once, by strace, and take what it opens and executes', false)
     .option('--json', 'print JSON', false)
-    .action(async (entries, options) => finish(await (await import('./pack.js')).runPack(entries, options)))
+    .usage('[options] <entry...> [--record -- command...]')
+    .addHelpText('after', PACK_HELP)
+    .action(async (words, options) => finish((await import('./pack.js')).runPack(words, afterDashes(args), options)))
   appc
     .command('inventory')
     .description('take stock of the host: system, kernel, loader, libraries')
@@ -114,6 +117,22 @@ Examples:
   appc-run curl13 --version                           run it
 `
 
+const PACK_HELP = `
+Some libraries and data are found at run time alone: plugins, modules, tables of character sets. With --record the command
+is run once and what it opens is taken as well, with the packages that it is from. A command in a tree (--root) has the
+tree as its root.
+
+Examples:
+  appc pack --root /srv/trixie --name curl13 curl
+  appc pack --root /srv/trixie --name py python3.13 --record -- python3.13 -c 'import ssl'
+`
+
+/** What stands behind `--`. Commander gives it with the other words, as it had been among them. */
+function afterDashes(args: readonly string[]): readonly string[] {
+  const dashes = args.indexOf('--')
+  return dashes < 0 ? [] : args.slice(dashes + 1)
+}
+
 /** Commander's parsers are given the previous value too, which resolve would take for a path. */
 function absolute(path: string): string {
   return resolve(path)
@@ -127,7 +146,7 @@ async function main(args: readonly string[]): Promise<void> {
   const json = args.includes('--json')
   watchOutput('appc', json)
   try {
-    await program(status => {
+    await program(args, status => {
       process.exitCode = status
     }).parseAsync(args, { from: 'user' })
   } catch (error) {

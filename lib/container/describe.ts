@@ -20,7 +20,14 @@ export function describeFiles(gathered: Gathered, copy: Copy): readonly PackedFi
     const facts = loadable(harvest.tree, path, gathered.machine)
     if (facts === null) return undefined
     const resolved = [...(linkage.resolved.get(path) ?? [])].sort(([a], [b]) => compareText(a, b))
-    return { ...facts, symbols: readSymbols(file), role: roleOf(path, facts), resolved: Object.fromEntries(resolved) }
+    const dlopened = [...(linkage.dlopened.get(path) ?? [])].sort(([a], [b]) => compareText(a, b))
+    return {
+      ...facts,
+      symbols: readSymbols(file),
+      role: roleOf(path, facts),
+      resolved: Object.fromEntries(resolved),
+      ...(dlopened.length > 0 ? { dlopened: Object.fromEntries(dlopened) } : {}),
+    }
   }
   return [...harvest.paths.keys()].sort(compareText).flatMap(path => {
     const described = describeFile(gathered, path, describeElf, copy)
@@ -56,7 +63,8 @@ function describeFile(
     const elf = describeElf(path, file)
     const { sha256, size } = copy(file, isExecutable(mode))
     if (!isSame(stat, tree.fs.lstat(path)) || size !== stat.size) throw changed(path)
-    return { type: 'file', ...base, mode, size, sha256, ...(elf === undefined ? {} : { elf }) }
+    const recorded = harvest.recorded.has(path) ? { recorded: true as const } : {}
+    return { type: 'file', ...base, mode, size, sha256, ...recorded, ...(elf === undefined ? {} : { elf }) }
   } finally {
     file.close()
   }

@@ -4,6 +4,7 @@ import { findEntry, findProgram, missing, type Program } from './entries.js'
 import { completeFamilies } from './families.js'
 import { Harvest, type HarvestOptions } from './harvest.js'
 import { Linkage } from './libraries.js'
+import { type Recording, takeRecorded } from './record.js'
 import { Tree } from './tree.js'
 import type { Entry } from './types.js'
 
@@ -12,6 +13,8 @@ export interface Selection extends HarvestOptions {
   readonly entries: readonly string[]
   /** Files, links and directories to take besides, with the packages that ship them. */
   readonly include: readonly string[]
+  /** Runs a program of the tree and tells what it opened, which is taken too. Called once the entries have been found. */
+  readonly record?: (tree: Tree) => Recording
 }
 
 /** All that belongs into a container, before any file is copied. */
@@ -32,6 +35,7 @@ export function gather(fs: FileSystem, selection: Selection): Gathered {
   const programs = found.flatMap(program => takeProgram(harvest, program, true))
   for (const { name } of entries) harvest.takeNamesake(name)
   for (const asked of selection.include) takeInclude(harvest, asked)
+  if (selection.record !== undefined) takeRecorded(harvest, selection.record(tree))
   const files = programs.flatMap(({ chain }) => (chain.end === null ? [] : [chain.end.path]))
   const machine = programs.flatMap(({ facts }) => (facts === null ? [] : [facts.machine]))[0] ?? 0
   const linkage = new Linkage()

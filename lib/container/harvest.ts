@@ -20,12 +20,14 @@ export class Harvest {
   readonly paths = new Map<string, Package | null>()
   /** Packages that are taken whole; true for those that own an entry or an include. */
   readonly packages = new Map<Package, boolean>()
-  readonly #options: HarvestOptions
+  /** Files that a recorded run opened. */
+  readonly recorded = new Set<string>()
+  readonly withEssential: boolean
   readonly #excluded: (path: string) => boolean
 
   constructor(tree: Tree, options: HarvestOptions) {
     this.tree = tree
-    this.#options = options
+    this.withEssential = options.withEssential
     this.#excluded = excluder(options)
   }
 
@@ -45,6 +47,27 @@ export class Harvest {
       if (owner !== null) this.takePackage(owner, own)
     }
     return chain
+  }
+
+  /** A file by one of its names, and its packages as if something depended on them: essential ones are left to the host. */
+  takeAsDependency(path: string): Chain {
+    const chain = this.takeFile(path)
+    for (const taken of [...chain.links, ...(chain.end === null ? [] : [chain.end.path])]) {
+      const owner = this.paths.get(taken)
+      if (owner && (this.withEssential || !owner.essential)) this.takePackage(owner, false)
+    }
+    return chain
+  }
+
+  /** Whether a canonical path is left behind, as documentation is. */
+  leaves(path: string): boolean {
+    return this.#excluded(path)
+  }
+
+  /** Throws FILE_UNREADABLE for a path that leads nowhere because its name has lost bytes. */
+  requireNamed(path: string): void {
+    const canonical = this.tree.canonical.path(path)
+    if (this.#isDecoded(canonical)) throw unnameable(canonical, 'rename it')
   }
 
   /** A directory and all that is in it, with the packages of its files. */
@@ -70,7 +93,7 @@ export class Harvest {
     for (const group of pkg.depends) {
       const provider = this.#installed(group, pkg)
       // Essential packages are what every package may count on without saying so; every Debian has them.
-      if (provider !== null && (this.#options.withEssential || !provider.essential)) this.takePackage(provider, false)
+      if (provider !== null && (this.withEssential || !provider.essential)) this.takePackage(provider, false)
     }
   }
 

@@ -108,12 +108,21 @@ const elf = v.strictObject({
   symbols,
   role: v.picklist(['library', 'program', 'module']),
   resolved: v.record(name, path),
+  dlopened: v.exactOptional(v.record(name, path)),
 })
 
 const base = { path, package: v.nullable(line) }
 
 const file = v.variant('type', [
-  v.strictObject({ ...base, type: v.literal('file'), mode, size: count, sha256: digest, elf: v.exactOptional(elf) }),
+  v.strictObject({
+    ...base,
+    type: v.literal('file'),
+    mode,
+    size: count,
+    sha256: digest,
+    recorded: v.exactOptional(v.literal(true)),
+    elf: v.exactOptional(elf),
+  }),
   v.strictObject({
     ...base,
     type: v.literal('symlink'),

@@ -53,6 +53,8 @@ export interface PackedRegular extends PackedBase {
   readonly mode: number
   readonly size: number
   readonly sha256: string
+  /** A recorded run opened or executed it: it must be there, whether or not anything is known to need it. */
+  readonly recorded?: true
   readonly elf?: PackedElf
 }
 
@@ -78,4 +80,9 @@ export interface PackedElf extends ElfFacts {
   readonly role: 'library' | 'program' | 'module'
   /** Where each NEEDED name (tokens expanded) led in the tree it was packed from; a name that led nowhere is absent. */
   readonly resolved: Readonly<Record<string, string>>
+  /**
+   * The same for what its notes say that it opens by dlopen: of the names in each note that is not `suggested`, the first that led
+   * somewhere. Absent when there is none.
+   */
+  readonly dlopened?: Readonly<Record<string, string>>
 }

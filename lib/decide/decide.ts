@@ -7,7 +7,7 @@ import { Contents } from './home.js'
 import { hostPath } from './host-paths.js'
 import { brokenByInterpreters } from './interpreters.js'
 import { Neighbours } from './neighbours.js'
-import { takeOwnPackages, unmetDependencies } from './packages.js'
+import { takeOwnPackages, takeRecorded, unmetDependencies } from './packages.js'
 import { fixedBy } from './policy.js'
 import { choicesOf } from './report.js'
 import { search } from './search.js'
@@ -37,6 +37,7 @@ export function decide(
   )
   for (const [soname, reason] of fixed.private) start.takeLibrary(soname, reason)
   takeOwnPackages(contents, start)
+  takeRecorded(contents, host, start, world.finds)
   const neighbours = new Neighbours(world)
   const wishes = (state: Placed) => [
     ...neighbours.demands(state),

@@ -2,9 +2,10 @@ import type { PackedPackage } from '../container/types.js'
 import { type PackageDatabase, satisfiers } from '../host/dpkg.js'
 import type { Dependency, Package } from '../host/packages.js'
 import { versionSatisfies } from '../host/version.js'
-import type { Contents } from './home.js'
+import { type Contents, libraryName } from './home.js'
+import { hostPath } from './host-paths.js'
 import type { Selection } from './selection.js'
-import type { DecisionProblem, Rule } from './types.js'
+import type { DecisionProblem, Host, Rule } from './types.js'
 
 /** The entry's own packages are private whatever the host has, their libraries with them. */
 export function takeOwnPackages(contents: Contents, selection: Selection): void {
@@ -40,6 +41,18 @@ export function demandPackages(
     }
   }
   return selection.packages.size + selection.sonames.size > before
+}
+
+/** What a recorded run opened must be there, whether or not anything depends on it: the host's, or else the container's. */
+export function takeRecorded(contents: Contents, host: Host, selection: Selection, finds: (soname: string) => boolean) {
+  for (const file of contents.manifest.files) {
+    if (file.type !== 'file' || file.recorded !== true) continue
+    const reason = { rule: 'presence' as const, text: `${file.path} was opened by the recorded run; the host has none` }
+    const soname = file.elf?.role === 'library' ? libraryName(file.path, file.elf) : null
+    if (soname !== null && !finds(soname)) selection.takeLibrary(soname, reason)
+    const absent = () => host.fs.lstat(hostPath(host.fs, file.path)) === null
+    if (soname === null && file.package !== null && absent()) selection.takePackage(file.package, reason)
+  }
 }
 
 /** Dependencies of private packages that neither the host nor the container can meet: worth knowing, not fatal by themselves. */

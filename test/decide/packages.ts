@@ -1,6 +1,6 @@
 import t from 'tap'
 import { library } from '../container/tree.js'
-import { type Content, debian, libraries, mix, program, put, withoutOthers } from './scenario.js'
+import { type Content, debian, libraries, mix, program, put, tree, withoutOthers } from './scenario.js'
 
 const SAY = 'int printf(const char *, ...);\n'
 
@@ -136,4 +136,41 @@ t.test('a package that is no library: the host’s where its version does, else 
     unsatisfied.run().stdout,
     'data/cache generated\ndata/kept v2\ndata/new v2\ndata/plugin -\ndata/sub -\nboth/local of-nobody\nboth/of-data v2\nboth/of-other other\n',
   )
+})
+
+t.test('what a recorded run opened, and nothing depends on: the host’s where it has it', async t => {
+  const plugin = library('libplugin.so.1', 'int plugin(void) { return 1; }')
+  const opens = program(
+    `${SAY}void *dlopen(const char *, int); void *fopen(const char *, const char *);
+    int main(void) { printf("%d %d\\n", dlopen("libplugin.so.1", 1) != 0, fopen("/usr/share/table/data", "r") != 0); }`,
+  )
+  const pluginPackage = (name: string) => ({
+    control: { Package: name },
+    files: { [`${libraries}/libplugin.so.1`]: plugin, '/usr/share/plugin/data': 'x' },
+  })
+  const table = { control: { Package: 'table' }, files: { '/usr/share/table/data': 'x', '/usr/share/table/more': 'x' } }
+  const home = debian([pluginPackage('libplugin1'), table, appPackage('libc6', { '/usr/bin/app': opens })])
+  const opened = [`${libraries}/libplugin.so.1`, '/usr/share/table/data']
+
+  const without = mix(home, debian([]), ['app'], opened)
+  t.same([without.packages(), without.private], [['app', 'libplugin1', 'table'], ['libplugin.so.1']])
+  t.equal(
+    without.why('libplugin.so.1'),
+    `presence: ${libraries}/libplugin.so.1 was opened by the recorded run; the host has none`,
+  )
+  t.ok(without.decision.placement.get('/usr/share/table/more'), 'a package is private as a whole')
+  t.match(without.run(), { status: 0, stdout: '1 1\n' })
+
+  const renamed = mix(home, debian([pluginPackage('libplugin1t64'), table]), ['app'], opened)
+  t.same([renamed.packages(), renamed.private], [['app'], []])
+  t.match(renamed.run(), { status: 0, stdout: '1 1\n' })
+  const { '/usr/share/table/more': more } = table.files
+  const older = mix(home, debian([{ ...table, files: { '/usr/share/table/more': more } }]), ['app'], opened)
+  t.same(older.packages(), ['app', 'libplugin1', 'table'], 'a host’s version without the file that was opened')
+
+  const bare = tree({ '/usr/bin/app': opens, [`${libraries}/libplugin.so.1`]: plugin, '/usr/share/table/data': 'x' })
+  const byPath = mix(bare, tree({}), ['app'], opened)
+  t.same(byPath.private, ['libplugin.so.1'], 'where there are no packages')
+  t.match(byPath.run(), { status: 0, stdout: '1 1\n' })
+  t.match(mix(home, debian([])).run(), { status: 0, stdout: '0 0\n' }, 'not recorded')
 })

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Container, isExecutable } from '../../lib/container/containers.js'
 import { packContainer } from '../../lib/container/pack.js'
+import { applicationFiles } from '../../lib/container/record.js'
 import type { PackedRegular } from '../../lib/container/types.js'
 import { decide } from '../../lib/decide/decide.js'
 import type { Decision, Host } from '../../lib/decide/types.js'
@@ -115,10 +116,15 @@ export type Run = Pick<SpawnSyncReturns<string>, 'status' | 'stdout' | 'stderr'>
 
 const GLIBC = new Set(['libc.so.6', basename(machine.interpreter)])
 
-/** Packs `entries` of the tree `home` and decides for the tree `host`. */
-export function mix(home: string, host: string, entries: readonly string[] = ['app']): Outcome {
+/** Packs `entries` of the tree `home`, with what a run opened, and decides for the tree `host`. */
+export function mix(
+  home: string,
+  host: string,
+  entries: readonly string[] = ['app'],
+  opened: readonly string[] = [],
+): Outcome {
   const store = newStore()
-  const container = packInto(store, home, entries)
+  const container = packInto(store, home, entries, 'app', opened)
   const at = hostAt(host, {})
   const decision = decide(container.manifest, at, openIn(store))
   const chosen = (choice: 'shared' | 'private') =>
@@ -147,9 +153,17 @@ export function newStore(): Store {
   return store
 }
 
-export function packInto(store: Store, root: string, entries: readonly string[] = ['app'], name = 'app'): Container {
+export function packInto(
+  store: Store,
+  root: string,
+  entries: readonly string[] = ['app'],
+  name = 'app',
+  opened: readonly string[] = [],
+): Container {
+  const files = new Map(opened.map(path => [path, path]))
+  const record = () => ({ files, programs: new Set<string>(), counts: applicationFiles([]) })
   const nothingElse = { include: [], withEssential: false, withDocumentation: false, withLocales: false }
-  return packContainer({ root, name, entries, ...nothingElse }, store)
+  return packContainer({ root, name, entries, record, ...nothingElse }, store)
 }
 
 export function openIn(store: Store): (file: PackedRegular) => ReturnType<typeof openHostFile> {

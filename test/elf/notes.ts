@@ -5,31 +5,13 @@ import { readElf } from '../../lib/elf/reader.js'
 import type { ElfFacts, OpenFile, UnreadNote } from '../../lib/elf/types.js'
 import { withFile } from '../support/elf-files.js'
 import { compile, temporaryDirectory } from '../support/fixtures.js'
+import { DLOPEN, dlopenNote as dlopen, note, text } from '../support/notes.js'
 import { readelf } from '../support/readelf.js'
 import { roots } from '../support/roots.js'
 
 /** Notes by owner and type, in segments of either alignment; readelf judges. */
 const dir = temporaryDirectory()
 const flags = ['-shared', '-fPIC', '-nostdlib']
-
-/** A section of its own with one note, `payload` given to the assembler as it is. */
-function note(section: string, owner: string, type: number, payload: string, align = 4): string {
-  const lines = [
-    `.pushsection ${section},"a",%note`,
-    `.balign ${align}`,
-    `.long 1f - 0f, 3f - 2f, ${type}`,
-    `0: .asciz "${owner}"`,
-    `1: .balign ${align}`,
-    `2: ${payload}`,
-    `3: .balign ${align}`,
-    '.popsection',
-  ]
-  return `__asm__(${lines.map(line => JSON.stringify(`${line}\n`)).join('\n')});\n`
-}
-
-const DLOPEN = 0x407c0c0a
-const text = (json: string) => `.asciz ${JSON.stringify(json)}`
-const dlopen = (json: string) => note('.note.dlopen', 'FDO', DLOPEN, text(json))
 
 let made = 0
 function facts(source: string, ...more: readonly string[]): ElfFacts & { path: string } {

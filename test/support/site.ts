@@ -33,7 +33,7 @@ export class Site {
   readonly store = join(this.home, 'store')
   readonly installation = process.geteuid?.() === 0 ? join(this.directory, 'installation') : checkout
   readonly launcher = join(this.installation, 'build/Release/appc-run')
-  readonly #cli = join(this.installation, 'dist/bin/appc/cli.js')
+  readonly cli = join(this.installation, 'dist/bin/appc/cli.js')
 
   constructor(user: User) {
     this.user = user
@@ -78,7 +78,7 @@ export class Site {
   }
 
   appc(...args: readonly string[]): Promise<Ran> {
-    return this.command(process.execPath, [this.#cli, ...args])
+    return this.command(process.execPath, [this.cli, ...args])
   }
 
   run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
