@@ -74,6 +74,13 @@ export class Contents {
     return [...this.libraries].flatMap(([soname, file]) => (file.package === name ? [soname] : []))
   }
 
+  /** Libraries that a recorded run loaded, by soname. */
+  recorded(): readonly (readonly [string, string])[] {
+    return [...this.libraries].flatMap(([soname, file]) =>
+      file.recorded === true ? [[soname, file.path] as const] : [],
+    )
+  }
+
   symbolsOf(path: string): ElfSymbols {
     const file = this.byPath.get(path)
     return (file?.type === 'file' ? file.elf?.symbols : undefined) ?? { imports: [], exports: [] }
@@ -114,17 +121,30 @@ export function homeGraph(contents: Contents, root: PackedRegular): Graph {
     return objects.length - 1
   }
   if (root.elf) load({ ...root, elf: root.elf })
-  for (let at = 0; at < objects.length; at++) {
-    const elf = elfAt(contents, objects[at]?.path)
-    for (const [name, path] of inNeededOrder(elf)) {
-      const file = contents.follow(path)
-      const to = file?.elf ? load({ ...file, elf: file.elf }) : -1
-      edges.push({ from: at, name, to, how: to < 0 ? 'not-found' : 'path', tried: [], watched: [] })
+  let at = 0
+  const loadNeeded = () => {
+    for (; at < objects.length; at++) {
+      for (const [name, path] of inNeededOrder(elfAt(contents, objects[at]?.path))) {
+        const file = contents.follow(path)
+        const to = file?.elf ? load({ ...file, elf: file.elf }) : -1
+        edges.push({ from: at, name, to, how: to < 0 ? 'not-found' : 'path', tried: [], watched: [] })
+      }
     }
   }
+  loadNeeded()
   // The loader is part of every scope: symbols such as __tls_get_addr are found there even where nobody names it.
   const interpreter = root.elf?.interpreter ? contents.follow(loaderPath(contents)) : null
   if (interpreter?.elf) load({ ...interpreter, elf: interpreter.elf })
+  // What is opened by dlopen comes behind all that the program was started with.
+  for (let opener = 0; opener < objects.length; opener++) {
+    const noted = Object.values(elfAt(contents, objects[opener]?.path)?.dlopened ?? {})
+    const recorded = opener === 0 && interpreter !== null ? contents.recorded().map(([, path]) => path) : []
+    for (const path of [...noted, ...recorded]) {
+      const file = contents.follow(path)
+      if (file?.elf) load({ ...file, elf: file.elf })
+      loadNeeded()
+    }
+  }
   return { objects, edges, loader: contents.manifest.source.loader, problems: [], watched: [] }
 }
 

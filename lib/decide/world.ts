@@ -11,6 +11,7 @@ import type { Contents } from './home.js'
 import { hostPath, leadsTo } from './host-paths.js'
 import { demandOneBuild } from './lockstep.js'
 import { inScopeOf, Looked, Mix } from './mix.js'
+import { openAll } from './opened.js'
 import { demandPackages } from './packages.js'
 import { type Places, place } from './placement.js'
 import { Scopes } from './scopes.js'
@@ -93,8 +94,13 @@ export class World {
   lookAt(selection: Selection, nodes: Placement): State {
     const mix = new Mix(this.looked, nodes)
     const judged = { contents: this.contents, selection, mix }
-    const subjects = this.subjects(selection, mix)
-    return { ...judged, subjects, demands: subjects.flatMap(subject => this.demandsOf(judged, subject)) }
+    const started = this.subjects(selection, mix)
+    const opened = started
+      .filter(({ file, scope, graph }) => scope === graph && file.elf?.role !== 'module')
+      .map(({ file, graph }) => openAll(this.looked, judged, file, graph))
+    const subjects = [...started, ...opened.flatMap(({ subjects }) => subjects)]
+    const demands = subjects.flatMap(subject => this.demandsOf(judged, subject))
+    return { ...judged, subjects, demands: [...demands, ...opened.flatMap(({ demands }) => demands)] }
   }
 
   /** Symbols are not asked of a library that is absent or of the wrong version: that says all, and will be mended first. */
