@@ -3,7 +3,9 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync 
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Container, isExecutable } from '../../lib/container/containers.js'
+import { changePolicy } from '../../lib/container/host-policy.js'
 import { packContainer } from '../../lib/container/pack.js'
+import type { PolicyRule } from '../../lib/container/policy.js'
 import { applicationFiles } from '../../lib/container/record.js'
 import type { PackedRegular } from '../../lib/container/types.js'
 import { decide } from '../../lib/decide/decide.js'
@@ -116,16 +118,18 @@ export type Run = Pick<SpawnSyncReturns<string>, 'status' | 'stdout' | 'stderr'>
 
 const GLIBC = new Set(['libc.so.6', basename(machine.interpreter)])
 
-/** Packs `entries` of the tree `home`, with what a run opened, and decides for the tree `host`. */
+/** Packs `entries` of the tree `home`, with what a run opened, and decides for the tree `host` under this policy. */
 export function mix(
   home: string,
   host: string,
   entries: readonly string[] = ['app'],
   opened: readonly string[] = [],
+  policy: readonly PolicyRule[] = [],
 ): Outcome {
   const store = newStore()
+  if (policy.length > 0) changePolicy(store, () => policy)
   const container = packInto(store, home, entries, 'app', opened)
-  const at = hostAt(host, {})
+  const at = { ...hostAt(host, {}), policy }
   const decision = decide(container.manifest, at, openIn(store))
   const chosen = (choice: 'shared' | 'private') =>
     decision.libraries.filter(library => library.choice === choice).map(({ soname }) => soname)

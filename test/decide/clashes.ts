@@ -1,0 +1,58 @@
+import t from 'tap'
+import { library } from '../container/tree.js'
+import { libraries, mix, program, tree, withoutOthers } from './scenario.js'
+
+const SAY = 'int printf(const char *, ...);\n'
+const at = (files: Record<string, Buffer>) =>
+  Object.fromEntries(Object.entries(files).map(([name, file]) => [`${libraries}/${name}`, file]))
+
+// At home both libraries use libcore.so.1; on the host, libmid.so.1 was built against libcore.so.2, which keeps a state of its own.
+const core = (version: number) =>
+  library(`libcore.so.${version}`, `int state = ${version}; int core(void) { return state; }`)
+const mid = (version: number) =>
+  library('libmid.so.1', 'int core(void); int mid(void) { return core(); }', '', {
+    [`libcore.so.${version}`]: core(version),
+  })
+const app = program(
+  `${SAY}int core(void), mid(void); int main(void) { return printf("%d %d\\n", core(), mid()) < 0; }`,
+  {
+    'libmid.so.1': mid(1),
+    'libcore.so.1': core(1),
+  },
+)
+const home = tree({ '/usr/bin/app': app, ...at({ 'libmid.so.1': mid(1), 'libcore.so.1': core(1) }) })
+
+t.test('two sonames of one library in a process are avoided where the container can', async t => {
+  const host = tree(at({ 'libmid.so.1': mid(2), 'libcore.so.2': core(2), 'libcore.so.1': core(1) }))
+  const outcome = mix(home, host)
+  t.same(outcome.private, ['libmid.so.1'])
+  t.match(
+    outcome.why('libmid.so.1'),
+    /^symbols: libcore\.so\.2 \(the host's\) and libcore\.so\.1 \(the host's\), in one process, are one library under two sonames: libcore\.so\.2 is brought by libmid\.so\.1/,
+  )
+  t.match(withoutOthers(home, host), { status: 0, stdout: '2 2\n' }, 'who comes first is used by both')
+  t.match(outcome.run(), { status: 0, stdout: '1 1\n' })
+})
+
+t.test('where nothing can avoid it, it is told, and runs', async t => {
+  const alone = tree({
+    '/usr/bin/app': program(`${SAY}int core(void); int main(void) { return printf("%d\\n", core()) < 0; }`, {
+      'libcore.so.1': core(1),
+    }),
+    ...at({ 'libcore.so.1': core(1) }),
+  })
+  const extra = library('libcore.so.1', 'int other(void); int core(void) { return other(); }', '', {
+    'libother.so.1': library('libother.so.1', 'int other(void) { return 5; } int core(void) { return 6; }'),
+  })
+  const other = library('libother.so.1', 'int other(void) { return 5; } int core(void) { return 6; }')
+  const outcome = mix(alone, tree(at({ 'libcore.so.1': extra, 'libother.so.1': other })))
+  t.same(outcome.private, ['libcore.so.1'], 'the container’s own brings nothing along')
+  t.match(outcome.run(), { status: 0, stdout: '1\n' })
+})
+
+t.test('what was together at home is no clash', async t => {
+  const both = { 'libmid.so.1': mid(2), 'libcore.so.2': core(2), 'libcore.so.1': core(1) }
+  const from = tree({ '/usr/bin/app': app, ...at(both) })
+  const outcome = mix(from, tree(at(both)))
+  t.same([outcome.private, outcome.problems()], [[], []])
+})

@@ -1,0 +1,93 @@
+import t from 'tap'
+import { parseRule } from '../../lib/container/policy.js'
+import { decide } from '../../lib/decide/decide.js'
+import { hostAt } from '../../lib/launch/machine.js'
+import { library } from '../container/tree.js'
+import { debian, libraries, mix, newStore, openIn, packInto, program, tree, withoutOthers } from './scenario.js'
+
+const SAY = 'int printf(const char *, ...);\n'
+const lib = (value: number, more = '') => library('libone.so.1', `int one(void) { return ${value}; } ${more}`)
+const app = program(`${SAY}int one(void); int main(void) { return printf("%d\\n", one()) < 0; }`, {
+  'libone.so.1': lib(1),
+})
+const path = `${libraries}/libone.so.1`
+const shipped = (version: string, file: Buffer) => ({
+  control: { Package: 'libone1', Version: version },
+  files: { [path]: file },
+})
+const home = debian([
+  shipped('2.0', lib(2)),
+  { control: { Package: 'app', Depends: 'libone1' }, files: { '/usr/bin/app': app } },
+])
+const host = debian([shipped('1.5', lib(1))])
+const under = (...rules: string[]) => mix(home, host, ['app'], [], rules.map(parseRule))
+
+t.test('without a policy the host’s serves', async t => {
+  const outcome = under()
+  t.same(outcome.private, [])
+  t.match(outcome.run(), { status: 0, stdout: '1\n' })
+})
+
+t.test('private, whatever would serve; and the launch obeys', async t => {
+  const outcome = under('libone.so.*=private')
+  t.same(outcome.private, ['libone.so.1'])
+  t.equal(outcome.why('libone.so.1'), 'policy: the policy has libone.so.1 private')
+  t.match(outcome.run(), { status: 0, stdout: '2\n' })
+})
+
+t.test('a minimum of the package’s version', async t => {
+  t.same(under('libone.so.1>=1.5').private, [])
+  const outcome = under('libone.so.1>=1.6')
+  t.equal(outcome.why('libone.so.1'), 'policy: the policy asks for at least 1.6 of libone.so.1; the host has 1.5')
+  t.match(outcome.run(), { status: 0, stdout: '2\n' })
+  const neither = under('libone.so.1>=3')
+  t.notOk(neither.decision.runnable)
+  t.same(neither.problems(), ["clash: the policy asks for at least 3 of libone.so.1; the container's is 2.0"])
+  t.match(neither.run(), { status: 125, stderr: /at least 3 of libone\.so\.1/ })
+  t.same(under('libone.so.1>=1.6', 'libone.so.1=shared').problems(), [
+    "clash: the policy asks for at least 1.6 of libone.so.1; the host's, which is to be shared, is 1.5",
+  ])
+})
+
+t.test('how strict: not older than packed, the very build', async t => {
+  t.match(under('libone.so.1=not-older').why('libone.so.1'), /not older than 2\.0; the host has 1\.5/)
+  t.match(under('libone.so.1=identical').why('libone.so.1'), /the very build/)
+  t.same(under('*=not-older', 'libone.so.1=abi', 'libc*=abi', 'ld-*=abi').private, [])
+  const same = mix(home, debian([shipped('2.0', lib(2))]), ['app'], [], ['libone.so.1=identical'].map(parseRule))
+  t.same(same.private, [])
+})
+
+t.test('shared, and what that clashes with', async t => {
+  const needs = program('int two(void); int main(void) { return two(); }', {
+    'libone.so.1': lib(2, 'int two(void) { return 0; }'),
+  })
+  const from = tree({ '/usr/bin/app': needs, [path]: lib(2, 'int two(void) { return 0; }') })
+  const to = tree({ [path]: lib(1) })
+  t.match(withoutOthers(from, to), { status: 127, stderr: /undefined symbol: two/ })
+  const outcome = mix(from, to, ['app'], [], [parseRule('libone.so.1=shared')])
+  t.notOk(outcome.decision.runnable)
+  t.same(outcome.problems(), [
+    "clash: app (private) needs the symbol two, which the host's libone.so.1 does not have; the policy has libone.so.1 shared",
+  ])
+})
+
+t.test('a packager’s policy holds on every host, a site’s comes after it', async t => {
+  const store = newStore()
+  const { manifest } = packInto(store, home)
+  const packed = { ...manifest, policy: [parseRule('libone.so.1=private')] }
+  const on = (...rules: string[]) =>
+    decide(packed, { ...hostAt(host, {}), policy: rules.map(parseRule) }, openIn(store)).libraries.find(
+      ({ soname }) => soname === 'libone.so.1',
+    )?.choice
+  t.same([on(), on('libone*=shared'), on('libtwo*=shared')], ['private', 'shared', 'private'])
+})
+
+t.test('a driver is the host’s', async t => {
+  const icd = JSON.stringify({ ICD: { library_path: 'libone.so.1' } })
+  const driven = tree({ [path]: lib(1), '/usr/share/vulkan/icd.d/one.json': icd })
+  const outcome = mix(home, driven, ['app'], [], [parseRule('libone.so.1=private')])
+  t.same(outcome.private, [])
+  t.match(outcome.run(), { status: 0, stdout: '1\n' })
+  const without = mix(home, tree({ '/usr/share/vulkan/icd.d/one.json': icd }))
+  t.same(without.private, ['libone.so.1'], 'a host that has it announced only')
+})
