@@ -49,7 +49,9 @@ export function driversOf(
 function announcements(fs: FileSystem, directory: string): readonly { library: string; by: string }[] {
   return listed(fs, directory).flatMap(name => {
     const by = join(directory, name)
-    const text = readText(fs, by) ?? ''
+    // A link in a circle announces nothing.
+    const path = unlessClosed(() => resolvePath(fs, by).path)
+    const text = (path !== null && fs.lstat(path)?.kind === 'file' && readText(fs, path)) || ''
     const library = name.endsWith('.json') ? libraryIn(text) : name.endsWith('.icd') ? text.trim() : null
     return library === null || library === '' || /\p{Cc}/u.test(library) ? [] : [{ library, by }]
   })
