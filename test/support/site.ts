@@ -62,8 +62,7 @@ export class Site {
 
   /** Starts any program as this person; the output is not read by anybody yet. */
   start(program: string, args: readonly string[], options: RunOptions = {}): ChildProcess {
-    // tap adds to NODE_OPTIONS what has every Node below write into the checkout, which this person may not be able to.
-    return spawn('/usr/bin/env', ['--unset=NODE_OPTIONS', program, ...args], {
+    return spawn(program, args, {
       uid: this.user.uid,
       gid: this.user.gid,
       cwd: options.cwd ?? this.home,
