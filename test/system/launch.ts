@@ -40,7 +40,7 @@ forEachPerson((who, makeSite) =>
     const mounts = mountTable()
     const isRoot = site.user.uid === 0
     // Debian 13's bash needs its own glibc here: a launch has mounts to make.
-    await site.pack(roots.trixie(), 'shell', 'bash', 'jq')
+    await site.packAll([roots.trixie(), 'shell', 'bash', 'jq'])
     const shell = (script: string, options = {}) => site.run(['shell', '-c', script], options)
     const forget = () => rmSync(join(site.store, 'plans'), { recursive: true, force: true })
 
