@@ -7,7 +7,6 @@ import { createStore, type Store } from '../../lib/store/store.js'
 import { Writer } from '../../lib/store/writer.js'
 import { system } from '../store/system.js'
 import { bundled } from '../support/bundled.js'
-import { WITHOUT_HOOKS } from '../support/node.js'
 import { wrongs } from './soundness.js'
 import { compile } from './tree.js'
 
@@ -41,8 +40,7 @@ interface Outcome {
 function run(action: string, store: Store, name: string, fate?: string, call?: string, nth?: number): Outcome {
   const node = [process.execPath, act, action, store.home, name, tree, '/share']
   const inject = `strace -f -qq -o /dev/null -e trace=${call} -e inject=${call}:${fate}:when=${nth}`.split(' ')
-  const [file, ...before] = WITHOUT_HOOKS
-  const args = [...before, ...(fate === undefined ? node : [...inject, ...node])]
+  const [file = '', ...args] = fate === undefined ? node : [...inject, ...node]
   const { stdout, stderr, signal, status } = spawnSync(file, args, { encoding: 'utf8' })
   return { killed: signal === 'SIGKILL' || status === 137, acknowledged: stdout === 'done\n', stderr }
 }

@@ -1,30 +1,49 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DebianPackage, installPackages } from '../host/debian.js'
 
-/** Compiles a few lines of C with these flags and gives the ELF file's bytes. Libraries to link with come by file name. */
+/**
+ * Compiles a few lines of C with these flags and gives the ELF file's bytes. Libraries to link with come by file name, a version
+ * script as text. What was compiled before in this process is not compiled again.
+ */
 export function compile(
   source: string,
   flags: readonly string[],
   libraries: Readonly<Record<string, Buffer>> = {},
+  script = '',
 ): Buffer {
+  const digests = Object.entries(libraries).map(([name, bytes]) => [
+    name,
+    createHash('sha256').update(bytes).digest('hex'),
+  ])
+  const key = JSON.stringify([source, flags, digests, script])
+  // A copy for each: some are damaged on purpose.
+  const known = compiled.get(key)
+  if (known !== undefined) return Buffer.from(known)
   const work = mkdtempSync(join(tmpdir(), 'appc-cc-'))
   try {
-    for (const [name, bytes] of Object.entries(libraries)) writeFileSync(join(work, name), bytes)
+    for (const [name, bytes] of Object.entries({ ...libraries, map: script })) writeFileSync(join(work, name), bytes)
     const linked = Object.keys(libraries).map(name => join(work, name))
+    const versions = script === '' ? [] : [`-Wl,--version-script=${join(work, 'map')}`]
+    const options = ['-xc', '-', '-xnone', ...flags, ...versions, '-Wl,--build-id=none', ...linked]
     // Reproducible: the same source is the same container in every test.
-    execFileSync('cc', ['-o', join(work, 'out'), '-xc', '-', '-xnone', ...flags, '-Wl,--build-id=none', ...linked], {
+    execFileSync('cc', ['-o', join(work, 'out'), ...options], {
       input: source,
       cwd: work,
       stdio: ['pipe', 'pipe', 'pipe'],
     })
-    return readFileSync(join(work, 'out'))
+    const bytes = readFileSync(join(work, 'out'))
+    compiled.set(key, Buffer.from(bytes))
+    return bytes
   } finally {
     rmSync(work, { recursive: true })
   }
 }
+
+const compiled = new Map<string, Buffer>()
 
 /** A library of C source with a soname and, where versions are wanted, a version script. */
 export function library(
@@ -33,14 +52,7 @@ export function library(
   script = '',
   libraries: Readonly<Record<string, Buffer>> = {},
 ): Buffer {
-  const work = mkdtempSync(join(tmpdir(), 'appc-map-'))
-  try {
-    writeFileSync(join(work, 'map'), script)
-    const versions = script === '' ? [] : [`-Wl,--version-script=${join(work, 'map')}`]
-    return compile(source, ['-shared', '-fPIC', `-Wl,-soname,${soname}`, '-nostdlib', ...versions], libraries)
-  } finally {
-    rmSync(work, { recursive: true })
-  }
+  return compile(source, ['-shared', '-fPIC', `-Wl,-soname,${soname}`, '-nostdlib'], libraries, script)
 }
 
 /** This machine's own loader and C library, as bytes. */

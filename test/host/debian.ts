@@ -26,8 +26,8 @@ export function installPackages(root: string, packages: readonly DebianPackage[]
     const debs = readdirSync(work)
       .filter(name => name.endsWith('.deb'))
       .map(name => join(work, name))
-    // Without being root, without ldconfig in PATH, and with whatever relations the test is about.
-    const force = '--force-not-root,bad-path,depends,conflicts,overwrite,architecture'
+    // Without being root, without ldconfig in PATH, with whatever relations the test is about, and without waiting for the disk.
+    const force = '--force-not-root,bad-path,depends,conflicts,overwrite,architecture,unsafe-io'
     execFileSync('dpkg', [`--root=${root}`, '--log=/dev/null', force, '--no-triggers', '-i', ...debs], {
       stdio: 'pipe',
     })

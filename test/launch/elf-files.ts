@@ -9,7 +9,6 @@ import { findElfFiles } from '../../lib/launch/elf-files.js'
 import { buildElf } from '../../lib/testing/build-elf.js'
 import { users } from '../native/fixture.js'
 import { compile, temporaryDirectory } from '../support/fixtures.js'
-import { WITHOUT_HOOKS } from '../support/node.js'
 
 function find(directory: string) {
   const told: AppcError[] = []
@@ -78,6 +77,6 @@ function run(directory: string, options: object, script = 'exec "$@"') {
     const directory = ${JSON.stringify(directory)}
     for (const path of findElfFiles(addon(), directory, error => console.log('told', error.message)))
       console.log(path.slice(directory.length + 1))`
-  const node = [...WITHOUT_HOOKS, process.execPath, '--input-type=module', '-e', code]
+  const node = [process.execPath, '--input-type=module', '-e', code]
   return spawnSync('sh', ['-c', script, 'sh', ...node], { encoding: 'utf8', ...options })
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
@@ -9,7 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
 import { verifyGraphs } from '../../lib/launch/real-loader.js'
@@ -31,14 +32,26 @@ const link = (flags: readonly string[]) => ['-nostdlib', '-Wl,--no-as-needed,--a
 const named = (name: string) => `-Wl,-soname,${name}`
 const runpath = (path: string) => `-Wl,-rpath,${path}`
 
+/** All libraries are of one object, and all programs of another: what differs is how they are linked. */
+const objects = {
+  library: compile(dir, 'library.o', 'int f(void) { return 0; }', ['-c', '-fPIC']),
+  program: compile(dir, 'program.o', 'void _start(void) {}', ['-c', '-fPIE']),
+}
+
+function linked(path: string, object: string, flags: readonly string[]): string {
+  const file = join(dir, path)
+  mkdirSync(dirname(file), { recursive: true })
+  execFileSync('gcc', ['-o', file, object, ...link(flags)], { cwd: dir, stdio: ['ignore', 'inherit', 'inherit'] })
+  return file
+}
+
 /** A library with its file's name as soname. */
 function library(path: string, flags: readonly string[] = [], soname = path.slice(path.lastIndexOf('/') + 1)): string {
-  return compile(dir, path, 'int f(void) { return 0; }', ['-shared', '-fPIC', ...link(flags), named(soname)])
+  return linked(path, objects.library, ['-shared', ...flags, named(soname)])
 }
 
 function program(path: string, flags: readonly string[], interpreter = LOADER): string {
-  const start = ['-pie', '-fPIE', `-Wl,--dynamic-linker=${interpreter}`]
-  return compile(dir, path, 'void _start(void) {}', [...start, ...link(flags)])
+  return linked(path, objects.program, ['-pie', `-Wl,--dynamic-linker=${interpreter}`, ...flags])
 }
 
 interface Setting {

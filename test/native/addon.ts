@@ -18,7 +18,6 @@ import { fileURLToPath } from 'node:url'
 import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
-import { WITHOUT_HOOKS } from '../support/node.js'
 import { Sandbox, users } from './fixture.js'
 
 const native = addon()
@@ -26,9 +25,8 @@ const module = JSON.stringify(fileURLToPath(new URL('../../lib/launch/addon.js',
 
 /** Runs lines of JavaScript with `addon()` at hand, in a Node of its own. */
 function inNode(lines: string, options = {}) {
-  const [command, ...before] = WITHOUT_HOOKS
   const code = `import * as a from ${module}\nconst { addon } = a\n${lines}`
-  return spawnSync(command, [...before, process.execPath, '--input-type=module', '-e', code], {
+  return spawnSync(process.execPath, ['--input-type=module', '-e', code], {
     encoding: 'utf8',
     ...options,
   })

@@ -22,7 +22,6 @@ import type { FileStat } from '../../lib/loader/types.js'
 import { FactsFile } from '../../lib/store/facts-memory.js'
 import { buildElf } from '../../lib/testing/build-elf.js'
 import { temporaryDirectory } from '../support/fixtures.js'
-import { WITHOUT_HOOKS } from '../support/node.js'
 
 const home = temporaryDirectory()
 const path = join(home, 'cache/facts')
@@ -176,9 +175,8 @@ t.test('many processes that save at once: one of them is remembered, whole', asy
       memory.set(fileKey(stat), inspection)
       memory.save()
     }`
-  const [command, ...before] = WITHOUT_HOOKS
   const processes = [1, 2, 3].map(() =>
-    spawn(command, [...before, process.execPath, '--input-type=module', '-e', code], { stdio: 'inherit' }),
+    spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'inherit' }),
   )
   const ended = Promise.all(processes.map(child => once(child, 'exit')))
   let running = true

@@ -10,10 +10,14 @@ const makeRoot = fileURLToPath(new URL('../../../scripts/make-root', import.meta
 export const cache =
   process.geteuid?.() === 0 ? '/var/cache' : (process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'))
 
+const ready = new Set<string>()
+
 function root(suite: string, ...packages: readonly string[]): string {
   const directory = join(cache, 'appc/test-roots', [suite, ...packages].join('-'))
+  if (ready.has(directory)) return directory
   mkdirSync(join(cache, 'appc/test-roots'), { recursive: true, mode: 0o755 })
   execFileSync(makeRoot, [suite, directory, ...packages], { stdio: ['ignore', 'ignore', 'inherit'] })
+  ready.add(directory)
   return directory
 }
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { type User, users } from '../native/fixture.js'
+import { temporaryDirectory } from './fixtures.js'
 
 const checkout = fileURLToPath(new URL('../../..', import.meta.url))
 /** What a launch and a command read of the installation, besides Node. */
@@ -57,13 +58,14 @@ export class Site {
       APPC_HOME: this.store,
       LC_ALL: 'C.UTF-8',
       GIT_CONFIG_NOSYSTEM: '1',
+      // The trees have no compiled modules, and a program in a container may not write any beside them.
+      PYTHONPYCACHEPREFIX: join(this.home, 'pycache'),
     }
   }
 
   /** Starts any program as this person; the output is not read by anybody yet. */
   start(program: string, args: readonly string[], options: RunOptions = {}): ChildProcess {
-    // tap adds to NODE_OPTIONS what has every Node below write into the checkout, which this person may not be able to.
-    return spawn('/usr/bin/env', ['--unset=NODE_OPTIONS', program, ...args], {
+    return spawn(program, args, {
       uid: this.user.uid,
       gid: this.user.gid,
       cwd: options.cwd ?? this.home,
@@ -91,6 +93,25 @@ export class Site {
     if (status !== 0) throw new Error(`appc pack ${name}: ${stderr}`)
   }
 
+  /**
+   * Packs several containers into the store, which is new. Who comes second gets a copy of the store, as his own: for tests of what
+   * becomes of a container, whoever packed it.
+   */
+  async packAll(...containers: readonly Readonly<Parameters<Site['pack']>>[]): Promise<void> {
+    const key = JSON.stringify(containers)
+    const made = packed.get(key)
+    if (made !== undefined) {
+      execFileSync('cp', ['--archive', made, this.store])
+      execFileSync('chown', ['--recursive', `${this.user.uid}:${this.user.gid}`, this.store])
+      return
+    }
+    for (const container of containers) await this.pack(...container)
+    if (users.length === 1) return
+    const copy = join(temporaryDirectory(), 'store')
+    execFileSync('cp', ['--archive', this.store, copy])
+    packed.set(key, copy)
+  }
+
   /** Every path of the store, sorted; [] before there is one. What is remembered of libraries (cache/) is left out. */
   listing(): readonly string[] {
     return list(this.store)
@@ -98,6 +119,9 @@ export class Site {
       .sort()
   }
 }
+
+/** Stores as `packAll` left them. */
+const packed = new Map<string, string>()
 
 export async function finished(child: ChildProcess, input = ''): Promise<Ran> {
   const { stdin, stdout, stderr } = child

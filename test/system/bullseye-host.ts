@@ -41,8 +41,7 @@ forEachPerson((who, makeSite) =>
     const servers = await serve(served)
     t.teardown(() => servers.close())
     chmodSync(servers.certificate, 0o644)
-    await site.pack(trixie, 'curl', 'curl')
-    await site.pack(trixie, 'python', 'python3.13')
+    await site.packAll([trixie, 'curl', 'curl'], [trixie, 'python', 'python3.13'])
     const run = (...args: string[]) => site.run(['--root', bullseye, ...args])
 
     t.test('curl, sharing the tree’s libraries', async t => {

@@ -26,7 +26,7 @@ forEachPerson((who, makeSite) =>
     const root = roots.bullseye()
     const site = makeSite()
     t.teardown(() => site.remove())
-    for (const name of Object.keys(PRIVATE)) await site.pack(root, name, name)
+    await site.packAll(...Object.keys(PRIVATE).map(name => [root, name, name] as const))
 
     for (const [name, expected] of Object.entries(PRIVATE)) {
       t.test(`what is private of ${name}`, async t => {

@@ -49,10 +49,12 @@ forEachPerson((who, makeSite) =>
     t.teardown(() => site.remove())
     const script = join(site.directory, 'chain.py')
     writeFileSync(script, SCRIPT)
-    await site.pack(trixie, 'python13', 'python3.13')
-    await site.pack(trixie, 'curl13', 'curl')
-    await site.pack(bullseye, 'python11', 'python3.9')
-    await site.pack(bullseye, 'curl11', 'curl')
+    await site.packAll(
+      [trixie, 'python13', 'python3.13'],
+      [trixie, 'curl13', 'curl'],
+      [bullseye, 'python11', 'python3.9'],
+      [bullseye, 'curl11', 'curl'],
+    )
     const run = (chain: Chain, PATH: string) =>
       site.run([`${chain[0]}`, script, site.launcher, JSON.stringify(chain)], { env: { PATH } })
 

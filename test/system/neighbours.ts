@@ -19,7 +19,7 @@ forEachPerson((who, makeSite) =>
   t.test(`this host’s programs beside a private glibc, ${who}`, async t => {
     const site = makeSite()
     t.teardown(() => site.remove())
-    await site.pack(roots.trixie(), 'neighbours', 'python3.13', 'curl', 'git', 'jq', 'sqlite3')
+    await site.packAll([roots.trixie(), 'neighbours', 'python3.13', 'curl', 'git', 'jq', 'sqlite3'])
     const inside = (command: readonly string[], options = {}) =>
       site.run(['neighbours', '-c', EXECUTE, ...command], options)
 

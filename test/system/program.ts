@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { temporaryDirectory } from '../support/fixtures.js'
 import { roots } from '../support/roots.js'
 import { forEachPerson } from '../support/site.js'
 
@@ -40,6 +41,23 @@ int main(int argc, char**) {
 const LIBRARY = 'int answer(void) { return 42; }'
 const USER = '#include <stdio.h>\nint answer(void);\nint main(void) { printf("%d\\n", answer()); }'
 
+/** What the tree's compilers make of the sources: the same for everybody. */
+let made: string | undefined
+
+function compileAll(tree: string): string {
+  if (made !== undefined) return made
+  made = temporaryDirectory()
+  mkdirSync(join(made, 'lib'))
+  const sources = { 'c.c': C, 'cxx.cpp': CXX, 'library.c': LIBRARY, 'user.c': USER }
+  for (const [name, source] of Object.entries(sources)) writeFileSync(join(made, name), source)
+  const shared = ['-shared', '-fPIC', '-Wl,-soname,libanswer.so']
+  compileInside(tree, made, 'gcc', '-o', 'c', 'c.c')
+  compileInside(tree, made, 'g++', '-std=c++20', '-o', 'cxx', 'cxx.cpp')
+  compileInside(tree, made, 'gcc', ...shared, '-o', 'lib/libanswer.so', 'library.c')
+  compileInside(tree, made, 'gcc', '-o', 'user', 'user.c', 'lib/libanswer.so')
+  return made
+}
+
 /** Runs a compiler of the tree, in it, on the files of `directory`. */
 function compileInside(tree: string, directory: string, compiler: string, ...args: readonly string[]): void {
   const script = 'mount --bind "$1" "$0/tmp" && shift && exec chroot "$0" sh -c \'cd /tmp && exec "$@"\' sh "$@"'
@@ -55,23 +73,9 @@ forEachPerson((who, makeSite) =>
     const site = makeSite()
     t.teardown(() => site.remove())
     const work = join(site.directory, 'work')
-    for (const name of ['', 'lib', 'a b:c,d']) mkdirSync(join(work, name))
-    const sources = { 'c.c': C, 'cxx.cpp': CXX, 'library.c': LIBRARY, 'user.c': USER }
-    for (const [name, source] of Object.entries(sources)) writeFileSync(join(work, name), source)
-    compileInside(tree, work, 'gcc', '-o', 'c', 'c.c')
-    compileInside(tree, work, 'g++', '-std=c++20', '-o', 'cxx', 'cxx.cpp')
-    compileInside(
-      tree,
-      work,
-      'gcc',
-      '-shared',
-      '-fPIC',
-      '-Wl,-soname,libanswer.so',
-      '-o',
-      'lib/libanswer.so',
-      'library.c',
-    )
-    compileInside(tree, work, 'gcc', '-o', 'user', 'user.c', 'lib/libanswer.so')
+    cpSync(compileAll(tree), work, { recursive: true })
+    chmodSync(work, 0o755)
+    mkdirSync(join(work, 'a b:c,d'))
     copyFileSync(join(work, 'c'), join(work, 'a b:c,d/c'))
     writeFileSync(join(work, 'script'), `#!${work}/c from the first line\n`, { mode: 0o755 })
     const lib = join(tree, 'usr/lib/x86_64-linux-gnu')

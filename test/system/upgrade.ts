@@ -51,7 +51,7 @@ forEachPerson((who, makeSite) =>
     const prints = async (t: Test, expected: string, change: 'changed' | 'unchanged' = 'changed') => {
       for (const executions of [change === 'changed' ? 4 : 2, 2]) {
         const log = join(site.home, 'strace')
-        const options = ['-f', '-qq', '-e', 'trace=execve', '-e', 'status=successful', '-o', log]
+        const options = ['-f', '--seccomp-bpf', '-qq', '-e', 'trace=execve', '-e', 'status=successful', '-o', log]
         const ran = await site.command('strace', [...options, site.launcher, '--root', host, 'program'])
         t.match(ran, { status: 0, stdout: `${expected} 1\n`, stderr: '' })
         // The launcher and the program; when it is planned, the launcher, Node, the launcher and the program.
