@@ -7,11 +7,11 @@ check() {
 /Helvetica findfont 24 scalefont setfont 72 700 moveto (A page of text) show showpage' >page.ps
   run gs -q -dNOPAUSE -dBATCH -sDEVICE=pdfwrite -sOutputFile=page.pdf page.ps
   run gs -q -dNOPAUSE -dBATCH -sDEVICE=txtwrite -sOutputFile=page.txt page.pdf
-  xargs <page.txt
+  tr -s '\r\n ' ' ' <page.txt; echo
   run gs -q -dNOPAUSE -dBATCH -sDEVICE=png16m -r50 -sOutputFile=page.png page.pdf
   head -c 4 page.png | tail -c 3
 }
 expected() {
-  echo 'A page of text'
+  echo ' A page of text '
   printf PNG
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 kind='starts an agent'
-packages=(gnupg)
+packages=(gnupg pinentry-curses)
 entries=(gpg gpg-agent gpgconf)
 check() {
   export GNUPGHOME=$PWD/keys

@@ -8,9 +8,9 @@ check() {
     >server.log 2>&1 &
   until_there socket
   run mariadb --no-defaults --socket="$PWD/socket" -uroot -N -B -e 'create database d; use d;
-    create table t (n int primary key, s varchar(9)) engine=innodb; insert into t values (1, "a"), (2, "ä");
+    create table t (n int primary key, s varchar(9)) engine=innodb; insert into t values (1, "a"), (2, "ö");
     select sum(n), upper(max(s)) from t; select left(sha2("", 256), 8); shutdown'
 }
 expected() {
-  printf '3\tÄ\ne3b0c442\n'
+  printf '3\tÖ\ne3b0c442\n'
 }

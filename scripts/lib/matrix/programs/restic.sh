@@ -9,7 +9,7 @@ check() {
   run restic --no-cache -q init
   run restic --no-cache -q backup data
   rm -r data
-  run restic --no-cache -q restore latest --target restored
+  run restic --no-cache -q restore latest --target restored >restore.log
   find restored -name file -exec cat {} +
   run restic --no-cache check 2>&1 | tail -n 1
 }
