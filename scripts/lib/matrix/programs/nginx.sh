@@ -25,7 +25,7 @@ http {
   }
 }
 END
-  run nginx -p "$PWD" -e "$PWD/error.log" -c "$PWD/nginx.conf" &
+  run nginx -p "$PWD" -c "$PWD/nginx.conf" &
   until_there pid
   curl -sS --cacert certificate.pem --retry 5 --retry-connrefused "https://127.0.0.1:$port/"
   curl -sS --cacert certificate.pem "https://127.0.0.1:$port/twice/21"

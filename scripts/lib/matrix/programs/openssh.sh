@@ -17,7 +17,7 @@ PidFile $PWD/pid
 Subsystem sftp internal-sftp
 END
   echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 host.pub)" >known
-  run sshd -D -E sshd.log -f "$PWD/sshd_config" &
+  run sshd -D -E "$PWD/sshd.log" -f "$PWD/sshd_config" &
   until_there pid
   echo 'sent there' >file
   echo "put file $PWD/copy" |
