@@ -3,7 +3,7 @@ kind='interpreter, modules by dlopen'
 php=php$(per_suite 7.4 8.4 8.4)
 packages=(php-cli php-mbstring php-sqlite3 php-xml)
 entries=("$php")
-mapfile -t include < <(in_tree /usr/lib/php/2*/{dom,mbstring,sqlite3}.so)
+mapfile -t include < <(in_tree /usr/lib/php/2*/{dom,json,mbstring,sqlite3}.so) # json.so is there in PHP 7 only
 check() {
   cat >program.php <<'END'
 <?php
@@ -15,7 +15,9 @@ echo (new SQLite3(':memory:'))->querySingle('select 6 * 7'), "\n";
 echo mb_strtoupper('ä'), ' ', json_encode(['a' => 1]), ' ', preg_replace('/\pL+/u', 'x', 'äöü1'), "\n";
 echo substr(hash('sha256', ''), 0, 8), ' ', bin2hex(openssl_digest('', 'md5', true)), "\n";
 END
-  run "$php" -n -d extension=dom -d extension=mbstring -d extension=sqlite3 program.php
+  local path options=()
+  for path in "${include[@]}"; do options+=(-d extension="$(basename "$path" .so)"); done
+  run "$php" -n "${options[@]}" program.php
 }
 expected() {
   upstream "$php-cli"
