@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Words for the files in programs/, which are sourced after this one. Each tells of one program:
 #
 #   kind        what it stands for

@@ -5,11 +5,9 @@ entries=(git)
 check() {
   export GIT_CONFIG_NOSYSTEM=1
   run git init -q -b main origin
-  cd origin
-  echo 'first line' >file
-  run git add file
-  run git -c user.name=A -c user.email=a@example.org commit -q -m 'one commit'
-  cd ..
+  echo 'first line' >origin/file
+  run git -C origin add file
+  run git -C origin -c user.name=A -c user.email=a@example.org commit -q -m 'one commit'
   run git clone -q --bare origin served.git
   run git -C served.git update-server-info
   serve .

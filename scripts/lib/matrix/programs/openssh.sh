@@ -25,6 +25,7 @@ END
   cat copy
   run ssh-keygen -Y sign -q -f mine -n file file
   echo "me $(cat mine.pub)" >signers
+  # shellcheck disable=SC2094
   run ssh-keygen -Y verify -f signers -I me -n file -s file.sig <file | cut -d' ' -f1
 }
 expected() {
