@@ -23,6 +23,6 @@ per_suite() {
 in_tree() {
   local path
   for path in "$@"; do
-    compgen -G "$source$path" | sed "s,^$source,,"
+    compgen -G "$source$path" | sed "s,^$source,," || true
   done
 }
