@@ -202,6 +202,20 @@ const char* programPath(const Launch& launch) {
        "move it into the tree, or below /home or /tmp, which a tree that has these shares with this machine");
 }
 
+/**
+ * What a shell would call it: by its bare name where every PATH has it; elsewhere by its path, without which some do
+ * not find what lies beside them (PostgreSQL's initdb its postgres), or themselves again (sshd).
+ */
+const char* calledAs(const file::Program& entry, const Plan& plan) {
+  const char* path = plan.text(entry.path);
+  const char* name = lastComponent(path);
+  static constexpr const char* onPath[] = {"/usr/bin/", "/bin/", "/usr/local/bin/"};
+  for (const char* directory : onPath) {
+    if (startsWith(path, directory) && path + strlen(directory) == name) return plan.text(entry.name);
+  }
+  return path;
+}
+
 [[noreturn]] void execute(const Launch& launch, const char* path, const char* name) {
   const Plan& plan = launch.plan;
   Environment environment(launch.environment, plan.environment().count);
@@ -276,7 +290,7 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
   }
   enterWorkingDirectory(launch);
   if (entry == nullptr) execute(launch, programPath(launch), launch.options.program);
-  execute(launch, launch.plan.text(entry->path), launch.plan.text(entry->name));
+  execute(launch, launch.plan.text(entry->path), calledAs(*entry, launch.plan));
 }
 
 }  // namespace appc

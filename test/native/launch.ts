@@ -117,6 +117,17 @@ for (const [who, user] of users) {
       t.match(missing.stderr, /^appc-run: no such program in the container: three\n\nhint: /)
     })
 
+    t.test('an entry is called by its name, or by its path where a PATH does not have it', async t => {
+      symlinkSync('/bin/sh', sandbox.path('beside'))
+      const programs = [
+        { name: 'sh', path: '/bin/sh' },
+        { name: 'beside', path: sandbox.path('beside') },
+      ]
+      sandbox.install(sandbox.plan('called', { programs }))
+      t.equal(sandbox.run(['called/sh', '-c', 'echo $0']).stdout, 'sh\n')
+      t.equal(sandbox.run(['called/beside', '-c', 'echo $0']).stdout, `${sandbox.path('beside')}\n`)
+    })
+
     t.test('a plain program is run by the path that was typed', async t => {
       const overlay = sandbox.overlay('plain', { x: 'host' }, { x: 'layer' })
       symlinkSync('/bin/sh', sandbox.path('shell'))

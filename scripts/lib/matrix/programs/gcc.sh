@@ -1,0 +1,37 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+kind='compiler, linker, make'
+packages=(g++ gcc libc6-dev make)
+entries=(make gcc g++)
+known[trixie:bookworm]='libstdc++6 of the host is shared, though libstdc++-14-dev depends on a newer one (>= 14.2.0-19): what is compiled expects that library to set up std::cout, and crashes (lib/decide: minimum versions of packages of libraries are not asked for)'
+known[sid:bookworm]='libstdc++6 of the host is shared, though libstdc++-16-dev depends on a newer one (>= 16.2.0-4): what is compiled expects that library to set up std::cout, and crashes (lib/decide: minimum versions of packages of libraries are not asked for)'
+known[sid:bullseye]='the linker script libm.so names /usr/lib/x86_64-linux-gnu/libmvec.so.1, and the library is laid where that host, whose /lib is not merged, has it: /lib/x86_64-linux-gnu (lib/decide: a private file is not reached by its own path too)'
+check() {
+  cat >hello.c <<'END'
+#include <math.h>
+#include <stdio.h>
+int main(int count, char **words) {
+  printf("%.3f %s\n", sqrt(count + 1), words[0]);
+}
+END
+  cat >greet.cc <<'END'
+#include <iostream>
+#include <map>
+#include <stdexcept>
+#include <string>
+int main() {
+  std::map<std::string, int> numbers{{"a", 1}};
+  try {
+    std::cout << numbers.at("a") << std::endl << numbers.at("b");
+  } catch (const std::out_of_range &) {
+    std::cout << "caught" << std::endl;
+  }
+}
+END
+  printf 'all: hello greet\n\t@./hello\n\t@./greet\nhello: LDLIBS = -lm\n' >Makefile
+  run make -s CC=gcc CXX=g++ CFLAGS=-O2 all
+  run gcc -dumpversion | cut -d. -f1
+}
+expected() {
+  printf '%s\n' '1.414 ./hello' 1 caught
+  upstream gcc | cut -d. -f1
+}
