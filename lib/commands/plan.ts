@@ -1,9 +1,14 @@
-import type { LibraryChoice } from '../decide/types.js'
+import { readPolicy } from '../container/host-policy.js'
+import { readOperatingSystem } from '../host/os.js'
+import { type Told as KeptDecision, KeptDecisions } from '../launch/kept.js'
 import { hostFor } from '../launch/machine.js'
 import { openStore } from '../launch/open-store.js'
-import { type Decided, decideContainer } from '../launch/prepare.js'
+import { decideContainer } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
 import { takeStockOf } from '../launch/stock.js'
+import { rootFileSystem } from '../loader/root-file-system.js'
+import { requireRef } from '../store/refs.js'
+import type { Store } from '../store/store.js'
 import { human, visibleLines } from './report.js'
 
 interface Totals {
@@ -11,22 +16,45 @@ interface Totals {
   readonly private: { readonly libraries: number; readonly bytes: number }
 }
 
+/** What is told of: a container, and what was decided for it, now or when nothing was different. */
+interface Told {
+  readonly container: { readonly name: string; readonly digest: string }
+  readonly decision: KeptDecision
+}
+
 /** `appc plan`: 0 when the container can run on this host, 1 when it cannot. */
 export function runPlan(name: string, { json, root }: { readonly json: boolean; readonly root: string }): number {
   const store = openStore(process.env)
-  const facts = factsOf(store)
-  const decided = decideContainer(store, name, hostFor(store, root, process.env, facts))
-  facts.save()
-  const { digest, os } = takeStockOf(store, root)
-  const totals = totalsOf(decided.decision.libraries)
-  const text = json
-    ? asJson(decided, { id: digest, os: os?.name ?? null }, totals)
-    : asText(decided, os?.name ?? 'this host', totals)
-  process.stdout.write(`${text}\n`)
-  return decided.decision.runnable ? 0 : 1
+  const told = { container: { name, digest: requireRef(store, name) }, decision: decided(store, name, root) }
+  const totals = totalsOf(told.decision.libraries)
+  process.stdout.write(`${json ? asJson(told, hostOf(store, root), totals) : asText(told, systemOf(root), totals)}\n`)
+  return told.decision.runnable ? 0 : 1
 }
 
-function asJson({ container, decision }: Decided, host: { id: string; os: string | null }, totals: Totals): string {
+function decided(store: Store, name: string, root: string): KeptDecision {
+  const policy = readPolicy(store)
+  const kept = new KeptDecisions(store, { digest: requireRef(store, name), root, policy })
+  const known = kept.recall()
+  if (known !== null) return known
+  const began = BigInt(Date.now()) * 1_000_000n
+  const facts = factsOf(store)
+  const { decision } = decideContainer(store, name, hostFor(store, root, process.env, facts))
+  facts.save()
+  kept.keep(decision, began)
+  return decision
+}
+
+/** The inventory's digest takes as long as all the rest together: only who reads JSON compares it. */
+function hostOf(store: Store, root: string): { id: string; os: string | null } {
+  const { digest, os } = takeStockOf(store, root)
+  return { id: digest, os: os?.name ?? null }
+}
+
+function systemOf(root: string): string {
+  return readOperatingSystem(rootFileSystem(root))?.name ?? 'this host'
+}
+
+function asJson({ container, decision }: Told, host: { id: string; os: string | null }, totals: Totals): string {
   return JSON.stringify({
     schema: 'appc.plan/1',
     container: { name: container.name, digest: container.digest },
@@ -44,7 +72,7 @@ function asJson({ container, decision }: Decided, host: { id: string; os: string
   })
 }
 
-function asText({ container, decision }: Decided, os: string, totals: Totals): string {
+function asText({ container, decision }: Told, os: string, totals: Totals): string {
   const lines = [`${container.name} on ${os}: ${decision.runnable ? 'runs' : 'cannot run'}`]
   for (const choice of ['shared', 'private'] as const) {
     const libraries = decision.libraries.filter(library => library.choice === choice)
@@ -61,7 +89,7 @@ function asText({ container, decision }: Decided, os: string, totals: Totals): s
 }
 
 /** For a shared library one line says all; for a private one the reason is what the reader came for. */
-function libraryLines({ soname, choice, path, bytes, reasons }: LibraryChoice): readonly string[] {
+function libraryLines({ soname, choice, path, bytes, reasons }: KeptDecision['libraries'][number]): readonly string[] {
   const line = `  ${soname}  ${path}  ${human(bytes)}`
   return choice === 'shared' ? [line] : [line, ...reasons.slice(0, 3).map(({ text }) => `      ${text}`)]
 }
@@ -70,7 +98,7 @@ function counted({ libraries, bytes }: { readonly libraries: number; readonly by
   return `${libraries} ${libraries === 1 ? 'library' : 'libraries'}, ${human(bytes)}`
 }
 
-function totalsOf(libraries: readonly LibraryChoice[]): Totals {
+function totalsOf(libraries: KeptDecision['libraries']): Totals {
   const sum = (choice: 'shared' | 'private') => {
     const chosen = libraries.filter(library => library.choice === choice)
     return { libraries: chosen.length, bytes: chosen.reduce((bytes, library) => bytes + library.bytes, 0) }

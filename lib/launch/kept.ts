@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto'
+import { release } from 'node:os'
+import { join } from 'node:path'
+import type { Decision, LibraryChoice } from '../decide/types.js'
+import { objectPath } from '../store/objects.js'
+import { readRegular } from '../store/regular.js'
+import type { Store } from '../store/store.js'
+import { replaceIfPossible } from '../store/writing.js'
+import { addon } from './addon.js'
+import { loaderEnvironment } from './machine.js'
+
+/** What a decision says, without where files would be laid: enough to tell of it. */
+export type Told = Pick<Decision, 'runnable' | 'packages' | 'problems'> & {
+  readonly libraries: readonly Omit<LibraryChoice, 'file'>[]
+}
+
+/** What a decision is of besides the host's files. */
+export interface Question {
+  /** The container's digest. */
+  readonly digest: string
+  readonly root: string
+  /** As readPolicy gives it. */
+  readonly policy: unknown
+}
+
+const FORMAT = 'appc.kept/1'
+const MAX_BYTES = 1 << 26
+/** Where a program that appears may be a neighbour that was not judged; packages' own are told by the package list. */
+const NEIGHBOURS = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin', '/usr/local/lib', '/usr/lib']
+/** File times are those of a timer's tick, on some file systems of two seconds: what was changed just now may change again unseen. */
+const SETTLING_NS = 2_000_000_000n
+const [COLUMNS, CTIME] = [9, 5]
+
+/**
+ * Decisions that were told are kept with the identity of every path that they rest on, present or absent. While all of these are the
+ * same, the answer is; when one differs, or the file is damaged, it is decided anew. It is for telling alone: what is launched is
+ * guarded by its plan.
+ */
+export class KeptDecisions {
+  readonly #path: string
+  readonly #root: string
+  readonly #manifest: string
+
+  constructor(store: Store, question: Question) {
+    const about = [
+      FORMAT,
+      question,
+      process.geteuid?.(),
+      release(),
+      addon().cpuLevel(),
+      loaderEnvironment(process.env),
+      process.cwd(),
+    ]
+    const key = createHash('sha256').update(JSON.stringify(about)).digest('hex')
+    this.#path = join(store.home, 'cache', `decision-${key.slice(0, 32)}`)
+    // One that is damaged is to be told, not what it once said.
+    this.#manifest = objectPath(store, question.digest, false)
+    this.#root = question.root === '/' ? '' : question.root
+  }
+
+  /** null where nothing is kept that still holds. */
+  recall(): Told | null {
+    try {
+      const text = readRegular(this.#path, MAX_BYTES, 'remove it').toString()
+      const end = text.indexOf('\n')
+      if (text.slice(0, end) !== sha256(text.slice(end + 1))) return null
+      const { evidence, seal, told } = JSON.parse(text.slice(end + 1)) as {
+        evidence: string[]
+        seal: string
+        told: Told
+      }
+      return this.#seal(evidence).seal === seal ? told : null
+    } catch {
+      // Absent or unreadable: nothing is kept.
+      return null
+    }
+  }
+
+  /** `beganNs`: when it began to be decided. What changed since, or shortly before, may have been seen in two states. */
+  keep({ runnable, packages, problems, libraries, evidence }: Decision, beganNs: bigint): void {
+    const paths = [...evidence, ...NEIGHBOURS]
+    const { seal, youngestNs } = this.#seal(paths)
+    if (youngestNs > beganNs - SETTLING_NS) return
+    const told: Told = { runnable, packages, problems, libraries: libraries.map(({ file: _, ...library }) => library) }
+    const body = JSON.stringify({ evidence: paths, seal, told })
+    replaceIfPossible(this.#path, `${sha256(body)}\n${body}`)
+  }
+
+  #seal(paths: readonly string[]): { readonly seal: string; readonly youngestNs: bigint } {
+    const rows = addon().lstatMany([this.#manifest, ...paths.map(path => this.#root + path)])
+    let youngestNs = 0n
+    for (let at = CTIME; at < rows.length; at += COLUMNS) {
+      const ctimeNs = rows[at] as bigint
+      if (ctimeNs > youngestNs) youngestNs = ctimeNs
+    }
+    return { seal: createHash('sha256').update(rows).digest('hex'), youngestNs }
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
