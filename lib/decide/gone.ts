@@ -75,8 +75,12 @@ function missingFrom(soname: string, facts: ElfFacts, { exports }: ElfSymbols, p
   const versions = new Set<string>()
   const lost = new Set<string>()
   const defined = new Set(providers[0]?.object.facts.verdefs.map(({ name }) => name))
-  for (const { name } of facts.verdefs) if (!defined.has(name)) versions.add(name)
+  // A version is needed for a symbol's sake only.
+  const exported = new Set(exports.map(({ version }) => version))
+  for (const { name } of facts.verdefs)
+    if (!defined.has(name) && exported.has(name) && !isPrivateVersion(name)) versions.add(name)
   for (const { name, version, objectSize } of exports) {
+    if (version !== undefined && isPrivateVersion(version)) continue
     const wanted: ImportedSymbol = version === undefined ? { name } : { name, version }
     const found = providers.map(({ object, symbols }) => definitionIn(object, symbols, wanted, null)).find(Boolean)
     // A program that copied a variable has reserved what it was.
@@ -85,6 +89,11 @@ function missingFrom(soname: string, facts: ElfFacts, { exports }: ElfSymbols, p
     symbols.set(name, (symbols.get(name) ?? new Set()).add(version ?? ''))
   }
   return { soname, symbols, versions, lost }
+}
+
+/** Who asks for it is of the same build, comes with its family, and is replaced with it. */
+function isPrivateVersion(name: string): boolean {
+  return name.endsWith('_PRIVATE')
 }
 
 /** Whether a reference is to what is gone. */
