@@ -127,7 +127,7 @@ function missingLibrary(
   const { contents, selection } = judged
   const asker = objectAt(subject.graph, by)
   const needs = `${base(by)} needs ${name}`
-  const here = contents.libraries.has(name)
+  const here = contents.holds(name)
   // A host's library that cannot have what it needs is no use; the container's own may do without.
   const text = here ? `${base(by)} needs it and the host has none` : `on the host ${needs}, and nothing here has it`
   // An optional module may need what was not there in its own tree either.
