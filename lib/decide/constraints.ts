@@ -93,12 +93,19 @@ function judge(judged: Judged, bound: Bound): Demand | null {
     return demandOneOf(selection, names, symbolReason(text), about(judged, object, home), missing)
   }
   const name = nameOf(provider)
+  // What is preloaded is meant to stand before others.
+  if (isPreloaded(subject.scope, provider)) return copyDemand(judged, bound, provider)
   if (!expected.includes(name) && !selection.familyOf(name).includes(home)) {
     const text = `${tell(mix, object)} takes ${bindingKey(symbol)} from ${home}; here ${whoseName(mix, provider)} would supply it`
     const names = [home, name, nameOf(object), ...everyName(subject.scope)]
     return demandOneOf(selection, names, symbolReason(text), about(judged, object, name), null)
   }
   return copyDemand(judged, bound, provider)
+}
+
+function isPreloaded({ objects, edges }: Graph, object: LoadedObject): boolean {
+  const at = objects.indexOf(object)
+  return edges.some(({ from, to }) => from < 0 && to === at)
 }
 
 /** A program linked with a copy relocation has reserved exactly the bytes that the object had in the library of its build. */
@@ -120,7 +127,7 @@ function missingLibrary(
   const { contents, selection } = judged
   const asker = objectAt(subject.graph, by)
   const needs = `${base(by)} needs ${name}`
-  const here = contents.libraries.has(name)
+  const here = contents.holds(name)
   // A host's library that cannot have what it needs is no use; the container's own may do without.
   const text = here ? `${base(by)} needs it and the host has none` : `on the host ${needs}, and nothing here has it`
   // An optional module may need what was not there in its own tree either.

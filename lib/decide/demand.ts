@@ -30,7 +30,7 @@ export function demandOneOf(
   about: readonly string[],
   otherwise: DecisionProblem | null,
 ): Demand {
-  const distinct = [...new Set(names)]
+  const distinct = [...new Set(names.map(name => selection.called(name)))]
   const takes = distinct.filter(name => selection.canTake(name))
   const fixed = distinct.flatMap(name => selection.fixedAs(name) ?? [])
   const clash: DecisionProblem = { kind: 'clash', text: [reason.text, ...fixed].join('; ') }

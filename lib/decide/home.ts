@@ -8,6 +8,10 @@ export class Contents {
   readonly byPath: ReadonlyMap<string, PackedFile>
   /** Libraries that the loader reaches by name, by soname (or file name where there is no soname). */
   readonly libraries: ReadonlyMap<string, PackedRegular>
+  /** The same for what is needed and is found by its path or by a RUNPATH alone. */
+  readonly beside: ReadonlyMap<string, PackedRegular>
+  /** By a name that is asked for: the soname of what it led to at home, where that is another. */
+  private readonly asked: ReadonlyMap<string, string>
   private readonly linksTo: ReadonlyMap<string, readonly string[]>
   private readonly entryPaths: ReadonlySet<string>
 
@@ -28,6 +32,17 @@ export class Contents {
       }
     }
     this.libraries = libraries
+    const beside = new Map<string, PackedRegular>()
+    const asked = new Map<string, string>()
+    for (const [name, path] of manifest.files.flatMap(resolvedIn)) {
+      const file = this.follow(path)
+      if (!file?.elf) continue
+      const soname = libraryName(file.path, file.elf)
+      if (!libraries.has(soname) && file.path < (beside.get(soname)?.path ?? '~')) beside.set(soname, file)
+      if (name !== soname && (libraries.get(soname) ?? beside.get(soname)) === file) asked.set(name, soname)
+    }
+    this.beside = beside
+    this.asked = asked
     this.linksTo = linksTo
     this.entryPaths = new Set([...manifest.entries.flatMap(entry => this.chain(entry.path)), ...inPlace])
   }
@@ -54,6 +69,20 @@ export class Contents {
     // Packing has recorded the end of each link: its text may lead through linked directories, which are not packed.
     const end = file?.type === 'symlink' && file.end !== undefined ? this.byPath.get(file.end) : file
     return end?.type === 'file' ? end : null
+  }
+
+  /** The soname of what a name led to at home; the name itself where it is one, or led nowhere. */
+  called(name: string): string {
+    return this.libraries.has(name) || this.beside.has(name) ? name : (this.asked.get(name) ?? name)
+  }
+
+  holds(name: string): boolean {
+    return this.libraries.has(this.called(name)) || this.beside.has(this.called(name))
+  }
+
+  /** Names besides its soname by which a library is asked for. */
+  askedAs(soname: string): readonly string[] {
+    return [...this.asked].flatMap(([name, led]) => (led === soname && !name.includes('/') ? [name] : []))
   }
 
   /** Every symlink of the container that ends at this file. */
@@ -97,6 +126,10 @@ export class Contents {
         isPrivate(file),
     )
   }
+}
+
+function resolvedIn(file: PackedFile): readonly (readonly [string, string])[] {
+  return Object.entries((file.type === 'file' && file.elf?.resolved) || {})
 }
 
 /** The name that the loader asks for: the soname, or the file's own name where it has none. */

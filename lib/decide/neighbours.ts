@@ -26,6 +26,7 @@ interface Consumer {
 export class Neighbours {
   private consumers: readonly Consumer[] | null = null
   private readonly byName = new Map<string, Consumer>()
+  private readonly needed = new Set<string>()
   private readonly reach = new Map<string, ReadonlySet<string>>()
   private readonly symbols = new Map<string, ElfSymbols>()
   private readonly answers = new WeakMap<Placed, readonly Demand[]>()
@@ -136,8 +137,10 @@ export class Neighbours {
     return reached
   }
 
+  /** What others need is judged with them; what nobody needs and lies beside the libraries is opened by name (NSS's modules). */
   private isLibrary({ path, facts }: Consumer): boolean {
-    return facts.interpreter === null && this.byName.get(facts.soname ?? base(path))?.path === path
+    const name = facts.soname ?? base(path)
+    return facts.interpreter === null && this.needed.has(name) && this.byName.get(name)?.path === path
   }
 
   private symbolsAt(path: string): ElfSymbols {
@@ -171,6 +174,7 @@ export class Neighbours {
       if (facts === null || !facts.dynamic || facts.machine !== loader?.machine || facts.class !== loader.class)
         return []
       const consumer = { path, facts }
+      for (const needed of facts.needed) this.needed.add(base(needed))
       const name = facts.soname ?? base(path)
       const directory = path.slice(0, path.lastIndexOf('/'))
       if (searched.has(directory) && !this.byName.has(name)) this.byName.set(name, consumer)

@@ -30,7 +30,7 @@ export function demandPackages(
   finds: (soname: string) => boolean,
 ): boolean {
   const before = selection.packages.size + selection.sonames.size
-  for (const [soname, file] of contents.libraries) {
+  for (const [soname, file] of [...contents.libraries, ...contents.beside]) {
     if (file.package === null || !selection.sonames.has(soname)) continue
     selection.takePackage(file.package, { rule: 'lockstep', text: `its ${soname} is private` })
   }

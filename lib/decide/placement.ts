@@ -80,11 +80,14 @@ function placeLibrary(
   familyHome: string | null,
   nodes: Map<string, PlacedNode>,
 ): readonly string[] {
-  const taken = finder.reachable(soname(file)).filter(path => coverable(host, path))
+  const asked = contents.askedAs(soname(file))
+  const taken = [soname(file), ...asked].flatMap(name => finder.reachable(name)).filter(path => coverable(host, path))
   const native = hostDirectory(host.fs, parent(file.path))
   const usual = finder.directories.includes(native) ? native : (finder.directories[0] ?? native)
-  const directory = taken[0] === undefined ? (familyHome ?? usual) : parent(taken[0])
-  const own = [join(directory, base(file.path)), join(directory, soname(file))]
+  // A twin for another machine, which its loader passes over, stays what it is.
+  const free = [familyHome ?? usual, ...finder.directories].filter(path => isFree(host, join(path, soname(file))))
+  const directory = taken[0] === undefined ? (free[0] ?? usual) : parent(taken[0])
+  const own = [base(file.path), soname(file), ...asked].map(name => join(directory, name))
   const aliases = contents
     .namesOf(file)
     .filter(name => parent(name) === parent(file.path))
@@ -92,6 +95,10 @@ function placeLibrary(
   const paths = [...new Set([...taken, ...own, ...aliases])].filter(path => coverable(host, path))
   for (const path of paths) nodes.set(path, { kind: 'file', file })
   return paths
+}
+
+function isFree(host: Host, path: string): boolean {
+  return coverable(host, path) && host.fs.lstat(path) === null
 }
 
 /** Where the first member of a private family lies on the host: the others join it, so that they appear in one mount. */

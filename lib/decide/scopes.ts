@@ -56,8 +56,12 @@ export class Scopes {
     return symbol => {
       const key = bindingKey(symbol)
       const there = bare.get(key)
-      if (there === undefined) return null
       const here = packed?.get(key)
+      if (there === undefined) {
+        // The host is half upgraded: what stands for one of the container's must do as well as that did.
+        const owed = here ?? (packed === undefined || symbol.weak ? undefined : symbol.file)
+        return owed === undefined ? null : [owed]
+      }
       return here === undefined || here === there ? [there, ...interposers] : [there, here]
     }
   }

@@ -72,7 +72,13 @@ export class Selection {
 
   /** Whether the container holds a library that is not private yet and may be. */
   canTake(soname: string): boolean {
-    return this.contents.libraries.has(soname) && !this.sonames.has(soname) && !this.ground.fixed.has(soname)
+    if (this.sonames.has(soname) || this.ground.fixed.has(soname)) return false
+    const beside = this.contents.beside.get(soname)
+    return this.contents.libraries.has(soname) || (beside !== undefined && !this.isPrivate(beside))
+  }
+
+  called(name: string): string {
+    return this.contents.called(name)
   }
 
   /** Why a library of the container's must not be private. */
@@ -85,7 +91,9 @@ export class Selection {
    * sonames without which nobody would have asked.
    */
   takeLibrary(soname: string, reason: Reason, about: readonly string[] = []): boolean {
-    if (!this.contents.libraries.has(soname) || this.sonames.has(soname)) return this.noteLibrary(soname, reason, about)
+    const { libraries, beside } = this.contents
+    if ((!libraries.has(soname) && !beside.has(soname)) || this.sonames.has(soname))
+      return this.noteLibrary(soname, reason, about)
     if (this.ground.fixed.has(soname)) {
       if (!this.refused.has(soname)) this.refused.set(soname, { reason, about })
       return false
@@ -132,14 +140,25 @@ export class Selection {
   isPrivate = (file: PackedFile): boolean => {
     if (file.type === 'file' && file.elf?.role === 'library') return this.sonames.has(libraryName(file.path, file.elf))
     if (!this.goesByPath(file))
-      return this.contents.isEntry(file.path) || this.isTiedModule(file) || this.isOfPrivatePackage(file)
+      return (
+        this.isTakenBeside(file) ||
+        this.contents.isEntry(file.path) ||
+        this.isTiedModule(file) ||
+        this.isOfPrivatePackage(file)
+      )
     return !this.ground.hostHas(file.path)
   }
 
   /** Whether nothing but the host's having the path or not decides about this file. */
   goesByPath(file: PackedFile): boolean {
     if (file.type === 'file' && file.elf?.role === 'library') return false
-    if (this.contents.isEntry(file.path) || this.isTiedModule(file) || this.isOfPrivatePackage(file)) return false
+    if (
+      this.isTakenBeside(file) ||
+      this.contents.isEntry(file.path) ||
+      this.isTiedModule(file) ||
+      this.isOfPrivatePackage(file)
+    )
+      return false
     return file.package === null || !this.ground.hasPackages
   }
 
@@ -152,6 +171,12 @@ export class Selection {
 
   private isOfPrivatePackage(file: PackedFile): boolean {
     return file.package !== null && this.packages.has(file.package)
+  }
+
+  private isTakenBeside(file: PackedFile): boolean {
+    if (file.type !== 'file' || file.elf === undefined) return false
+    const name = libraryName(file.path, file.elf)
+    return this.sonames.has(name) && this.contents.beside.get(name) === file
   }
 
   /** A module without a package that needs a `*_PRIVATE` version is of the build of the library that defines it (gconv's). */

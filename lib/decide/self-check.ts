@@ -31,7 +31,11 @@ function wrongCopies(
   return subjects.flatMap(({ graph, file }) =>
     graph.objects.flatMap(object => {
       const name = nameOf(object)
-      if (!contents.libraries.has(name) || selection.sonames.has(name) === (mix.fileOf(object) !== null)) return []
+      const own = mix.fileOf(object)
+      const library = contents.libraries.get(name)
+      // Another file of the container's by that name, which lies beside a program, is none that was decided on.
+      const isAnother = own !== null && own !== library
+      if (library === undefined || isAnother || selection.sonames.has(name) === (own !== null)) return []
       const wanted = selection.sonames.has(name) ? "the container's" : "the host's"
       return [clash(`${file.path} would load ${object.path}, though ${wanted} ${name} was decided on`)]
     }),

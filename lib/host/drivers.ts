@@ -35,8 +35,11 @@ export function driversOf(
   const names = directories.flatMap(directory => listed(fs, directory).map(name => ({ directory, name })))
   for (const [module, version] of modules) {
     const bearing = names.filter(({ name }) => name.endsWith(`.so.${version}`))
-    const isItsOwn = ({ directory, name }: { directory: string; name: string }) =>
-      name.includes(module) || found.has(sonameAt(fs, join(directory, name), facts) ?? name)
+    const isItsOwn = ({ directory, name }: { directory: string; name: string }) => {
+      const soname = sonameAt(fs, join(directory, name), facts) ?? name
+      // What a soname ends in is the number of its interface and no release, though a module may be of version 1 too.
+      return name.includes(module) || (name !== soname && found.has(soname))
+    }
     if (!bearing.some(isItsOwn)) continue
     for (const { directory, name } of bearing) {
       const soname = sonameAt(fs, join(directory, name), facts) ?? name

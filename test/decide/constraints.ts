@@ -22,7 +22,7 @@ t.test('presence: a library that the host has not is private', async t => {
   t.match(outcome.run(), { status: 0, stdout: '7\n' })
 })
 
-t.test('versions: one that the host’s library does not define', async t => {
+t.test('case 1, case 3: one that the host’s library does not define', async t => {
   const newer = library(
     'libone.so.1',
     'int one(void) { return 1; } int two(void) { return 2; }',
@@ -45,7 +45,7 @@ t.test('versions: one that the host’s library does not define', async t => {
   t.match(other.why('libone.so.1'), "needs ONE_1.10; the host's defines no ONE_*")
 })
 
-t.test('symbols: a new one without a version, and one that its version should have', async t => {
+t.test('case 2, case 6: a new one without a version, and one that its version should have', async t => {
   for (const script of ['', 'ONE_1 { *; };']) {
     const newer = library('libone.so.1', 'int one(void) { return 1; } int two(void) { return 2; }', script)
     const older = library('libone.so.1', 'int one(void) { return 1; }', script)
@@ -65,31 +65,34 @@ t.test('symbols: a new one without a version, and one that its version should ha
   }
 })
 
-t.test('a host library without versions serves who asks for one only where the symbol is there', async t => {
-  const versioned = library('libone.so.1', 'int one(void) { return 1; }', 'ONE_1 { one; };')
-  const plain = library('libone.so.1', 'int one(void) { return 1; }')
-  const app = program(`${SAY}int one(void); int main(void) { return printf("%d\\n", one()) < 0; }`, {
-    'libone.so.1': versioned,
-  })
-  const home = tree({ '/usr/bin/app': app, [`${libraries}/libone.so.1`]: versioned })
-  const host = tree({ [`${libraries}/libone.so.1`]: plain })
-  const outcome = mix(home, host)
-  // The loader warns ("no version information available") and stops at an assertion when the symbol is bound (check_match).
-  t.match(withoutOthers(home, host), { stderr: /no version information available/ })
-  t.not(withoutOthers(home, host).status, 0)
-  t.same(outcome.private, ['libone.so.1'])
-  t.match(outcome.run(), { status: 0, stdout: '1\n' })
+t.test(
+  'case 4, case 5: a host library without versions serves who asks for one only where the symbol is there',
+  async t => {
+    const versioned = library('libone.so.1', 'int one(void) { return 1; }', 'ONE_1 { one; };')
+    const plain = library('libone.so.1', 'int one(void) { return 1; }')
+    const app = program(`${SAY}int one(void); int main(void) { return printf("%d\\n", one()) < 0; }`, {
+      'libone.so.1': versioned,
+    })
+    const home = tree({ '/usr/bin/app': app, [`${libraries}/libone.so.1`]: versioned })
+    const host = tree({ [`${libraries}/libone.so.1`]: plain })
+    const outcome = mix(home, host)
+    // The loader warns ("no version information available") and stops at an assertion when the symbol is bound (check_match).
+    t.match(withoutOthers(home, host), { stderr: /no version information available/ })
+    t.not(withoutOthers(home, host).status, 0)
+    t.same(outcome.private, ['libone.so.1'])
+    t.match(outcome.run(), { status: 0, stdout: '1\n' })
 
-  const unversioned = program(`${SAY}int one(void); int main(void) { return printf("%d\\n", one()) < 0; }`, {
-    'libone.so.1': plain,
-  })
-  const reverse = tree({ '/usr/bin/app': unversioned, [`${libraries}/libone.so.1`]: plain })
-  const versionedHost = tree({ [`${libraries}/libone.so.1`]: versioned })
-  t.same(mix(reverse, versionedHost).private, [], 'a reference without a version takes the oldest one')
-  t.match(withoutOthers(reverse, versionedHost), { status: 0, stdout: '1\n' })
-})
+    const unversioned = program(`${SAY}int one(void); int main(void) { return printf("%d\\n", one()) < 0; }`, {
+      'libone.so.1': plain,
+    })
+    const reverse = tree({ '/usr/bin/app': unversioned, [`${libraries}/libone.so.1`]: plain })
+    const versionedHost = tree({ [`${libraries}/libone.so.1`]: versioned })
+    t.same(mix(reverse, versionedHost).private, [], 'a reference without a version takes the oldest one')
+    t.match(withoutOthers(reverse, versionedHost), { status: 0, stdout: '1\n' })
+  },
+)
 
-t.test('what is weak, and was not there at home either, demands nothing', async t => {
+t.test('case 8: what is weak, and was not there at home either, demands nothing', async t => {
   const one = library('libone.so.1', 'int one(void) { return 1; }', 'ONE_1 { one; };')
   const source = `${SAY}int one(void); int two(void) __attribute__((weak));
     int main(void) { return printf("%d %s\\n", one(), two ? "two" : "none") < 0; }`
@@ -99,7 +102,7 @@ t.test('what is weak, and was not there at home either, demands nothing', async 
   t.match(outcome.run(), { status: 0, stdout: '1 none\n' })
 })
 
-t.test('a weak version demands nothing, a weak symbol that resolved at home does', async t => {
+t.test('case 7, case 8: a weak version demands nothing, a weak symbol that resolved at home does', async t => {
   const both = 'int one(void) { return 1; } int two(void) { return 2; }'
   const newer = library('libone.so.1', both, 'ONE_1 { one; }; ONE_2 { two; };')
   const app = program(
@@ -130,7 +133,7 @@ t.test('a weak version demands nothing, a weak symbol that resolved at home does
   t.match(versions.why('libone.so.1'), 'versions: it defines the one version asked of it, ONE_1')
 })
 
-t.test('a symbol that moved to another library', async t => {
+t.test('case 10: a symbol that moved to another library', async t => {
   const make = (inOne: string, inTwo: string) => ({
     one: library('libone.so.1', inOne),
     two: library('libtwo.so.1', inTwo),
@@ -155,7 +158,7 @@ t.test('a symbol that moved to another library', async t => {
   t.match(outcome.run(), { status: 0, stdout: '1\n' })
 })
 
-t.test('a copy relocation finds the size that it was linked for', async t => {
+t.test('case 45: a copy relocation finds the size that it was linked for', async t => {
   const sized = (size: number) =>
     library('libone.so.1', `int table[${size}] = { 5 }; int last(void) { return table[${size - 1}]; }`)
   const source = `${SAY}extern int table[]; int last(void); int main(void) { return printf("%d %d\\n", table[0], last()) < 0; }`
@@ -234,7 +237,7 @@ t.test('a host’s library that lacks what it needs is replaced, from as far up 
   }
 })
 
-t.test('a host’s file at which its loader would stop is replaced', async t => {
+t.test('case 49: a host’s file at which its loader would stop is replaced', async t => {
   const lib = one(1)
   const app = program(`${SAY}int one(void); int main(void) { return printf("%d\\n", one()) < 0; }`, {
     'libone.so.1': lib,

@@ -30,26 +30,6 @@ t.test('a host that has everything: all shared, and nothing is laid over it', as
   t.same([...inPlace.placement.keys()], [])
 })
 
-t.test('libraries that need each other', async t => {
-  const stub = library('libb.so.1', 'int b(int n) { return n; }')
-  const a = (value: number, extra = '') =>
-    library('liba.so.1', `int b(int); int a(int n) { return n ? b(n - 1) : ${value}; } ${extra}`, '', {
-      'libb.so.1': stub,
-    })
-  const b = (first: Buffer) =>
-    library('libb.so.1', 'int a(int); int b(int n) { return a(n); }', '', { 'liba.so.1': first })
-  const files = (first: Buffer) => ({ [`${libraries}/liba.so.1`]: first, [`${libraries}/libb.so.1`]: b(first) })
-  const newer = a(7, 'int newer(void) { return 0; }')
-  const app = program(`${SAY}int a(int), newer(void); int main(void) { return printf("%d\\n", a(3) + newer()) < 0; }`, {
-    'liba.so.1': newer,
-  })
-  const home = tree({ '/usr/bin/app': app, ...files(newer) })
-  const outcome = mix(home, tree(files(a(5))))
-  t.same([outcome.private, outcome.shared], [['liba.so.1'], ['libb.so.1']])
-  t.match(outcome.run(), { status: 0, stdout: '7\n' })
-  t.same(mix(home, tree(files(newer))).private, [])
-})
-
 t.test('a plugin that takes its symbols from the program, and from a library of its own', async t => {
   const lib = (value: number, extra = '') => library('libplug.so.1', `int plug(void) { return ${value}; } ${extra}`)
   const newer = lib(3, 'int plug_two(void) { return 4; }')
@@ -137,13 +117,6 @@ t.test('a RUNPATH of its own: found beside the program, and no candidate', async
   )
   t.same([outcome.private, outcome.problems()], [['libinner.so.1'], []])
   t.match(outcome.run(), { status: 0, stdout: '4\n' })
-})
-
-t.test('a static program needs nothing', async t => {
-  const app = program(`${SAY}int main(void) { return printf("static\\n") < 0; }`, {}, ['-static'])
-  const outcome = mix(tree({ '/usr/bin/app': app }), tree({ '/usr/bin/true': app }, {}))
-  t.same([outcome.decision.libraries, outcome.problems()], [[], []])
-  t.match(outcome.run(), { status: 0, stdout: 'static\n' })
 })
 
 t.test('the same answer whatever the order of the files, and every time', async t => {

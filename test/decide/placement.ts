@@ -76,7 +76,7 @@ t.test('a hard link is a name of the same file, whatever it is called', async t 
   t.match(outcome.run(), { status: 0, stdout: 'app 4\ntool 2\n' })
 })
 
-t.test('a link elsewhere leads to the private file by its name', async t => {
+t.test('case 26: a link elsewhere leads to the private file by its name', async t => {
   const host = tree({
     '/usr/bin/host-tool': hostTool,
     [`${libraries}/libone.so.1`]: { link: '/etc/alternatives/libone' },
@@ -88,7 +88,7 @@ t.test('a link elsewhere leads to the private file by its name', async t => {
   t.match(outcome.run(), { status: 0, stdout: 'app 4\ntool 2\n' })
 })
 
-t.test('the twin for a better CPU is covered with the baseline', async t => {
+t.test('case 29: the twin for a better CPU is covered with the baseline', async t => {
   const level = addon().cpuLevel()
   const host = tree({ '/usr/bin/host-tool': hostTool, [`${libraries}/libone.so.1`]: older })
   for (let each = 2; each <= 4; each++) put(host, `${libraries}/glibc-hwcaps/x86-64-v${each}/libone.so.1`, older)
@@ -117,7 +117,7 @@ for (const [what, make] of [
   })
 }
 
-t.test('a copy in a directory that only ld.so.cache names', async t => {
+t.test('case 30: a copy in a directory that only ld.so.cache names', async t => {
   const host = tree({
     '/usr/bin/host-tool': hostTool,
     [`${libraries}/libone.so.1`]: older,
@@ -139,7 +139,7 @@ t.test('a copy in a directory that only ld.so.cache names', async t => {
   t.match(mix(home, host).run(), { status: 0, stdout: 'app 4\ntool 2\n' })
 })
 
-t.test('from a split tree to a merged one and back', async t => {
+t.test('case 27: from a split tree to a merged one and back', async t => {
   const core = glibc(splitLibraries)
   const files = { '/usr/bin/app': app, [`${splitLibraries}/libone.so.1`]: newer }
   const splitHome = tree(files, core, 'split')

@@ -48,3 +48,15 @@ t.test('what bears the version of a kernel’s module', async t => {
   ])
   t.same(drivers(files), [])
 })
+
+t.test('the number of an announced library’s interface is no version of a module', async t => {
+  const files = {
+    '/usr/share/vulkan/icd.d/a.json': JSON.stringify({ ICD: { library_path: 'liba.so.1' } }),
+    [`${directory}/liba.so.1`]: lib('liba.so.1'),
+    [`${directory}/libz.so.1`]: lib('libz.so.1'),
+  }
+  t.same(
+    drivers(files, [['virtio_pci', '1']]).map(([soname]) => soname),
+    ['liba.so.1'],
+  )
+})

@@ -127,7 +127,7 @@ forEachPerson((who, makeSite) =>
       t.same(site.listing(), before)
     })
 
-    t.test('a kernel that refuses namespaces', async t => {
+    t.test('case 48: a kernel that refuses namespaces', async t => {
       await shell('exit 0')
       const before = site.listing()
       // A user namespace of its own can be given limits, which hold for it and those below it.

@@ -56,7 +56,7 @@ forEachPerson((who, makeSite) =>
       )
     })
 
-    t.test('character sets: glibc’s modules and their cache', async t => {
+    t.test('case 37: character sets: glibc’s modules and their cache', async t => {
       const word = '日本語'
       for (const [charset, bytes] of [
         ['SHIFT_JIS', '93fa967b8cea'],
@@ -77,7 +77,7 @@ forEachPerson((who, makeSite) =>
       }
     })
 
-    t.test('a UTF-8 locale', async t => {
+    t.test('case 38: a UTF-8 locale', async t => {
       const options = { env: { LC_ALL: 'C.UTF-8' } }
       t.match(await inside(['/usr/bin/locale', 'charmap'], options), { status: 0, stdout: 'UTF-8\n', stderr: '' })
       const script =
@@ -89,7 +89,7 @@ forEachPerson((who, makeSite) =>
       t.match(perl, { status: 0, stdout: 'fine\n', stderr: '' }, 'perl would warn of a locale that cannot be set')
     })
 
-    t.test('users and hosts: glibc’s name service', async t => {
+    t.test('case 36: users and hosts: glibc’s name service', async t => {
       for (const command of [
         ['/usr/bin/getent', 'passwd', 'root'],
         ['/usr/bin/getent', 'hosts', 'localhost'],
