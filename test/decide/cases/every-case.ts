@@ -13,7 +13,7 @@ type Case = readonly [what: string, files: readonly string[], because?: string]
 const CASES: Readonly<Record<number, Case>> = {
   1: ['a missing version', ['decide/constraints']],
   2: ['the version there, a symbol missing', ['decide/constraints']],
-  3: ['the same soname, other versions altogether', ['decide/cases/versions']],
+  3: ['the same soname, other versions altogether', ['decide/constraints', 'decide/cases/versions']],
   4: ['a library without versions, a reference with one', ['decide/constraints']],
   5: ['a library with versions, a reference without', ['decide/constraints', 'decide/cases/versions']],
   6: ['a new symbol without a version', ['decide/constraints']],
