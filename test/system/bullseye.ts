@@ -11,7 +11,7 @@ const PRIVATE: Readonly<Record<string, readonly string[]>> = {
   git: [],
   jq: ['libjq.so.1'],
   sqlite3: ['libsqlite3.so.0'],
-  curl: ['libcrypto.so.1.1', 'libcurl.so.4', 'liblber-2.4.so.2', 'libldap_r-2.4.so.2', 'libssl.so.1.1'],
+  curl: ['libcrypto.so.1.1', 'libcurl.so.4', 'liblber-2.4.so.2', 'libldap_r-2.4.so.2', 'libssh2.so.1', 'libssl.so.1.1'],
 }
 
 /** The sonames that this host's own loader knows. */
