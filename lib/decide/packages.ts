@@ -104,8 +104,7 @@ function demandDependencies(
 function isOutdated(group: readonly Dependency[], asker: Package, host: PackageDatabase): boolean {
   return group.some(
     wanted =>
-      wanted.relation !== null &&
-      wanted.relation.startsWith('>') &&
+      wanted.relation?.startsWith('>') &&
       satisfiers({ ...wanted, relation: null, version: null }, asker, host).some(({ name }) => name === wanted.name),
   )
 }
