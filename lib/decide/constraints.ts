@@ -45,23 +45,36 @@ function demandFor(judged: Judged, subject: Subject, problem: Problem): Demand {
   }
 }
 
-/** Rule 3: what resolves at home resolves here, from the same library, and copies have the size that they were linked for. */
-export function demandSymbols(judged: Judged, scopes: Scopes, subject: Subject): readonly Demand[] {
+/**
+ * Rule 3: what resolves at home resolves here, from the same library, and copies have the size that they were linked for. Of a library
+ * that an object gets nothing of the first symbol is told, and nothing of those that are `asked` for anyhow.
+ */
+export function demandSymbols(
+  judged: Judged,
+  scopes: Scopes,
+  subject: Subject,
+  asked: ReadonlySet<string>,
+): readonly Demand[] {
   const { mix } = judged
-  const bindings = bindSymbols(subject.scope, mix.symbolsOf, undefined, new Set(subject.judged))
+  const { objects } = subject.scope
+  const bindings = bindSymbols(subject.scope, mix.symbolsOf, undefined, new Set(subject.judged), mix.symbolIndex)
+  const names = objects.map(nameOf)
   const demands: Demand[] = []
   for (const at of subject.judged) {
-    const object = subject.scope.objects[at]
-    const providers = bindings[at]
+    const [object, providers] = [objects[at], bindings[at]]
     if (object === undefined || providers === undefined) continue
     const { imports } = mix.symbolsOf(object)
-    const expectedOf = scopes.providersAtHome(subject.file, mix.fileOf(object), object)
+    const expected = scopes.expectedOf(subject.file, mix.fileOf(object), object)
+    const { packed } = expected
+    const told = new Set(asked)
     for (let index = 0; index < imports.length; index++) {
       const symbol = imports[index] as ImportedSymbol
-      const expected = expectedOf(symbol)
-      if (expected === null) continue
-      const provider = subject.scope.objects[providers[index] ?? -1] ?? null
-      const demand = judge(judged, { object, symbol, provider, expected, subject })
+      const place = providers[index] ?? -1
+      // As nearly all of some ten thousand are.
+      if (place >= 0 && packed?.[index] === names[place] && symbol.copySize === undefined) continue
+      const provider = objects[place] ?? null
+      const bound = { object, symbol, provider, subject, told, expected: () => expected.providers(index) }
+      const demand = judge(judged, bound)
       if (demand) demands.push(demand)
     }
   }
@@ -72,35 +85,50 @@ interface Bound {
   readonly object: LoadedObject
   readonly symbol: ImportedSymbol
   readonly provider: LoadedObject | null
-  /** Names of the libraries that may supply it: what supplied it at home. */
-  readonly expected: readonly string[]
+  /** Names of the libraries that may supply it: what supplied it at home; null for nothing. */
+  readonly expected: () => readonly string[] | null
+  /** What needs not be told again. */
+  readonly told: Set<string>
   readonly subject: Subject
 }
 
 function judge(judged: Judged, bound: Bound): Demand | null {
   const { selection, mix } = judged
-  const { object, symbol, provider, expected, subject } = bound
+  const { object, symbol, provider, subject } = bound
+  if (provider !== null && isUsualOutside(mix, object, provider, symbol)) return copyDemand(judged, bound, provider)
+  const expected = bound.expected()
+  if (expected === null) return null
   const home = expected[0] ?? ''
-  if (provider === null) {
-    const whose = selection.sonames.has(home) ? "the container's" : "the host's"
-    const text = `${tell(mix, object)} needs the symbol ${bindingKey(symbol)}, which ${whose} ${home} does not have`
-    const none = `${tell(mix, object)} needs the symbol ${bindingKey(symbol)} of ${home}, and nothing here has it`
-    const chain = bringers(subject.graph, object)
-    // Where it is not even loaded, whatever is may bring it.
-    const loaded = subject.scope.objects.some(({ names }) => names.includes(home))
-    const names = [home, ...chain, ...(loaded ? expected : everyName(subject.scope))]
-    const missing: DecisionProblem | null = symbol.weak ? null : { kind: 'missing', text: none }
-    return demandOneOf(selection, names, symbolReason(text), about(judged, object, home), missing)
-  }
+  if (provider === null) return isNews(bound, home) ? missingSymbol(judged, bound, expected) : null
   const name = nameOf(provider)
+  const isExpected = expected.includes(name) || selection.familyOf(name).includes(home)
   // What is preloaded is meant to stand before others.
-  if (isPreloaded(subject.scope, provider)) return copyDemand(judged, bound, provider)
-  if (!expected.includes(name) && !selection.familyOf(name).includes(home) && !isUsualOutside(mix, object, provider, symbol)) {
-    const text = `${tell(mix, object)} takes ${bindingKey(symbol)} from ${home}; here ${whoseName(mix, provider)} would supply it`
-    const names = [home, name, nameOf(object), ...everyName(subject.scope)]
-    return demandOneOf(selection, names, symbolReason(text), about(judged, object, name), null)
-  }
-  return copyDemand(judged, bound, provider)
+  if (isExpected || isPreloaded(subject.scope, provider)) return copyDemand(judged, bound, provider)
+  if (!isNews(bound, `${home} ${name}`)) return null
+  const text = `${tell(mix, object)} takes ${bindingKey(symbol)} from ${home}; here ${whoseName(mix, provider)} would supply it`
+  const names = [home, name, nameOf(object), ...everyName(subject.scope)]
+  return demandOneOf(selection, names, symbolReason(text), about(judged, object, name), null)
+}
+
+/** Whether it is the first of its kind; one that may be missing says less than one that may not. */
+function isNews({ told, symbol }: Bound, what: string): boolean {
+  if (told.has(what) || (symbol.weak && told.has(`weak ${what}`))) return false
+  told.add(symbol.weak ? `weak ${what}` : what)
+  return true
+}
+
+function missingSymbol(judged: Judged, { object, symbol, subject }: Bound, expected: readonly string[]): Demand {
+  const { selection, mix } = judged
+  const home = expected[0] ?? ''
+  const whose = selection.sonames.has(home) ? "the container's" : "the host's"
+  const text = `${tell(mix, object)} needs the symbol ${bindingKey(symbol)}, which ${whose} ${home} does not have`
+  const none = `${tell(mix, object)} needs the symbol ${bindingKey(symbol)} of ${home}, and nothing here has it`
+  const chain = bringers(subject.graph, object)
+  // Where it is not even loaded, whatever is may bring it.
+  const loaded = subject.scope.objects.some(({ names }) => names.includes(home))
+  const names = [home, ...chain, ...(loaded ? expected : everyName(subject.scope))]
+  const missing: DecisionProblem | null = symbol.weak ? null : { kind: 'missing', text: none }
+  return demandOneOf(selection, names, symbolReason(text), about(judged, object, home), missing)
 }
 
 /**
@@ -109,6 +137,7 @@ function judge(judged: Judged, bound: Bound): Demand | null {
  */
 function isUsualOutside(mix: Mix, object: LoadedObject, provider: LoadedObject, symbol: ImportedSymbol): boolean {
   if (mix.fileOf(object) !== null) return false
+  if (mix.fileOf(provider) === null) return true
   const symbols = mix.outsideSymbolsOf(provider)
   return symbols !== null && definitionIn(provider, symbols, symbol, null) !== null
 }

@@ -1,4 +1,5 @@
 import type { Manifest, PackedFile } from '../container/types.js'
+import { rememberingFileSystem } from '../loader/remembering-file-system.js'
 import { clashesIn } from './clashes.js'
 import type { OpenPacked } from './container-files.js'
 import type { Demand } from './demand.js'
@@ -25,10 +26,11 @@ import { type Placed, World } from './world.js'
  */
 export function decide(
   manifest: Manifest,
-  host: Host,
+  there: Host,
   open: OpenPacked,
   inPlace: ReadonlySet<string> = new Set(),
 ): Decision {
+  const host = { ...there, fs: rememberingFileSystem(there.fs) }
   const contents = new Contents(manifest, inPlace)
   const world = new World(host, contents, open)
   const fixed = fixedBy(host, world.finder, contents)

@@ -1,5 +1,6 @@
 import type { Manifest, PackedElf, PackedFile, PackedRegular } from '../container/types.js'
 import type { ElfSymbols } from '../elf/types.js'
+import { remember } from '../loader/remember.js'
 import type { Edge, Graph, LoadedObject } from '../loader/types.js'
 
 /** The container's files by path, with the questions that deciding asks of them. Links are walked inside the manifest. */
@@ -14,6 +15,9 @@ export class Contents {
   private readonly asked: ReadonlyMap<string, string>
   private readonly linksTo: ReadonlyMap<string, readonly string[]>
   private readonly entryPaths: ReadonlySet<string>
+  private readonly shipped: ReadonlyMap<string, readonly string[]>
+  /** What homeGraph found out before. */
+  readonly homeGraphs = new Map<PackedRegular, Graph>()
 
   constructor(
     manifest: Manifest,
@@ -32,6 +36,10 @@ export class Contents {
       }
     }
     this.libraries = libraries
+    const shipped = new Map<string, string[]>()
+    for (const [soname, file] of libraries)
+      if (file.package !== null) remember(shipped, file.package, () => []).push(soname)
+    this.shipped = shipped
     const beside = new Map<string, PackedRegular>()
     const asked = new Map<string, string>()
     for (const [name, path] of manifest.files.flatMap(resolvedIn)) {
@@ -100,7 +108,7 @@ export class Contents {
 
   /** Sonames of the libraries that a package ships. */
   sonamesOf(name: string): readonly string[] {
-    return [...this.libraries].flatMap(([soname, file]) => (file.package === name ? [soname] : []))
+    return this.shipped.get(name) ?? []
   }
 
   /** Libraries that a recorded run loaded, by soname. */
@@ -142,6 +150,10 @@ export function libraryName(path: string, elf: { readonly soname: string | null 
  * results are only put in load order (breadth first, each object once), so that symbols can be bound as they were there.
  */
 export function homeGraph(contents: Contents, root: PackedRegular): Graph {
+  return remember(contents.homeGraphs, root, () => makeHomeGraph(contents, root))
+}
+
+function makeHomeGraph(contents: Contents, root: PackedRegular): Graph {
   const objects: LoadedObject[] = []
   const edges: Edge[] = []
   const index = new Map<string, number>()

@@ -1,9 +1,10 @@
 import type { PackedRegular } from '../container/types.js'
-import { readSymbols } from '../elf/symbols.js'
 import type { ElfSymbols } from '../elf/types.js'
+import type { SymbolIndex } from '../loader/bind.js'
 import type { FactsCache } from '../loader/facts-cache.js'
 import { base } from '../loader/file-system.js'
 import { type OverlayNode, overlayFileSystem } from '../loader/overlay-file-system.js'
+import { remember } from '../loader/remember.js'
 import { type ResolveContext, resolveGraph } from '../loader/resolve.js'
 import type { FileSystem, Graph, LoadedObject } from '../loader/types.js'
 import { type OpenPacked, packedFileSystem } from './container-files.js'
@@ -17,6 +18,7 @@ export class Looked {
   /** The container's programs are started by this interpreter, and its modules loaded into such programs. */
   readonly context: ResolveContext
   private readonly symbols = new Map<string, ElfSymbols>()
+  private readonly outside = new Map<string, ElfSymbols | null>()
 
   constructor(
     readonly host: Host,
@@ -31,16 +33,17 @@ export class Looked {
 
   /** The dynamic symbols of one of the host's own files. */
   hostSymbols(realPath: string): ElfSymbols {
-    const known = this.symbols.get(realPath)
-    if (known) return known
-    const file = this.host.fs.open(realPath)
-    try {
-      const symbols = readSymbols(file)
-      this.symbols.set(realPath, symbols)
-      return symbols
-    } finally {
-      file.close()
-    }
+    return remember(this.symbols, realPath, () => this.facts.symbols(this.host.fs, realPath))
+  }
+
+  /** Of what a path leads to on the host; null where that is no ELF file. */
+  outsideSymbols(path: string): ElfSymbols | null {
+    return remember(this.outside, path, () => {
+      const real = leadsTo(this.host.fs, path)
+      const stat = real === null ? null : this.host.fs.lstat(real)
+      if (real === null || stat?.kind !== 'file') return null
+      return this.facts.inspect(this.host.fs, real, stat).facts === null ? null : this.hostSymbols(real)
+    })
   }
 }
 
@@ -57,6 +60,10 @@ export class Mix {
       nodes.set(path, node.kind === 'file' ? { kind: 'file', from: looked.packed, path: node.file.path } : node)
     }
     this.fs = overlayFileSystem(looked.host.fs, nodes)
+  }
+
+  get symbolIndex(): SymbolIndex {
+    return this.looked.facts.symbolIndex
   }
 
   /** What the loader would load for this program or module, by its path on the host. */
@@ -83,11 +90,7 @@ export class Mix {
 
   /** Of what the host has in an object's place; null where it has nothing there that can be read. */
   outsideSymbolsOf(object: LoadedObject): ElfSymbols | null {
-    const { host, facts } = this.looked
-    const path = leadsTo(host.fs, object.realPath)
-    const stat = path === null ? null : host.fs.lstat(path)
-    if (path === null || stat?.kind !== 'file' || facts.inspect(host.fs, path, stat).facts === null) return null
-    return this.looked.hostSymbols(path)
+    return this.looked.outsideSymbols(object.realPath)
   }
 
   symbolsOf = (object: LoadedObject): ElfSymbols => {

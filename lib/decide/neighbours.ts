@@ -1,4 +1,3 @@
-import { readSymbols } from '../elf/symbols.js'
 import type { ElfFacts, ElfSymbols, ImportedSymbol } from '../elf/types.js'
 import { AppcError } from '../errors.js'
 import { consumerPaths, mayBeConsumer } from '../host/consumers.js'
@@ -31,7 +30,6 @@ export class Neighbours {
   private readonly byName = new Map<string, Consumer>()
   private readonly needed = new Set<string>()
   private readonly reach = new Map<string, ReadonlySet<string>>()
-  private readonly symbols = new Map<string, ElfSymbols>()
   private readonly answers = new WeakMap<Placed, readonly Demand[]>()
 
   constructor(private readonly world: World) {}
@@ -94,8 +92,9 @@ export class Neighbours {
       ({ realPath }) => this.world.looked.hostSymbols(realPath),
       undefined,
       new Set([there]),
+      state.mix.symbolIndex,
     )
-    const mixed = bindSymbols(inside, state.mix.symbolsOf, undefined, new Set([here]))
+    const mixed = bindSymbols(inside, state.mix.symbolsOf, undefined, new Set([here]), state.mix.symbolIndex)
     const at = imports.findIndex(
       (symbol, index) => !symbol.weak && (bare[there]?.[index] ?? -1) >= 0 && (mixed[here]?.[index] ?? -1) < 0,
     )
@@ -154,19 +153,12 @@ export class Neighbours {
   }
 
   private symbolsAt(path: string): ElfSymbols {
-    const known = this.symbols.get(path)
-    if (known !== undefined) return known
-    const file = this.world.host.fs.open(path)
     try {
-      const symbols = readSymbols(file)
-      this.symbols.set(path, symbols)
-      return symbols
+      return this.world.looked.hostSymbols(path)
     } catch (error) {
       if (!(error instanceof AppcError)) throw error
       // It cannot be loaded outside either.
       return { imports: [], exports: [] }
-    } finally {
-      file.close()
     }
   }
 

@@ -5,7 +5,7 @@ import { versionSatisfies } from '../host/version.js'
 import { type Contents, libraryName } from './home.js'
 import { hostPath } from './host-paths.js'
 import type { Selection } from './selection.js'
-import type { DecisionProblem, Host, Rule } from './types.js'
+import type { DecisionProblem, Host, Reason, Rule } from './types.js'
 
 /** The entry's own packages are private whatever the host has, their libraries with them. */
 export function takeOwnPackages(contents: Contents, selection: Selection): void {
@@ -18,29 +18,74 @@ export function takeOwnPackages(contents: Contents, selection: Selection): void 
   }
 }
 
+/** What a package that is private asks for: another of the container's, and its libraries where its version is what is asked. */
+interface Owed {
+  readonly name: string
+  readonly withLibraries: boolean
+  readonly reason: Reason
+}
+
+/** A package of the host's that leans on a version which one of the container's has not. */
+interface Leaning {
+  readonly pkg: PackedPackage
+  readonly installed: Package
+  readonly group: readonly Dependency[]
+  readonly broken: readonly PackedPackage[]
+}
+
 /**
  * What is not a library goes by package, all or none, and packages pull each other: one is private when it holds a private
  * library; when a private package depends on it and the host's is absent or of a version that does not do; and when the host's
- * own version of it depends on a version of a private package that is no longer what runs. True when anything was added.
+ * own version of it depends on a version of a private package that is no longer what runs. What of this no choice changes is looked
+ * up once.
  */
-export function demandPackages(
-  contents: Contents,
-  host: PackageDatabase | null,
-  selection: Selection,
-  finds: (soname: string) => boolean,
-): boolean {
-  const before = selection.packages.size + selection.sonames.size
-  for (const [soname, file] of [...contents.libraries, ...contents.beside]) {
-    if (file.package === null || !selection.sonames.has(soname)) continue
-    selection.takePackage(file.package, { rule: 'lockstep', text: `its ${soname} is private` })
+export class PackageRules {
+  private readonly owed: ReadonlyMap<string, readonly Owed[]>
+  private readonly leaning: readonly Leaning[]
+
+  constructor(
+    private readonly contents: Contents,
+    private readonly host: PackageDatabase | null,
+    finds: (soname: string) => boolean,
+  ) {
+    const { packages } = contents.manifest
+    this.owed = new Map(packages.map(pkg => [pkg.name, host === null ? [] : owedBy(contents, host, finds, pkg)]))
+    const named = new Map(packages.map(pkg => [pkg.name, pkg]))
+    this.leaning = host === null ? [] : packages.flatMap(pkg => leaningOf(host, named, pkg))
   }
-  if (host !== null) {
-    for (const pkg of contents.manifest.packages) {
-      if (selection.packages.has(pkg.name)) demandDependencies(contents, host, selection, finds, pkg)
-      else demandByHostsVersion(contents, host, selection, pkg)
+
+  /** True when anything was added. */
+  demand(selection: Selection): boolean {
+    const { contents } = this
+    const before = selection.packages.size + selection.sonames.size
+    for (const [soname, file] of [...contents.libraries, ...contents.beside]) {
+      if (file.package === null || !selection.sonames.has(soname)) continue
+      selection.takePackage(file.package, { rule: 'lockstep', text: `its ${soname} is private` })
     }
+    for (const name of selection.packages) for (const owed of this.owed.get(name) ?? []) take(contents, selection, owed)
+    for (const leaning of this.leaning) this.demandByHostsVersion(selection, leaning)
+    return selection.packages.size + selection.sonames.size > before
   }
-  return selection.packages.size + selection.sonames.size > before
+
+  /** The host's version of a package leans on what is private now (libc-bin on exactly its libc6, a tool on its library). */
+  private demandByHostsVersion(selection: Selection, { pkg, installed, group, broken }: Leaning): void {
+    const provider = selection.packages.has(pkg.name)
+      ? undefined
+      : broken.find(({ name }) => selection.packages.has(name))
+    if (provider === undefined || this.host === null) return
+    if (group.some(wanted => keepsServing(this.contents, selection, this.host as PackageDatabase, installed, wanted)))
+      return
+    const reason = {
+      rule: 'lockstep' as const,
+      text: `the host's ${installed.name} ${installed.version} depends on ${group.map(spell).join(' | ')}, and ${provider.name} is the container's ${provider.version}`,
+    }
+    take(this.contents, selection, { name: pkg.name, withLibraries: group.some(isExact), reason })
+  }
+}
+
+function take(contents: Contents, selection: Selection, { name, withLibraries, reason }: Owed): void {
+  selection.takePackage(name, reason)
+  if (withLibraries) for (const soname of contents.sonamesOf(name)) selection.takeLibrary(soname, reason)
 }
 
 /** What a recorded run opened must be there, whether or not anything depends on it: the host's, or else the container's. */
@@ -74,30 +119,29 @@ export function unmetDependencies(
     )
 }
 
-function demandDependencies(
+function owedBy(
   contents: Contents,
   host: PackageDatabase,
-  selection: Selection,
   finds: (soname: string) => boolean,
   pkg: PackedPackage,
-): void {
-  for (const group of pkg.depends) {
-    if (metByHost(group, pkg, host)) continue
+): readonly Owed[] {
+  return pkg.depends.flatMap((group): readonly Owed[] => {
+    if (metByHost(group, pkg, host)) return []
     const provider = candidates(contents, group)[0]
-    if (provider === undefined) continue
-    const exact = group.some(({ relation }) => relation === '=')
+    if (provider === undefined) return []
+    const exact = group.some(isExact)
     const outdated = isOutdated(group, pkg, host)
-    if (!exact && !outdated && standsFor(contents, provider, finds)) continue
+    if (!exact && !outdated && standsFor(contents, provider, finds)) return []
     const rule: Rule = exact ? 'lockstep' : outdated ? 'versions' : 'presence'
-    const reason = {
-      rule,
-      text: `${pkg.name} (private) depends on ${group.map(spell).join(' | ')}; ${hostHas(group, host)}`,
-    }
-    selection.takePackage(provider.name, reason)
+    const text = `${pkg.name} (private) depends on ${group.map(spell).join(' | ')}; ${hostHas(group, host)}`
     // A version in a dependency is a promise about the code itself: the host's library may resolve every symbol and still refuse
     // to work (sqlite3 compares source ids when it starts, gpg the version of libgcrypt).
-    if (exact || outdated) takeLibraries(contents, selection, provider.name, reason)
-  }
+    return [{ name: provider.name, withLibraries: exact || outdated, reason: { rule, text } }]
+  })
+}
+
+function isExact({ relation }: Dependency): boolean {
+  return relation === '='
 }
 
 /** Whether the host has a package that is asked for by its name, and all of these are older than what is asked for. */
@@ -118,25 +162,20 @@ function standsFor(contents: Contents, provider: PackedPackage, finds: (soname: 
   return sonames.length > 0 && sonames.every(finds)
 }
 
-/** The host's version of a package leans on what is private now (libc-bin on exactly its libc6, a tool on its library). */
-function demandByHostsVersion(
-  contents: Contents,
+function leaningOf(
   host: PackageDatabase,
-  selection: Selection,
+  named: ReadonlyMap<string, PackedPackage>,
   pkg: PackedPackage,
-): void {
-  for (const installed of host.named.get(pkg.name) ?? []) {
-    for (const group of installed.depends) {
-      const broken = group.map(wanted => brokenBy(contents, selection, wanted)).find(provider => provider !== null)
-      if (!broken || group.some(wanted => keepsServing(contents, selection, host, installed, wanted))) continue
-      const reason = {
-        rule: 'lockstep' as const,
-        text: `the host's ${installed.name} ${installed.version} depends on ${group.map(spell).join(' | ')}, and ${broken.name} is the container's ${broken.version}`,
-      }
-      selection.takePackage(pkg.name, reason)
-      if (group.some(({ relation }) => relation === '=')) takeLibraries(contents, selection, pkg.name, reason)
-    }
-  }
+): readonly Leaning[] {
+  return (host.named.get(pkg.name) ?? []).flatMap(installed =>
+    installed.depends.flatMap(group => {
+      const broken = group.flatMap(({ name, relation, version }) => {
+        const provider = named.get(name)
+        return provider === undefined || versionSatisfies(provider.version, relation, version) ? [] : [provider]
+      })
+      return broken.length === 0 ? [] : [{ pkg, installed, group, broken }]
+    }),
+  )
 }
 
 /** The private package that stands where `wanted` was, at a version that does not serve; null when it serves or is the host's. */
@@ -157,15 +196,6 @@ function keepsServing(
     brokenBy(contents, selection, wanted) === null &&
     satisfiers(wanted, asker, host).some(pkg => !selection.packages.has(pkg.name))
   )
-}
-
-function takeLibraries(
-  contents: Contents,
-  selection: Selection,
-  name: string,
-  reason: { rule: Rule; text: string },
-): void {
-  for (const soname of contents.sonamesOf(name)) selection.takeLibrary(soname, reason)
 }
 
 function metByHost(group: readonly Dependency[], asker: Package, host: PackageDatabase): boolean {

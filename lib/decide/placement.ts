@@ -90,8 +90,9 @@ function placeLibrary(
   const links = contents.namesOf(file).filter(name => parent(name) === parent(file.path))
   const names = [base(file.path), soname(file), ...asked, ...links.map(base)]
   // Linker scripts and others that know it by its path look for it there (glibc's libm.so, on a host with a /lib of its own).
-  const homes = host.fs.lstat(native)?.kind === 'directory' ? [directory, native] : [directory]
-  const own = homes.flatMap(home => names.map(name => join(home, name)))
+  const isThere = host.fs.lstat(native)?.kind === 'directory'
+  const byPath = isThere ? names.map(name => join(native, name)).filter(path => isFree(host, path)) : []
+  const own = [...names.map(name => join(directory, name)), ...byPath]
   const paths = [...new Set([...taken, ...own])].filter(path => coverable(host, path))
   for (const path of paths) nodes.set(path, { kind: 'file', file })
   return paths

@@ -1,7 +1,8 @@
 import type { PackedRegular } from '../container/types.js'
-import type { ImportedSymbol } from '../elf/types.js'
-import { bindSymbols } from '../loader/bind.js'
+import type { ElfSymbols, ImportedSymbol } from '../elf/types.js'
+import { bindSymbols, type Bindings as SymbolBindings } from '../loader/bind.js'
 import { base } from '../loader/file-system.js'
+import { remember } from '../loader/remember.js'
 import { resolveGraph } from '../loader/resolve.js'
 import type { Graph, LoadedObject } from '../loader/types.js'
 import { type Contents, homeGraph } from './home.js'
@@ -12,10 +13,44 @@ export function bindingKey(symbol: { readonly name: string; readonly version?: s
   return symbol.version === undefined ? symbol.name : `${symbol.name}@${symbol.version}`
 }
 
-type Bindings = ReadonlyMap<string, string>
+const NO_SYMBOLS: ElfSymbols = { imports: [], exports: [] }
+
+/** What supplied the imports of one symbol table, in their order, by name; undefined where nothing did. */
+class Bindings {
+  #byKey: ReadonlyMap<string, string> | null = null
+  readonly #aligned = new Map<ElfSymbols, readonly (string | undefined)[]>()
+
+  constructor(
+    readonly symbols: ElfSymbols,
+    readonly names: readonly (string | undefined)[],
+  ) {}
+
+  /** The same for another build's table: what supplied the import of the same name and version. */
+  for(symbols: ElfSymbols): readonly (string | undefined)[] {
+    if (symbols === this.symbols) return this.names
+    return remember(this.#aligned, symbols, () => {
+      this.#byKey ??= new Map(
+        this.symbols.imports.flatMap((symbol, at) => {
+          const name = this.names[at]
+          return name === undefined ? [] : [[bindingKey(symbol), name] as const]
+        }),
+      )
+      const known = this.#byKey
+      return symbols.imports.map(symbol => known.get(bindingKey(symbol)))
+    })
+  }
+}
 
 interface Chain {
   get(name: string): Bindings | undefined
+}
+
+/** What is expected of the imports of one object in one process. */
+export interface Expected {
+  /** By import, what supplied it in the container's own tree. */
+  readonly packed: readonly (string | undefined)[] | undefined
+  /** The libraries that may supply an import, the likeliest first; null when nothing did at home, so that nothing is owed. */
+  providers(at: number): readonly string[] | null
 }
 
 /**
@@ -26,6 +61,8 @@ export class Scopes {
   private readonly packed = new Map<PackedRegular, Chain>()
   private readonly bare = new Map<string, Bindings>()
 
+  /** How many symbols of a file are found neither in it nor in its own libraries. */
+  private readonly missing = new Map<PackedRegular, number>()
   private readonly loadedBy = new Map<PackedRegular, PackedRegular | null>()
   private readonly contents: Contents
   private readonly programs: readonly PackedRegular[]
@@ -35,34 +72,34 @@ export class Scopes {
     this.programs = looked.contents.programs()
   }
 
-  /**
-   * For one object in `subject`'s process: the libraries that may supply a symbol, the likeliest first; null when nothing did at
-   * home, so that nothing is owed. A host library that stands for one of the container's may bind as either of the two did.
-   */
-  providersAtHome(
-    subject: PackedRegular,
-    file: PackedRegular | null,
-    object: LoadedObject,
-  ): (symbol: ImportedSymbol) => readonly string[] | null {
-    const packed = this.packedBindings(subject).get(file ? file.path : nameOf(object))
+  /** For one object in `subject`'s process. A host library that stands for one of the container's may bind as either of the two did. */
+  expectedOf(subject: PackedRegular, file: PackedRegular | null, object: LoadedObject): Expected {
+    const known = this.packedBindings(subject).get(file ? file.path : nameOf(object))
     if (file) {
-      return symbol => {
-        const provider = packed?.get(bindingKey(symbol))
-        return provider === undefined ? null : [provider]
+      const packed = known?.for(file.elf?.symbols ?? NO_SYMBOLS)
+      return {
+        packed,
+        providers: at => {
+          const provider = packed?.[at]
+          return provider === undefined ? null : [provider]
+        },
       }
     }
-    const bare = this.bareBindings(object)
-    const interposers = this.interposers(subject)
-    return symbol => {
-      const key = bindingKey(symbol)
-      const there = bare.get(key)
-      const here = packed?.get(key)
-      if (there === undefined) {
-        // The host is half upgraded: what stands for one of the container's must do as well as that did.
-        const owed = here ?? (packed === undefined || symbol.weak ? undefined : symbol.file)
-        return owed === undefined ? null : [owed]
-      }
-      return here === undefined || here === there ? [there, ...interposers] : [there, here]
+    const symbols = this.looked.hostSymbols(object.realPath)
+    const packed = known?.for(symbols)
+    return {
+      packed,
+      providers: at => {
+        const there = this.bareBindings(object).for(symbols)[at]
+        const here = packed?.[at]
+        if (there === undefined) {
+          const { weak, file } = symbols.imports[at] as ImportedSymbol
+          // The host is half upgraded: what stands for one of the container's must do as well as that did.
+          const owed = here ?? (packed === undefined || weak ? undefined : file)
+          return owed === undefined ? null : [owed]
+        }
+        return here === undefined || here === there ? [there, ...this.interposers(subject)] : [there, here]
+      },
     }
   }
 
@@ -90,11 +127,16 @@ export class Scopes {
   /** How many symbols of a module and what it brings are found nowhere in this program's process. */
   private missedAtHome(program: PackedRegular, module: PackedRegular): number {
     const { graph, added } = inScopeOf(homeGraph(this.contents, program), homeGraph(this.contents, module))
-    const symbolsOf = (object: LoadedObject) => this.contents.symbolsOf(object.realPath)
-    const providers = bindSymbols(graph, symbolsOf, undefined, new Set(added))
-    return added.reduce(
-      (missed, at) => missed + (providers[at] ?? new Int32Array()).filter(provider => provider < 0).length,
-      0,
+    // What an object finds in its own libraries it finds in any process.
+    const doubtful = added.filter(at => this.missesAlone(graph.objects[at] as LoadedObject))
+    return countMissed(this.bindPacked(graph, doubtful), doubtful)
+  }
+
+  private missesAlone({ realPath }: LoadedObject): boolean {
+    const file = this.contents.follow(realPath)
+    if (file === null) return true
+    return (
+      remember(this.missing, file, () => countMissed(this.bindPacked(homeGraph(this.contents, file), [0]), [0])) > 0
     )
   }
 
@@ -113,13 +155,12 @@ export class Scopes {
       ? inScopeOf(homeGraph(this.contents, program), own)
       : { graph: own, added: own.objects.map((_, at) => at) }
     const bindings = new Map<string, Bindings>()
-    const symbolsOf = (object: LoadedObject) => this.contents.symbolsOf(object.realPath)
-    const providersOf = bindSymbols(scope.graph, symbolsOf, undefined, new Set(scope.added))
+    const providersOf = this.bindPacked(scope.graph, scope.added)
     for (const at of scope.added) {
       const object = scope.graph.objects[at]
       const providers = providersOf[at]
       if (!object || !providers) continue
-      const found = toNames(scope.graph, symbolsOf(object).imports, providers)
+      const found = new Bindings(this.contents.symbolsOf(object.realPath), toNames(scope.graph, providers))
       bindings.set(object.realPath, found).set(nameOf(object), found)
     }
     const behind = program ? this.packedBindings(program) : null
@@ -128,24 +169,27 @@ export class Scopes {
     return chain
   }
 
+  private bindPacked(graph: Graph, added: readonly number[]): SymbolBindings {
+    const symbolsOf = (object: LoadedObject) => this.contents.symbolsOf(object.realPath)
+    return bindSymbols(graph, symbolsOf, undefined, new Set(added), this.looked.facts.symbolIndex)
+  }
+
   private bareBindings(object: LoadedObject): Bindings {
-    const known = this.bare.get(object.realPath)
-    if (known) return known
-    const { host, context, facts } = this.looked
-    const graph = resolveGraph(host.fs, object.realPath, context, facts)
-    const symbolsOf = ({ realPath }: LoadedObject) => this.looked.hostSymbols(realPath)
-    const providers = bindSymbols(graph, symbolsOf, undefined, new Set([0]))[0]
-    const found = providers ? toNames(graph, symbolsOf(object).imports, providers) : new Map<string, string>()
-    this.bare.set(object.realPath, found)
-    return found
+    return remember(this.bare, object.realPath, () => {
+      const { host, context, facts } = this.looked
+      const graph = resolveGraph(host.fs, object.realPath, context, facts)
+      const symbolsOf = ({ realPath }: LoadedObject) => this.looked.hostSymbols(realPath)
+      const providers = bindSymbols(graph, symbolsOf, undefined, new Set([0]), facts.symbolIndex)[0]
+      return new Bindings(this.looked.hostSymbols(object.realPath), toNames(graph, providers ?? new Int32Array()))
+    })
   }
 }
 
-function toNames(graph: Graph, imports: readonly ImportedSymbol[], providers: Int32Array): Bindings {
-  const names = new Map<string, string>()
-  imports.forEach((symbol, index) => {
-    const provider = graph.objects[providers[index] ?? -1]
-    if (provider) names.set(bindingKey(symbol), nameOf(provider))
-  })
-  return names
+function countMissed(bindings: SymbolBindings, judged: readonly number[]): number {
+  return judged.reduce((missed, at) => missed + (bindings[at]?.filter(provider => provider < 0).length ?? 0), 0)
+}
+
+function toNames({ objects }: Graph, providers: Int32Array): readonly (string | undefined)[] {
+  const names = objects.map(nameOf)
+  return Array.from(providers, at => names[at])
 }

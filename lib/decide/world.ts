@@ -1,7 +1,6 @@
-import type { PackedRegular } from '../container/types.js'
 import { readLoader } from '../loader/loader.js'
 import { remember } from '../loader/remember.js'
-import type { Graph, Loader } from '../loader/types.js'
+import type { Loader } from '../loader/types.js'
 import { demandLibrariesAndVersions, demandSymbols, type Judged, type Subject } from './constraints.js'
 import type { OpenPacked } from './container-files.js'
 import type { Demand } from './demand.js'
@@ -10,12 +9,13 @@ import { Finder } from './finder.js'
 import type { Contents } from './home.js'
 import { hostPath, leadsTo } from './host-paths.js'
 import { demandOneBuild } from './lockstep.js'
-import { inScopeOf, Looked, Mix } from './mix.js'
+import { Looked, Mix } from './mix.js'
 import { openAll } from './opened.js'
-import { demandPackages } from './packages.js'
+import { PackageRules } from './packages.js'
 import { type Places, place } from './placement.js'
 import { Scopes } from './scopes.js'
 import type { Selection } from './selection.js'
+import { Subjects } from './subjects.js'
 import type { Host, Placement } from './types.js'
 
 /** What a selection comes to: the mix, who is judged in it, and what the rules demand. */
@@ -34,6 +34,10 @@ export class World {
   readonly finder: Finder
   readonly looked: Looked
   private readonly scopes: Scopes
+  private readonly subjects: Subjects
+  private readonly packages: PackageRules
+  /** Of whom nothing was demanded: what it rests on is the same as long as the subject is. */
+  private readonly content = new WeakSet<Subject>()
   private readonly builds = new Map<string, boolean>()
 
   constructor(
@@ -44,12 +48,14 @@ export class World {
     const interpreter = interpreterOf(contents)
     this.looked = new Looked(host, contents, open, host.facts, interpreter)
     this.scopes = new Scopes(this.looked)
+    this.subjects = new Subjects(this.looked, this.scopes)
     const loaders = [hostLoader(host, interpreter), contents.manifest.source.loader]
     this.finder = new Finder(
       host,
       loaders.filter(loader => loader !== null),
       host.facts,
     )
+    this.packages = new PackageRules(contents, host.packages, this.finds)
   }
 
   /** Whether the host has a library of this soname. */
@@ -74,10 +80,7 @@ export class World {
    */
   settle(selection: Selection): Placed {
     for (;;) {
-      while (
-        demandPackages(this.contents, this.host.packages, selection, this.finds) ||
-        demandFamilies(selection, this.isSameBuild)
-      );
+      while (this.packages.demand(selection) || demandFamilies(selection, this.isSameBuild));
       const state = this.look(selection)
       let grown = false
       for (const { takes, reason, about } of state.demands)
@@ -94,7 +97,7 @@ export class World {
   lookAt(selection: Selection, nodes: Placement): State {
     const mix = new Mix(this.looked, nodes)
     const judged = { contents: this.contents, selection, mix }
-    const started = this.subjects(selection, mix)
+    const started = this.subjects.in(selection, mix, nodes)
     const opened = started
       .filter(({ file, scope, graph }) => scope === graph && file.elf?.role !== 'module')
       .map(({ file, graph }) => openAll(this.looked, judged, file, graph))
@@ -105,33 +108,16 @@ export class World {
 
   /** Symbols are not asked of a library that is absent or of the wrong version: that says all, and will be mended first. */
   private demandsOf(judged: Judged, subject: Subject): readonly Demand[] {
-    const first = [...demandLibrariesAndVersions(judged, subject), ...demandOneBuild(judged, subject)]
-    const taken = new Set(first.flatMap(({ takes }) => takes[0] ?? []))
-    const symbols = demandSymbols(judged, this.scopes, subject)
-    return [...first, ...symbols.filter(({ takes }) => takes[0] === undefined || !taken.has(takes[0]))]
+    if (this.content.has(subject)) return []
+    const demands = this.allDemandsOf(judged, subject)
+    if (demands.length === 0) this.content.add(subject)
+    return demands
   }
 
-  /** Every private program and module, each in the scope in which its symbols will be bound. */
-  private subjects(selection: Selection, mix: Mix): readonly Subject[] {
-    const graphOf = (file: PackedRegular) => mix.graph(hostPath(this.host.fs, file.path))
-    const lies = (file: PackedRegular) => mix.has(file, hostPath(this.host.fs, file.path))
-    const programs = new Map<PackedRegular, Graph>(
-      this.contents
-        .programs()
-        .filter(lies)
-        .map(file => [file, graphOf(file)]),
-    )
-    return this.contents
-      .consumers(selection.isPrivate)
-      .filter(lies)
-      .map(file => {
-        const graph = programs.get(file) ?? graphOf(file)
-        const whole = { graph, added: graph.objects.map((_, at) => at) }
-        const loader = this.scopes.loaderOf(file)
-        const program = loader === null ? undefined : programs.get(loader)
-        const scope = program === undefined ? whole : inScopeOf(program, graph)
-        return { file, graph, scope: scope.graph, judged: scope.added }
-      })
+  private allDemandsOf(judged: Judged, subject: Subject): readonly Demand[] {
+    const first = [...demandLibrariesAndVersions(judged, subject), ...demandOneBuild(judged, subject)]
+    const asked = new Set(first.flatMap(({ takes }) => takes[0] ?? []))
+    return [...first, ...demandSymbols(judged, this.scopes, subject, asked)]
   }
 }
 

@@ -2,9 +2,11 @@ import { dynamicRange, type Range, tablesRange } from '../elf/ahead.js'
 import { Dynamic } from '../elf/dynamic.js'
 import { readHeader, readStart, type Start } from '../elf/header.js'
 import { readFacts } from '../elf/reader.js'
-import type { ElfFacts, OpenFile } from '../elf/types.js'
+import { readSymbols } from '../elf/symbols.js'
+import type { ElfFacts, ElfSymbols, OpenFile } from '../elf/types.js'
 import { Window } from '../elf/window.js'
 import { AppcError, type ErrorCode } from '../errors.js'
+import { SymbolIndex } from './bind.js'
 import type { FileStat, FileSystem } from './types.js'
 
 /** What a regular file is: its ELF facts, or why it has none. */
@@ -30,6 +32,10 @@ export interface FactsMemory {
 export class FactsCache {
   readonly #known = new Map<string, Inspection>()
 
+  readonly #symbols = new Map<string, ElfSymbols>()
+  /** Tables of files whose symbols were asked for, to be bound to each other. */
+  readonly symbolIndex = new SymbolIndex()
+
   #memory: FactsMemory | null = null
 
   /** From now on, what earlier runs found out is asked before a file is read. */
@@ -47,6 +53,21 @@ export class FactsCache {
     // Between the look at it and its opening, another file may have come in its place, which these facts are of.
     const after = fs.lstat(path)
     return after !== null && fileKey(after) === fileKey(stat) ? this.put(stat, inspection) : inspection
+  }
+
+  /** The dynamic symbols of a file; throws ELF_MALFORMED, and the system's error where it cannot be read. */
+  symbols(fs: FileSystem, path: string): ElfSymbols {
+    const stat = fs.lstat(path)
+    const known = stat === null ? undefined : this.#symbols.get(fileKey(stat))
+    if (known !== undefined) return known
+    const file = fs.open(path)
+    try {
+      const symbols = readSymbols(file)
+      if (stat !== null) this.#symbols.set(fileKey(stat), symbols)
+      return symbols
+    } finally {
+      file.close()
+    }
   }
 
   /** Nothing is known yet of any file. */
