@@ -1,9 +1,10 @@
 import type { PackedRegular } from '../container/types.js'
-import { readSymbols } from '../elf/symbols.js'
 import type { ElfSymbols } from '../elf/types.js'
+import { symbolsAt } from '../loader/content.js'
 import type { FactsCache } from '../loader/facts-cache.js'
 import { base } from '../loader/file-system.js'
 import { type OverlayNode, overlayFileSystem } from '../loader/overlay-file-system.js'
+import { remember } from '../loader/remember.js'
 import { type ResolveContext, resolveGraph } from '../loader/resolve.js'
 import type { FileSystem, Graph, LoadedObject } from '../loader/types.js'
 import { type OpenPacked, packedFileSystem } from './container-files.js'
@@ -30,16 +31,7 @@ export class Looked {
 
   /** The dynamic symbols of one of the host's own files. */
   hostSymbols(realPath: string): ElfSymbols {
-    const known = this.symbols.get(realPath)
-    if (known) return known
-    const file = this.host.fs.open(realPath)
-    try {
-      const symbols = readSymbols(file)
-      this.symbols.set(realPath, symbols)
-      return symbols
-    } finally {
-      file.close()
-    }
+    return remember(this.symbols, realPath, () => symbolsAt(this.host.fs, realPath))
   }
 }
 

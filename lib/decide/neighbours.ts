@@ -1,8 +1,8 @@
-import { readSymbols } from '../elf/symbols.js'
 import type { ElfFacts, ElfSymbols, ImportedSymbol } from '../elf/types.js'
 import { AppcError } from '../errors.js'
 import { consumerPaths } from '../host/consumers.js'
 import { bindSymbols } from '../loader/bind.js'
+import { symbolsAt } from '../loader/content.js'
 import { base } from '../loader/file-system.js'
 import { resolveGraph } from '../loader/resolve.js'
 import type { Graph, LoadedObject, Problem } from '../loader/types.js'
@@ -146,17 +146,14 @@ export class Neighbours {
   private symbolsAt(path: string): ElfSymbols {
     const known = this.symbols.get(path)
     if (known !== undefined) return known
-    const file = this.world.host.fs.open(path)
     try {
-      const symbols = readSymbols(file)
+      const symbols = symbolsAt(this.world.host.fs, path)
       this.symbols.set(path, symbols)
       return symbols
     } catch (error) {
       if (!(error instanceof AppcError)) throw error
       // It cannot be loaded outside either.
       return { imports: [], exports: [] }
-    } finally {
-      file.close()
     }
   }
 
