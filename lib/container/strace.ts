@@ -30,7 +30,8 @@ const MAX_LINE = 65_536
 
 const HEX = String.raw`((?:\\x[0-9a-f]{2})*)`
 const LINE = /^(\d+) +(.*)$/
-const UNFINISHED = ' <unfinished ...>'
+/** The call had not returned when another process did something, or when its thread took over the process by it. */
+const UNFINISHED = /^(.*) <(?:unfinished|pid changed to \d+) \.\.\.>$/
 const RESUMED = /^<\.\.\. \w+ resumed>(.*)$/
 const SUPERSEDED = /^\+\+\+ superseded by execve in pid (\d+) \+\+\+/
 const CALL = new RegExp(String.raw`^(\w+)\((.*)\) += (\d+)(?:<${HEX}>)?`)
@@ -87,8 +88,9 @@ class Reader {
   read(line: string): void {
     const [, pid, text] = LINE.exec(line) ?? []
     if (pid === undefined || text === undefined) return
-    if (text.endsWith(UNFINISHED)) {
-      this.#pending.set(pid, text.slice(0, -UNFINISHED.length))
+    const [, begun] = UNFINISHED.exec(text) ?? []
+    if (begun !== undefined) {
+      this.#pending.set(pid, begun)
       return
     }
     const [, end] = RESUMED.exec(text) ?? []

@@ -77,10 +77,8 @@ function missingFrom(soname: string, facts: ElfFacts, { exports }: ElfSymbols, p
   const defined = new Set(providers[0]?.object.facts.verdefs.map(({ name }) => name))
   // A version is needed for a symbol's sake only.
   const exported = new Set(exports.map(({ version }) => version))
-  for (const { name } of facts.verdefs)
-    if (!defined.has(name) && exported.has(name) && !isPrivateVersion(name)) versions.add(name)
+  for (const { name } of facts.verdefs) if (!defined.has(name) && exported.has(name)) versions.add(name)
   for (const { name, version, objectSize } of exports) {
-    if (version !== undefined && isPrivateVersion(version)) continue
     const wanted: ImportedSymbol = version === undefined ? { name } : { name, version }
     const found = providers.map(({ object, symbols }) => definitionIn(object, symbols, wanted, null)).find(Boolean)
     // A program that copied a variable has reserved what it was.
@@ -91,9 +89,9 @@ function missingFrom(soname: string, facts: ElfFacts, { exports }: ElfSymbols, p
   return { soname, symbols, versions, lost }
 }
 
-/** Who asks for it is of the same build, comes with its family, and is replaced with it. */
-function isPrivateVersion(name: string): boolean {
-  return name.endsWith('_PRIVATE')
+/** Whether nothing is gone but what libraries of one build share with each other, as with every other build. */
+export function isWithinBuild({ versions, lost }: Gone): boolean {
+  return [...versions, ...lost].every(version => version.endsWith('_PRIVATE'))
 }
 
 /** Whether a reference is to what is gone. */

@@ -9,10 +9,24 @@ const directories = new WeakMap<FileSystem, Map<string, string>>()
  * one). What does not exist there, or cannot be looked at, is appended to the deepest ancestor that can.
  */
 export function hostDirectory(fs: FileSystem, directory: string): string {
-  if (directory === '/') return '/'
   // Thousands of names lie in a few directories, and no file system changes while it is decided for.
   const known = remember(directories, fs, () => new Map<string, string>())
-  return remember(known, directory, () => leadsTo(fs, directory) ?? hostPath(fs, directory))
+  return remember(known, directory, () => {
+    // Not by recursion: a name in LD_LIBRARY_PATH may have thousands of parts.
+    const missing: string[] = []
+    for (let ancestor = directory; ancestor !== '/'; ancestor = parent(ancestor)) {
+      const there = leadsTo(fs, ancestor)
+      if (there !== null) return missing.reduceRight(step, there)
+      missing.push(base(ancestor))
+    }
+    return missing.reduceRight(step, '/')
+  })
+}
+
+/** One name further, where nothing is. */
+function step(directory: string, name: string): string {
+  if (name === '..') return parent(directory)
+  return name === '' || name === '.' ? directory : join(directory, name)
 }
 
 /** Where a path leads, without links; null where it leads nowhere, in circles or where nobody may look. */
@@ -27,11 +41,8 @@ export function leadsTo(fs: FileSystem, path: string): string | null {
 
 /** The same for a file or link: its directory's place, and its own name. */
 export function hostPath(fs: FileSystem, path: string): string {
-  const directory = hostDirectory(fs, parent(path))
-  const name = base(path)
-  // As in $ORIGIN/../lib.
-  if (name === '..') return parent(directory)
-  return name === '' || name === '.' ? directory : join(directory, name)
+  // '..' as in $ORIGIN/../lib.
+  return step(hostDirectory(fs, parent(path)), base(path))
 }
 
 /**

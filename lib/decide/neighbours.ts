@@ -1,15 +1,18 @@
 import type { ElfFacts, ElfSymbols, ImportedSymbol } from '../elf/types.js'
 import { AppcError } from '../errors.js'
-import { consumerPaths } from '../host/consumers.js'
+import { consumerPaths, mayBeConsumer } from '../host/consumers.js'
+import type { PackageDatabase } from '../host/dpkg.js'
+import type { Package } from '../host/packages.js'
 import { bindSymbols } from '../loader/bind.js'
 import { symbolsAt } from '../loader/content.js'
-import { base } from '../loader/file-system.js'
+import { base, parent } from '../loader/file-system.js'
 import { resolveGraph } from '../loader/resolve.js'
 import type { Graph, LoadedObject, Problem } from '../loader/types.js'
 import { bringers, type Demand, demandOneOf } from './demand.js'
-import { type Gone, goneFrom, isGone } from './gone.js'
+import { type Gone, goneFrom, isGone, isWithinBuild } from './gone.js'
 import { nameOf } from './mix.js'
 import { bindingKey } from './scopes.js'
+import { hidden } from './whiteouts.js'
 import type { Placed, World } from './world.js'
 
 /** A program, plugin or library of the host's. */
@@ -43,8 +46,15 @@ export class Neighbours {
   }
 
   private broken(state: Placed, gone: readonly Gone[]): readonly Demand[] {
-    const consumers = this.all().filter(({ path }) => !state.places.nodes.has(path))
-    const asking = consumers.filter(consumer => gone.some(missing => this.asksFor(consumer, missing)))
+    const asks = (consumer: Consumer) =>
+      !state.places.nodes.has(consumer.path) && gone.some(missing => this.asksFor(consumer, missing))
+    const likeliest = this.likeliest(state, gone)?.filter(asks)
+    if (likeliest?.length === 0) return []
+    const { host, contents } = this.world
+    const covered = new Map([...state.places.nodes, ...hidden(host, contents, state.selection, state.places)])
+    if (likeliest?.every(({ path }) => covered.has(path))) return []
+    const consumers = this.all().filter(({ path }) => !covered.has(path))
+    const asking = consumers.filter(asks)
     if (asking.length === 0) return []
     const askers = new Set(asking.map(({ path }) => path))
     const names = new Set(asking.map(({ path, facts }) => facts.soname ?? base(path)))
@@ -160,25 +170,68 @@ export class Neighbours {
   /** Every program, plugin and library of the host's that its loader could load. */
   private all(): readonly Consumer[] {
     if (this.consumers !== null) return this.consumers
-    const { host, looked, contents, finder } = this.world
-    const { loader } = contents.manifest.source
+    const { host, finder } = this.world
     const paths = consumerPaths(host.fs)
     host.lookAhead?.(paths)
+    this.consumers = this.consumersAt(paths)
     const searched = new Set(finder.directories)
-    this.consumers = paths.flatMap(path => {
-      const stat = host.fs.lstat(path)
-      const facts = stat?.kind === 'file' ? looked.facts.inspect(host.fs, path, stat).facts : null
-      if (facts === null || !facts.dynamic || facts.machine !== loader?.machine || facts.class !== loader.class)
-        return []
-      const consumer = { path, facts }
+    for (const consumer of this.consumers) {
+      const { path, facts } = consumer
       for (const needed of facts.needed) this.needed.add(base(needed))
       const name = facts.soname ?? base(path)
-      const directory = path.slice(0, path.lastIndexOf('/'))
-      if (searched.has(directory) && !this.byName.has(name)) this.byName.set(name, consumer)
-      return [consumer]
-    })
+      if (searched.has(parent(path)) && !this.byName.has(name)) this.byName.set(name, consumer)
+    }
     return this.consumers
   }
+
+  private consumersAt(paths: readonly string[]): readonly Consumer[] {
+    const { host, looked, contents } = this.world
+    const { loader } = contents.manifest.source
+    return paths.flatMap(path => {
+      const stat = host.fs.lstat(path)
+      const facts = stat?.kind === 'file' ? looked.facts.inspect(host.fs, path, stat).facts : null
+      const loads = facts?.dynamic && facts.machine === loader?.machine && facts.class === loader.class
+      return loads ? [{ path, facts }] : []
+    })
+  }
+
+  /**
+   * Who may ask for what is gone, where packages tell: files of packages that depend on the changed library's, as every package does
+   * that is linked with it (Debian policy 8.6); of those of the same source where its insides alone are gone, which others do not
+   * know; and what no package ships, below /usr/local. It spares the look at all of the host when none of these asks.
+   */
+  private likeliest({ places }: Placed, gone: readonly Gone[]): readonly Consumer[] | null {
+    const { packages, fs, lookAhead } = this.world.host
+    if (packages === null) return null
+    const asking = new Set<Package>()
+    for (const missing of gone) {
+      const owners = (places.libraries.get(missing.soname) ?? []).flatMap(packages.ownersOf)
+      if (owners.length === 0) return null
+      for (const pkg of isWithinBuild(missing) ? ofTheSource(packages, owners) : dependents(packages, owners))
+        asking.add(pkg)
+    }
+    const owned = [...asking].flatMap(pkg => packages.filesOf(pkg).filter(mayBeConsumer))
+    const paths = [...owned, ...consumerPaths(fs, ['/usr/local'], [])].filter(path => !places.nodes.has(path))
+    lookAhead?.(paths)
+    return this.consumersAt(paths)
+  }
+}
+
+function ofTheSource({ packages }: PackageDatabase, owners: readonly Package[]): readonly Package[] {
+  const sources = new Set(owners.map(sourceOf))
+  return packages.filter(pkg => sources.has(sourceOf(pkg)))
+}
+
+function sourceOf({ source, name }: Package): string {
+  return source ?? name
+}
+
+function dependents(database: PackageDatabase, owners: readonly Package[]): readonly Package[] {
+  const names = new Set(owners.flatMap(({ name, provides }) => [name, ...provides.map(({ name }) => name)]))
+  const direct = database.packages.filter(({ depends }) =>
+    depends.some(group => group.some(({ name }) => names.has(name))),
+  )
+  return [...direct, ...ofTheSource(database, owners)]
 }
 
 function problemKey(problem: Problem): string {

@@ -86,17 +86,27 @@ function demandDependencies(
     const provider = candidates(contents, group)[0]
     if (provider === undefined) continue
     const exact = group.some(({ relation }) => relation === '=')
-    if (!exact && standsFor(contents, provider, finds)) continue
-    const rule: Rule = exact ? 'lockstep' : 'presence'
+    const outdated = isOutdated(group, pkg, host)
+    if (!exact && !outdated && standsFor(contents, provider, finds)) continue
+    const rule: Rule = exact ? 'lockstep' : outdated ? 'versions' : 'presence'
     const reason = {
       rule,
       text: `${pkg.name} (private) depends on ${group.map(spell).join(' | ')}; ${hostHas(group, host)}`,
     }
     selection.takePackage(provider.name, reason)
-    // An exact dependency is a promise about the code itself: the host's library of another version may resolve every symbol
-    // and still refuse to work (sqlite3 compares source ids when it starts).
-    if (exact) takeLibraries(contents, selection, provider.name, reason)
+    // A version in a dependency is a promise about the code itself: the host's library may resolve every symbol and still refuse
+    // to work (sqlite3 compares source ids when it starts, gpg the version of libgcrypt).
+    if (exact || outdated) takeLibraries(contents, selection, provider.name, reason)
   }
+}
+
+/** Whether the host has a package that is asked for by its name, and all of these are older than what is asked for. */
+function isOutdated(group: readonly Dependency[], asker: Package, host: PackageDatabase): boolean {
+  return group.some(
+    wanted =>
+      wanted.relation?.startsWith('>') &&
+      satisfiers({ ...wanted, relation: null, version: null }, asker, host).some(({ name }) => name === wanted.name),
+  )
 }
 
 /**

@@ -70,7 +70,7 @@ function coverable(host: Host, path: string): boolean {
 /**
  * A private library takes every name by which the host's loader could come to that soname, and every link on the way, since
  * a name that still reached the old file would bring two of them into one process. Where the host has none it lies where it
- * lay in its own tree, if the host's loader searches there, with the rest of its family otherwise.
+ * lay in its own tree, if the host's loader searches there, with the rest of its family otherwise. Its own path is its as well.
  */
 function placeLibrary(
   host: Host,
@@ -87,12 +87,12 @@ function placeLibrary(
   // A twin for another machine, which its loader passes over, stays what it is.
   const free = [familyHome ?? usual, ...finder.directories].filter(path => isFree(host, join(path, soname(file))))
   const directory = taken[0] === undefined ? (free[0] ?? usual) : parent(taken[0])
-  const own = [base(file.path), soname(file), ...asked].map(name => join(directory, name))
-  const aliases = contents
-    .namesOf(file)
-    .filter(name => parent(name) === parent(file.path))
-    .map(name => join(directory, base(name)))
-  const paths = [...new Set([...taken, ...own, ...aliases])].filter(path => coverable(host, path))
+  const links = contents.namesOf(file).filter(name => parent(name) === parent(file.path))
+  const names = [base(file.path), soname(file), ...asked, ...links.map(base)]
+  // Linker scripts and others that know it by its path look for it there (glibc's libm.so, on a host with a /lib of its own).
+  const homes = host.fs.lstat(native)?.kind === 'directory' ? [directory, native] : [directory]
+  const own = homes.flatMap(home => names.map(name => join(home, name)))
+  const paths = [...new Set([...taken, ...own])].filter(path => coverable(host, path))
   for (const path of paths) nodes.set(path, { kind: 'file', file })
   return paths
 }

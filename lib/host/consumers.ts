@@ -1,4 +1,4 @@
-import { isOutOfReach, join, resolvePath } from '../loader/file-system.js'
+import { base, isOutOfReach, join, resolvePath } from '../loader/file-system.js'
 import type { FileSystem } from '../loader/types.js'
 
 /** Where a system keeps programs. */
@@ -12,7 +12,11 @@ const PASSED_OVER = new Set(['debug', 'firmware', 'locale', 'modules', 'node_mod
  * Paths of a root's files that may be programs, plugins and libraries, each once, by their names alone: in library directories what
  * is called like a shared object, or has no extension. Links are not followed, as what they lead to is found by itself.
  */
-export function consumerPaths(fs: FileSystem): readonly string[] {
+export function consumerPaths(
+  fs: FileSystem,
+  programs = PROGRAM_DIRECTORIES,
+  libraries = LIBRARY_DIRECTORIES,
+): readonly string[] {
   const found: string[] = []
   const seen = new Set<string>()
   const begin = (directory: string, wanted: (name: string) => boolean) => {
@@ -21,9 +25,18 @@ export function consumerPaths(fs: FileSystem): readonly string[] {
     if (path !== null && !seen.has(path)) walk(fs, path, wanted, found)
     if (path !== null) seen.add(path)
   }
-  for (const directory of PROGRAM_DIRECTORIES) begin(directory, () => true)
-  for (const directory of LIBRARY_DIRECTORIES) begin(directory, mayBeCode)
+  for (const directory of programs) begin(directory, () => true)
+  for (const directory of libraries) begin(directory, mayBeCode)
   return found
+}
+
+/** The same of a single path without links in its directories. */
+export function mayBeConsumer(path: string): boolean {
+  const below = (directory: string) => path.startsWith(`${directory}/`)
+  if (PROGRAM_DIRECTORIES.some(below)) return true
+  return (
+    LIBRARY_DIRECTORIES.some(below) && mayBeCode(base(path)) && !path.split('/').some(part => PASSED_OVER.has(part))
+  )
 }
 
 function mayBeCode(name: string): boolean {

@@ -31,7 +31,7 @@ t.test('what really runs', async t => {
   writeFileSync(Buffer.concat([Buffer.from(`${dir}/`), strange]), '')
   for (const name of ['read', 'sub/below', 'sub/second', 'legacy', 'both']) writeFileSync(join(dir, name), '')
   compile(dir, 'sub/helper', 'int main(void) { return 0; }')
-  compile(dir, 'other', 'int main(void) { return 0; }')
+  for (const name of ['quiet', 'other']) compile(dir, name, 'int main(void) { return 0; }')
   const octal = [...strange].map(byte => `\\${byte.toString(8).padStart(3, '0')}`).join('')
   const source = `#define _GNU_SOURCE
     #include <fcntl.h>
@@ -62,6 +62,7 @@ t.test('what really runs', async t => {
       if (fork() == 0) { chdir("sub"); execl("./helper", "helper", (char *)0); }
       if (vfork() == 0) execl("${dir}/sub/helper", "helper", (char *)0);
       if (fork() == 0) fexecve(path, (char *[]){ "helper", 0 }, (char *[]){ 0 });
+      if (fork() == 0) { pthread_create(threads, 0, become, "${dir}/quiet"); for (;;) pause(); }
       while (wait(0) > 0) {}
       pthread_create(threads, 0, become, "${dir}/other");
       for (;;) close(open("read", O_RDONLY));
@@ -88,7 +89,7 @@ t.test('what really runs', async t => {
     )
     t.same(
       [...(opened?.programs ?? [])].sort(),
-      [`${dir}/./program`, `${dir}/other`, `${dir}/sub/./helper`, `${dir}/sub/helper`],
+      [`${dir}/./program`, `${dir}/other`, `${dir}/quiet`, `${dir}/sub/./helper`, `${dir}/sub/helper`],
       `by ${size}`,
     )
   }

@@ -31,6 +31,17 @@ t.test('an exact dependency: resolves every symbol, and refuses to run', async t
   t.same(mix(home, debian([libidPackage(2)])).private, [])
 })
 
+t.test('a least version of a package of libraries: resolves every symbol, and refuses to run', async t => {
+  const home = debian([libidPackage(2), appPackage('libid1 (>= 2.0)', { '/usr/bin/app': insists(2) })])
+  const host = debian([libidPackage(1)])
+  const outcome = mix(home, host)
+  t.same([outcome.private, outcome.packages()], [['libid.so.1'], ['app', 'libid1']])
+  t.equal(outcome.why('libid.so.1'), 'versions: app (private) depends on libid1 (>= 2.0); the host has libid1 1.0')
+  t.match(withoutOthers(home, host), { status: 1, stdout: 'header and source version mismatch\n' })
+  t.match(outcome.run(), { status: 0, stdout: 'runs\n' })
+  t.same(mix(home, debian([libidPackage(3)])).private, [], 'a host that has a newer one')
+})
+
 t.test('a dependency on libraries that the host has under another package name takes nothing', async t => {
   const home = debian([libidPackage(2, 'libid1t64'), appPackage('libid1t64 (>= 2)', { '/usr/bin/app': insists(2) })])
   // Debian 13 renamed hundreds of packages when time_t grew, most of them without any change on 64-bit machines.

@@ -150,10 +150,12 @@ t.test('case 27: from a split tree to a merged one and back', async t => {
   t.match(toMerged.run(), { status: 0, stdout: 'app 4\ntool 2\n' })
 
   for (const directory of [splitLibraries, libraries]) {
-    const splitHost = tree({ '/usr/bin/host-tool': hostTool, [`${directory}/libone.so.1`]: older }, core, 'split')
+    const has = { '/usr/bin/host-tool': hostTool, [`${directory}/libone.so.1`]: older, [`${libraries}/other`]: '' }
+    const splitHost = tree(has, core, 'split')
     const toSplit = mix(home, splitHost)
     t.same([toSplit.private, toSplit.problems()], [['libone.so.1'], []])
-    t.ok(names(toSplit).includes(`${directory}/libone.so.1`))
+    for (const place of [directory, libraries])
+      t.ok(names(toSplit).includes(`${place}/libone.so.1`), 'where the host has it, and by its own path')
     t.match(toSplit.run(), { status: 0, stdout: 'app 4\ntool 2\n' }, directory)
   }
   const empty = tree({ '/usr/bin/true': '#!/bin/sh\n' }, core, 'split')

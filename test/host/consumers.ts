@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { consumerPaths } from '../../lib/host/consumers.js'
+import { consumerPaths, mayBeConsumer } from '../../lib/host/consumers.js'
 import { rootFileSystem } from '../../lib/loader/root-file-system.js'
 import { tree } from '../decide/scenario.js'
 
@@ -29,6 +29,8 @@ t.test('programs, plugins and libraries, each once', async t => {
     '/usr/local/bin/own',
   ]
   t.same([...consumerPaths(fs)].sort(), expected)
+  const regular = Object.keys(files).filter(path => fs.lstat(path)?.kind === 'file')
+  t.same(regular.filter(mayBeConsumer).sort(), expected, 'told by its path alone')
   const { entries: _, ...plain } = fs
   t.same([...consumerPaths(plain)].sort(), expected, 'a file system that tells kinds one by one')
 })

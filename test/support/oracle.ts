@@ -47,7 +47,8 @@ export function parseTrace(output: string): Traced[] {
     if (
       match === null ||
       match[1] === undefined ||
-      match[1].startsWith('linux-vdso') ||
+      // The kernel's own object, which some kernels have for 32-bit programs too.
+      /^linux-(vdso|gate)\b/.test(match[1]) ||
       match[1] === 'statically linked'
     )
       return []

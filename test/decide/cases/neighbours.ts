@@ -105,7 +105,7 @@ t.test(
   async t => {
     const packages = (lows: typeof whole, mid: Buffer) => [
       { control: { Package: 'liblow1' }, files: at(lows) },
-      { control: { Package: 'libmid1' }, files: at({ 'libmid.so.1': mid }) },
+      { control: { Package: 'libmid1', Depends: 'liblow1' }, files: at({ 'libmid.so.1': mid }) },
     ]
     // The application does not load libmid: it is there for something else in its package's dependencies.
     const appPackage = {
