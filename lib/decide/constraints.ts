@@ -89,7 +89,7 @@ function judge(judged: Judged, bound: Bound): Demand | null {
     // Where it is not even loaded, whatever is may bring it.
     const loaded = subject.scope.objects.some(({ names }) => names.includes(home))
     const names = [home, ...chain, ...(loaded ? expected : everyName(subject.scope))]
-    const missing: DecisionProblem | null = symbol.weak ? null : { kind: 'missing', text: none }
+    const missing: DecisionProblem | null = symbol.weak ? null : { kind: 'missing', text: none, soname: home }
     return demandOneOf(selection, names, symbolReason(text), about(judged, object, home), missing)
   }
   const name = nameOf(provider)
@@ -116,7 +116,11 @@ function copyDemand(judged: Judged, { object, symbol, subject }: Bound, provider
   if (there?.objectSize === undefined || there.objectSize === symbol.copySize) return null
   const text = `${tell(mix, object)} reserved ${symbol.copySize} bytes for a copy of ${symbol.name}; in ${whoseName(mix, provider)} it has ${there.objectSize}`
   const name = nameOf(provider)
-  return demandOneOf(selection, [name], symbolReason(text), about(judged, object, name), { kind: 'clash', text })
+  return demandOneOf(selection, [name], symbolReason(text), about(judged, object, name), {
+    kind: 'clash',
+    text,
+    soname: name,
+  })
 }
 
 function missingLibrary(
@@ -135,7 +139,7 @@ function missingLibrary(
   const optional = missedAtHome && !contents.isEntry(subject.file.path)
   const otherwise: DecisionProblem = optional
     ? { kind: 'note', text: `${needs}, which nothing supplies` }
-    : { kind: 'missing', text: `${needs}, and nothing here has it` }
+    : { kind: 'missing', text: `${needs}, and nothing here has it`, soname: name }
   const names = [name, ...bringers(subject.graph, asker)]
   return demandOneOf(selection, names, { rule: 'presence', text }, about(judged, asker), otherwise)
 }
@@ -153,6 +157,7 @@ function missingVersion(
   const missing: DecisionProblem = {
     kind: 'missing',
     text: `${who} needs ${version} of ${file}, which nothing here defines`,
+    soname: file,
   }
   const names = [file, ...bringers(graph, asker)]
   return demandOneOf(selection, names, { rule: 'versions', text }, about(judged, asker, file), missing)
@@ -166,7 +171,11 @@ function unusable(
 ): Demand {
   const asker = objectAt(graph, by)
   const reason: Reason = { rule: 'presence', text: `the host's ${path} cannot be loaded: ${because}` }
-  const missing: DecisionProblem = { kind: 'missing', text: `${base(by)} cannot load ${path}: ${because}` }
+  const missing: DecisionProblem = {
+    kind: 'missing',
+    text: `${base(by)} cannot load ${path}: ${because}`,
+    soname: base(path),
+  }
   const names = [base(path), ...bringers(graph, asker)]
   return demandOneOf(judged.selection, names, reason, about(judged, asker), missing)
 }

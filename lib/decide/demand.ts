@@ -32,8 +32,12 @@ export function demandOneOf(
 ): Demand {
   const distinct = [...new Set(names.map(name => selection.called(name)))]
   const takes = distinct.filter(name => selection.canTake(name))
-  const fixed = distinct.flatMap(name => selection.fixedAs(name) ?? [])
-  const clash: DecisionProblem = { kind: 'clash', text: [reason.text, ...fixed].join('; ') }
+  const fixed = distinct.flatMap(soname => {
+    const text = selection.fixedAs(soname)
+    return text === undefined ? [] : [{ soname, text }]
+  })
+  const text = [reason.text, ...fixed.map(({ text }) => text)].join('; ')
+  const clash: DecisionProblem = { kind: 'clash', text, ...(fixed[0] && { soname: fixed[0].soname }) }
   const told = otherwise?.kind === 'missing' && fixed.length > 0 ? clash : otherwise
   return { reason, takes, about, otherwise: told }
 }

@@ -9,6 +9,8 @@ import type { Kernel } from './inventory.js'
  */
 export interface DescribedHost<Policy> {
   readonly schema: 'appc.host/1'
+  /** Of the inventory (inventory.ts): equal digests, equal hosts. */
+  readonly digest: string
   readonly kernel: Kernel
   readonly cpu: { readonly level: number; readonly intel: boolean }
   /** The versions of the kernel's modules that are loaded and have one, by name. */

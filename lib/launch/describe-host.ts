@@ -18,6 +18,7 @@ import type { Store } from '../store/store.js'
 import { addon } from './addon.js'
 import { hostFor, kernel, kernelModules } from './machine.js'
 import { factsOf } from './remembered-facts.js'
+import { takeStockOf } from './stock.js'
 
 /** The tree at `root` with this machine's kernel and the store's policy, in all that deciding asks of a host. */
 export function describeHost(store: Store, root: string): DescribedHost<readonly PolicyRule[]> {
@@ -36,6 +37,7 @@ export function describeHost(store: Store, root: string): DescribedHost<readonly
   for (const { path } of contents) survey.add(path)
   return {
     schema: 'appc.host/1',
+    digest: takeStockOf(store, root).digest,
     kernel: kernel(),
     cpu: { level: addon().cpuLevel(), intel: addon().cpuIsIntel() },
     modules: Object.fromEntries(modules),

@@ -16,6 +16,7 @@ const MAX_NAME = 65_536
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const line = v.pipe(v.string(), v.maxLength(4096), v.check(noNul, 'holds a NUL'))
 const path = v.pipe(v.string(), v.check(isPath, 'is not an absolute, normalised path'))
+const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not a sha256'))
 const errno = v.pipe(v.string(), v.regex(/^E[A-Z0-9]{1,15}$/, 'is no error of a system call'))
 const list = <T extends v.GenericSchema>(item: T) => v.pipe(v.array(item), v.maxLength(MAX_ROWS))
 const numbers = v.custom<readonly number[]>(value => isListOf(value, MAX_NUMBERS, isCount), 'is no list of numbers')
@@ -74,7 +75,7 @@ const elf = v.strictObject({
   code: v.nullable(v.picklist(['ELF_MALFORMED'])),
   because: line,
   symbols: v.union([line, symbols]),
-  sha256: v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not a sha256'))),
+  sha256: v.exactOptional(digest),
 })
 
 const text = v.strictObject({ at: count, text: v.string() })
@@ -85,6 +86,7 @@ const base64 = v.strictObject({
 
 export const hostSchema = v.strictObject({
   schema: v.literal('appc.host/1'),
+  digest,
   kernel: v.strictObject({ release: line, features: v.record(line, v.nullable(line)) }),
   cpu: v.strictObject({ level: v.pipe(count, v.maxValue(4)), intel: v.boolean() }),
   modules: v.record(line, line),
