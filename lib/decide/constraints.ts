@@ -89,7 +89,7 @@ function judge(judged: Judged, bound: Bound): Demand | null {
     // Where it is not even loaded, whatever is may bring it.
     const loaded = subject.scope.objects.some(({ names }) => names.includes(home))
     const names = [home, ...chain, ...(loaded ? expected : everyName(subject.scope))]
-    const missing: DecisionProblem | null = symbol.weak ? null : { kind: 'missing', text: none, soname: home }
+    const missing: DecisionProblem | null = symbol.weak ? null : { kind: 'missing', text: none, sonames: [home] }
     return demandOneOf(selection, names, symbolReason(text), about(judged, object, home), missing)
   }
   const name = nameOf(provider)
@@ -119,7 +119,7 @@ function copyDemand(judged: Judged, { object, symbol, subject }: Bound, provider
   return demandOneOf(selection, [name], symbolReason(text), about(judged, object, name), {
     kind: 'clash',
     text,
-    soname: name,
+    sonames: [name],
   })
 }
 
@@ -139,7 +139,7 @@ function missingLibrary(
   const optional = missedAtHome && !contents.isEntry(subject.file.path)
   const otherwise: DecisionProblem = optional
     ? { kind: 'note', text: `${needs}, which nothing supplies` }
-    : { kind: 'missing', text: `${needs}, and nothing here has it`, soname: name }
+    : { kind: 'missing', text: `${needs}, and nothing here has it`, sonames: [name] }
   const names = [name, ...bringers(subject.graph, asker)]
   return demandOneOf(selection, names, { rule: 'presence', text }, about(judged, asker), otherwise)
 }
@@ -157,7 +157,7 @@ function missingVersion(
   const missing: DecisionProblem = {
     kind: 'missing',
     text: `${who} needs ${version} of ${file}, which nothing here defines`,
-    soname: file,
+    sonames: [file],
   }
   const names = [file, ...bringers(graph, asker)]
   return demandOneOf(selection, names, { rule: 'versions', text }, about(judged, asker, file), missing)
@@ -174,7 +174,7 @@ function unusable(
   const missing: DecisionProblem = {
     kind: 'missing',
     text: `${base(by)} cannot load ${path}: ${because}`,
-    soname: base(path),
+    sonames: [base(path)],
   }
   const names = [base(path), ...bringers(graph, asker)]
   return demandOneOf(judged.selection, names, reason, about(judged, asker), missing)

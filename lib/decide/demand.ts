@@ -32,12 +32,12 @@ export function demandOneOf(
 ): Demand {
   const distinct = [...new Set(names.map(name => selection.called(name)))]
   const takes = distinct.filter(name => selection.canTake(name))
-  const fixed = distinct.flatMap(soname => {
-    const text = selection.fixedAs(soname)
-    return text === undefined ? [] : [{ soname, text }]
-  })
-  const text = [reason.text, ...fixed.map(({ text }) => text)].join('; ')
-  const clash: DecisionProblem = { kind: 'clash', text, ...(fixed[0] && { soname: fixed[0].soname }) }
+  const fixed = distinct.filter(name => selection.fixedAs(name) !== undefined)
+  const clash: DecisionProblem = {
+    kind: 'clash',
+    text: [reason.text, ...fixed.map(name => selection.fixedAs(name))].join('; '),
+    sonames: [...new Set([...distinct.slice(0, 1), ...fixed])],
+  }
   const told = otherwise?.kind === 'missing' && fixed.length > 0 ? clash : otherwise
   return { reason, takes, about, otherwise: told }
 }

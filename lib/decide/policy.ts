@@ -84,7 +84,7 @@ class Asking {
     if (version !== null && compareVersions(version, minimum) >= 0) return []
     const whose = isShared ? "the host's, which is to be shared," : "the container's"
     const text = `the policy asks for at least ${minimum} of ${this.soname}; ${whose} is ${version ?? 'of a version that nobody tells'}`
-    return [{ kind: 'clash', text, soname: this.soname }]
+    return [{ kind: 'clash', text, sonames: [this.soname] }]
   }
 
   private hostFile(): string | null {

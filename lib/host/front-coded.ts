@@ -15,8 +15,8 @@ export function frontCode(strings: readonly string[]): FrontCoded {
   return { shared, rest }
 }
 
-/** Of the names of all symbols of a large system there are some 30 MB: what comes to more was made to fill the memory. */
-const MAX_LENGTH = 1 << 28
+/** Of the names of all symbols of a large system there are some 20 MB: what comes to more was made to fill the memory. */
+const MAX_LENGTH = 1 << 27
 const MAX_STRING = 65_536
 
 /** null for what does not come to strings, or to too many. */

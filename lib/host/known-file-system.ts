@@ -12,10 +12,15 @@ export interface Known {
   sha256(path: string): string
 }
 
+/** Of a hundred thousand of them few are asked for: no more than what is told. */
 interface Node {
-  readonly stat: FileStat
-  /** A link's text. */
-  readonly target?: string
+  readonly kind: FileStat['kind']
+  readonly size: number
+  readonly mode: number
+  readonly ino: number
+  readonly links: number
+  /** A link's text; '' for all else. */
+  readonly target: string
 }
 
 interface Piece {
@@ -35,6 +40,7 @@ let lastDevice = 0xfffd_0000n
  */
 export function knownFileSystem(described: Described, known: Known): FileSystem {
   const { nodes, names } = treeOf(described)
+  const dev = ++lastDevice
   const closed = new Map(Object.entries(described.closed))
   const contents = contentsOf(described.contents, nodes)
   const barred = (path: string) => {
@@ -49,15 +55,15 @@ export function knownFileSystem(described: Described, known: Known): FileSystem 
   return {
     lstat(path) {
       const node = nodes.get(path)
-      if (node !== undefined) return node.stat
+      if (node !== undefined) return statOf(node, dev)
       barred(path)
       // What is in a directory that could not be listed, nobody knows.
       barred(parent(path))
       return null
     },
     readlink(path) {
-      const { target } = existing(path)
-      if (target === undefined) throw systemError('EINVAL', path)
+      const { kind, target } = existing(path)
+      if (kind !== 'symlink') throw systemError('EINVAL', path)
       return target
     },
     readdir(path) {
@@ -66,7 +72,7 @@ export function knownFileSystem(described: Described, known: Known): FileSystem 
     },
     hostPath: () => null,
     open(path) {
-      const { kind, size } = existing(path).stat
+      const { kind, size } = existing(path)
       barred(path)
       if (kind !== 'file') throw systemError(kind === 'directory' ? 'EISDIR' : 'EINVAL', path)
       return openPieces(size, contents.get(path) ?? [])
@@ -82,47 +88,44 @@ export function knownFileSystem(described: Described, known: Known): FileSystem 
   }
 }
 
+function statOf({ kind, size, mode, ino, links }: Node, dev: bigint): FileStat {
+  return { kind, dev, ino: BigInt(ino), size, links, mode, uid: 0, gid: 0, mtimeNs: 0n, ctimeNs: 0n }
+}
+
 function treeOf({ directories, sameFiles }: Described) {
   const nodes = new Map<string, Node>()
   const names = new Map<string, string[]>()
-  const dev = ++lastDevice
-  const add = (path: string, shape: Pick<FileStat, 'kind' | 'size' | 'mode'>, target?: string) => {
+  const add = (path: string, kind: FileStat['kind'], size: number, mode: number, target = '') => {
     if (nodes.has(path)) throw invalidInventory(`it has ${path} twice`)
-    const ino = BigInt(nodes.size + 1)
-    const stat = { ...shape, dev, ino, links: 1, uid: 0, gid: 0, mtimeNs: 0n, ctimeNs: 0n }
-    nodes.set(path, target === undefined ? { stat } : { stat, target })
+    nodes.set(path, { kind, size, mode, ino: nodes.size + 1, links: 1, target })
     if (path !== '/') names.get(parent(path))?.push(base(path))
   }
   for (const row of directories) {
     if (row.path === '/' ? nodes.size > 0 : !names.has(parent(row.path)))
       throw invalidInventory(`${row.path} does not come after the directory that it lies in`)
-    add(row.path, { kind: 'directory', size: 4096, mode: S_IFDIR | row.mode })
+    add(row.path, 'directory', 4096, S_IFDIR | row.mode)
     names.set(row.path, [])
     addEntries(row, add)
   }
   for (const paths of sameFiles) {
-    const first = nodes.get(paths[0] as string)
-    if (first?.stat.kind !== 'file') throw invalidInventory(`${paths[0]} is no file that could have two names`)
-    const stat = { ...first.stat, links: paths.length }
-    for (const path of paths) {
-      if (nodes.get(path)?.stat.kind !== 'file') throw invalidInventory(`${path} is no file that could have two names`)
-      nodes.set(path, { stat })
-    }
+    const files = paths.map(path => nodes.get(path))
+    if (files.some(node => node?.kind !== 'file'))
+      throw invalidInventory(`of ${paths[0]} and its other names not all are files`)
+    for (const path of paths) nodes.set(path, { ...(files[0] as Node), links: paths.length })
   }
-  // As readdir(3) has it, by which some things come before others.
+  // As Node has them from the kernel, by which some things come before others.
   for (const list of names.values()) list.sort()
   return { nodes, names }
 }
 
 function addEntries(
   { path, files, links, others }: DescribedDirectory,
-  add: (path: string, shape: Pick<FileStat, 'kind' | 'size' | 'mode'>, target?: string) => void,
+  add: (path: string, kind: FileStat['kind'], size: number, mode: number, target?: string) => void,
 ): void {
-  for (const [name, [size, mode]] of Object.entries(files))
-    add(join(path, name), { kind: 'file', size, mode: S_IFREG | mode })
+  for (const [name, [size, mode]] of Object.entries(files)) add(join(path, name), 'file', size, S_IFREG | mode)
   for (const [name, target] of Object.entries(links))
-    add(join(path, name), { kind: 'symlink', size: Buffer.byteLength(target), mode: S_IFLNK | 0o777 }, target)
-  for (const name of others) add(join(path, name), { kind: 'other', size: 0, mode: 0 })
+    add(join(path, name), 'symlink', Buffer.byteLength(target), S_IFLNK | 0o777, target)
+  for (const name of others) add(join(path, name), 'other', 0, 0)
 }
 
 function contentsOf(
@@ -131,13 +134,13 @@ function contentsOf(
 ): ReadonlyMap<string, readonly Piece[]> {
   return new Map(
     contents.map(({ path, parts }) => {
-      const stat = nodes.get(path)?.stat
-      if (stat?.kind !== 'file') throw invalidInventory(`${path} has bytes and is no file`)
+      const node = nodes.get(path)
+      if (node?.kind !== 'file') throw invalidInventory(`${path} has bytes and is no file`)
       const pieces = parts.map(part => ({
         at: part.at,
         bytes: 'text' in part ? Buffer.from(part.text) : Buffer.from(part.base64, 'base64'),
       }))
-      if (pieces.some(({ at, bytes }) => at + bytes.length > stat.size))
+      if (pieces.some(({ at, bytes }) => at + bytes.length > node.size))
         throw invalidInventory(`${path} has more bytes than its size`)
       return [path, pieces]
     }),

@@ -1,5 +1,6 @@
 import type { Container } from '../container/containers.js'
 import { candidatesFor, type LibraryCandidate, packedCandidate } from '../decide/candidates.js'
+import { Contents } from '../decide/home.js'
 import type { Decision, DecisionProblem, Host, LibraryChoice, PackageChoice, Reason } from '../decide/types.js'
 import type { Store } from '../store/store.js'
 import type { OtherHost } from './hosts.js'
@@ -52,18 +53,21 @@ export type Remedy =
 export function compareHosts(store: Store, name: string, hosts: Pair<OtherHost>): Comparison {
   const [one, other] = [decideContainer(store, name, hosts[0].host), decideContainer(store, name, hosts[1].host)]
   const { container } = one
-  const side = (at: 0 | 1, decision: Decision): Side => ({
-    os: hosts[at].os,
+  const side = ({ os }: OtherHost, decision: Decision, elsewhere: OtherHost, there: Decision): Side => ({
+    os,
     runnable: decision.runnable,
     travel: travelOf(store, container.digest, decision),
-    problems: decision.problems.map(problem => ({
-      ...problem,
-      remedies: remediesOf(container, problem, (hosts[1 - at] as OtherHost).host),
-    })),
+    problems: decision.problems.map(problem => {
+      const isThereToo = there.problems.some(({ text }) => text === problem.text)
+      return { ...problem, remedies: remediesOf(container, problem, isThereToo ? null : elsewhere.host) }
+    }),
   })
   return {
     container,
-    hosts: [side(0, one.decision), side(1, other.decision)],
+    hosts: [
+      side(hosts[0], one.decision, hosts[1], other.decision),
+      side(hosts[1], other.decision, hosts[0], one.decision),
+    ],
     libraries: differingLibraries(container, one.decision, other.decision),
     packages: differingPackages(one.decision, other.decision),
   }
@@ -101,13 +105,24 @@ function differingPackages(one: Decision, other: Decision): Comparison['packages
   })
 }
 
-/** Only of what keeps the container from running, and is about one library. */
-function remediesOf(container: Container, { kind, soname }: DecisionProblem, elsewhere: Host): readonly Remedy[] {
-  if (soname === undefined || (kind !== 'missing' && kind !== 'clash')) return []
-  const { host, container: own } = candidatesFor(container.manifest, elsewhere, soname)
-  // What the container holds and does not bring is kept from it: by a policy, or as it clashes with what is the host's.
-  if (own !== null) return [{ kind: 'private', file: own }]
-  if (host === null) return []
-  const installed: readonly Remedy[] = host.package === null ? [] : [{ kind: 'install', package: host.package.name }]
-  return [{ kind: 'include', file: host }, ...installed]
+/** What mends a problem that keeps the container from running. `elsewhere` is the other host, where it has not that problem. */
+function remediesOf(
+  { manifest }: Container,
+  { kind, sonames = [] }: DecisionProblem,
+  elsewhere: Host | null,
+): readonly Remedy[] {
+  if (kind !== 'missing' && kind !== 'clash') return []
+  const contents = new Contents(manifest)
+  return sonames.flatMap((soname): readonly Remedy[] => {
+    const own = contents.libraries.get(soname)
+    const packed = own === undefined ? null : packedCandidate(manifest, own)
+    // What the container holds and does not bring is kept from it: by a policy, or as it clashes with what is the host's.
+    if (packed !== null) return [{ kind: 'private', file: packed }]
+    const host = elsewhere && candidatesFor(manifest, elsewhere, soname).host
+    if (host === null) return []
+    return [
+      { kind: 'include', file: host },
+      ...(host.package ? [{ kind: 'install' as const, package: host.package.name }] : []),
+    ]
+  })
 }

@@ -17,8 +17,12 @@ type Described = DescribedHost<readonly PolicyRule[]>
 export function parseDescribedHost(text: string): Described {
   const { output, issues } = v.safeParse(hostSchema, parseJson(text), { abortEarly: true })
   if (issues === undefined) return output as Described
-  throw invalidInventory(`${v.getDotPath(issues[0]) ?? 'it'}: ${issues[0].message}`)
+  const because = `${v.getDotPath(issues[0]) ?? 'it'}: ${issues[0].message}`
+  throw invalidInventory(because.length > MAX_BECAUSE ? `${because.slice(0, MAX_BECAUSE)}…` : because)
 }
+
+/** Keys and values stand in it as they are, however long. */
+const MAX_BECAUSE = 200
 
 function parseJson(text: string): unknown {
   try {
