@@ -1,5 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import t from 'tap'
+import type { PolicyRule } from '../../lib/container/policy.js'
 import { decide } from '../../lib/decide/decide.js'
 import type { Decision, Host } from '../../lib/decide/types.js'
 import { describeHost } from '../../lib/launch/describe-host.js'
@@ -16,16 +17,21 @@ const again = (host: string) => parseDescribedHost(JSON.stringify(describeHost(s
 const knownHosts = new Map<string, Host>()
 
 /** What is decided for a tree itself, and for its description after a way through a file. */
-function bothWays(home: string, host: string, entries: readonly string[] = ['app']) {
+function bothWays(
+  home: string,
+  host: string,
+  entries: readonly string[] = ['app'],
+  { opened = [], policy = [] }: { opened?: readonly string[]; policy?: readonly PolicyRule[] } = {},
+) {
   const own = newStore()
-  const { manifest } = packInto(own, home, entries)
+  const { manifest } = packInto(own, home, entries, 'app', opened)
   const known = remember(knownHosts, host, () => knownHost(again(host)))
   const there = hostAt(host, {})
   // Whoever describes a host is in no directory there.
   const context = { ...there.context, workingDirectory: '/' }
   return {
-    there: decide(manifest, { ...there, context, policy: [] }, openIn(own)),
-    here: decide(manifest, known, openIn(own)),
+    there: decide(manifest, { ...there, context, policy }, openIn(own)),
+    here: decide(manifest, { ...known, policy }, openIn(own)),
   }
 }
 
@@ -73,6 +79,53 @@ t.test('a tree with a package database, and a preload', async t => {
   const { there, here } = bothWays(packed, host)
   t.same(flat(here), flat(there))
   t.ok(here.placement.has('/usr/share/two/old'))
+})
+
+t.test('a driver that a file announces is shared', async t => {
+  const icd = JSON.stringify({ ICD: { library_path: 'libtwo.so.1' } })
+  const host = tree({ [`${libraries}/libtwo.so.1`]: older, '/usr/share/vulkan/icd.d/two.json': icd })
+  const { there, here } = bothWays(home, host)
+  t.same(flat(here), flat(there))
+  t.equal(here.libraries.find(({ soname }) => soname === 'libtwo.so.1')?.choice, 'shared')
+})
+
+t.test('the very build, by its bytes where it has no build-id', async t => {
+  const policy = [{ match: 'libtwo.so.1', strictness: 'identical' as const }]
+  const longer = Buffer.concat([two.subarray(0, -1), Buffer.from([1])])
+  for (const [bytes, choice] of [
+    [two, 'shared'],
+    [longer, 'private'],
+  ] as const) {
+    const { there, here } = bothWays(home, tree({ [`${libraries}/libtwo.so.1`]: bytes }), ['app'], { policy })
+    t.same(flat(here), flat(there))
+    t.equal(here.libraries.find(({ soname }) => soname === 'libtwo.so.1')?.choice, choice)
+  }
+})
+
+t.test('a library with static TLS that a recorded run opened', async t => {
+  const source =
+    '__thread int many[100] __attribute__((tls_model("initial-exec"))) = {1}; int *tls(void) { return many; }'
+  const path = `${libraries}/libtls.so.1`
+  const tls = { [path]: library('libtls.so.1', source) }
+  const { there, here } = bothWays(tree({ ...files, ...tls }), tree({ ...files, ...tls }), ['app'], { opened: [path] })
+  t.same(flat(here), flat(there))
+  t.ok(here.libraries.some(({ soname, choice }) => soname === 'libtls.so.1' && choice === 'shared'))
+})
+
+t.test('a system with musl', async t => {
+  const loader = '/lib/ld-musl-x86_64.so.1'
+  const core = { [`/usr${loader}`]: readFileSync(loader), '/usr/lib/libtwo.so.1': two }
+  const flags = ['-nostdlib', `-Wl,--dynamic-linker=${loader}`]
+  const start = program('int two(void); void _start(void) { two(); }', { 'libtwo.so.1': two }, flags)
+  const { there, here } = bothWays(tree({ '/usr/bin/app': start }, core), tree({}, core))
+  t.same(flat(here), flat(there))
+  t.same(
+    here.libraries.map(({ soname, choice }) => [soname, choice]),
+    [
+      ['ld-musl-x86_64.so.1', 'shared'],
+      ['libtwo.so.1', 'shared'],
+    ],
+  )
 })
 
 t.test('real systems, and this machine', async t => {
