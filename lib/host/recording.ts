@@ -1,4 +1,5 @@
-import type { FileSystem } from '../loader/types.js'
+import { errorCode } from '../loader/file-system.js'
+import type { FileSystem, OpenFile } from '../loader/types.js'
 import type { DescribedContent, DescribedPart } from './described.js'
 
 interface Piece {
@@ -9,13 +10,15 @@ interface Piece {
 /** A file system that notes what is read of its files: who runs a reader on it knows what that reader will ask for. */
 export class Recording {
   readonly fs: FileSystem
+  /** By path: with which of the system's errors it could not be opened. */
+  readonly closed = new Map<string, string>()
   readonly #pieces = new Map<string, Piece[]>()
 
   constructor(fs: FileSystem) {
     this.fs = {
       ...fs,
       open: path => {
-        const file = fs.open(path)
+        const file = this.#open(fs, path)
         const pieces = this.#pieces.get(path) ?? []
         this.#pieces.set(path, pieces)
         return {
@@ -28,6 +31,15 @@ export class Recording {
           close: () => file.close(),
         }
       },
+    }
+  }
+
+  #open(fs: FileSystem, path: string): OpenFile {
+    try {
+      return fs.open(path)
+    } catch (error) {
+      this.closed.set(path, errorCode(error))
+      throw error
     }
   }
 

@@ -34,7 +34,8 @@ export function describeHost(store: Store, root: string): DescribedHost<readonly
   recordReaders(recording.fs, loadersIn(fs, elf), elf, facts, modules)
   memory.save()
   const contents = recording.contents()
-  for (const { path } of contents) survey.add(path)
+  for (const path of [...contents.map(({ path }) => path), ...recording.closed.keys()]) survey.add(path)
+  for (const [path, code] of recording.closed) survey.close(path, code)
   return {
     schema: 'appc.host/1',
     digest: takeStockOf(store, root).digest,

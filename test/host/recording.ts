@@ -1,7 +1,7 @@
 import t from 'tap'
 import { readOperatingSystem } from '../../lib/host/os.js'
 import { Recording } from '../../lib/host/recording.js'
-import { memoryFileSystem } from '../../lib/loader/memory-file-system.js'
+import { file, memoryFileSystem } from '../../lib/loader/memory-file-system.js'
 
 function read(fs: ReturnType<typeof memoryFileSystem>, path: string, at: number, length: number): void {
   const file = fs.open(path)
@@ -32,6 +32,12 @@ t.test('what was read, in order and once', async t => {
       ],
     },
   ])
+})
+
+t.test('what cannot be opened', async t => {
+  const recording = new Recording(memoryFileSystem({ '/closed': file(Buffer.from('secret'), 0o600) }))
+  t.throws(() => recording.fs.open('/closed'), { code: 'EACCES' })
+  t.same([recording.contents(), [...recording.closed]], [[], [['/closed', 'EACCES']]])
 })
 
 t.test('a reader reads as it does without', async t => {
