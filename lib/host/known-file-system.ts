@@ -43,8 +43,8 @@ export function knownFileSystem(described: Described, known: Known): FileSystem 
   const dev = ++lastDevice
   const closed = new Map(Object.entries(described.closed))
   const contents = contentsOf(described.contents, nodes)
-  const barred = (path: string) => {
-    const code = closed.get(path)
+  const barred = (by: string, path = by) => {
+    const code = closed.get(by)
     if (code !== undefined) throw systemError(code, path)
   }
   const existing = (path: string): Node => {
@@ -58,7 +58,7 @@ export function knownFileSystem(described: Described, known: Known): FileSystem 
       if (node !== undefined) return statOf(node, dev)
       barred(path)
       // What is in a directory that could not be listed, nobody knows.
-      barred(parent(path))
+      barred(parent(path), path)
       return null
     },
     readlink(path) {
