@@ -95,12 +95,22 @@ function judge(judged: Judged, bound: Bound): Demand | null {
   const name = nameOf(provider)
   // What is preloaded is meant to stand before others.
   if (isPreloaded(subject.scope, provider)) return copyDemand(judged, bound, provider)
-  if (!expected.includes(name) && !selection.familyOf(name).includes(home)) {
+  if (!expected.includes(name) && !selection.familyOf(name).includes(home) && !isUsualOutside(mix, object, provider, symbol)) {
     const text = `${tell(mix, object)} takes ${bindingKey(symbol)} from ${home}; here ${whoseName(mix, provider)} would supply it`
     const names = [home, name, nameOf(object), ...everyName(subject.scope)]
     return demandOneOf(selection, names, symbolReason(text), about(judged, object, name), null)
   }
   return copyDemand(judged, bound, provider)
+}
+
+/**
+ * Of two of the host's libraries that both have a name, a host's object takes it from whichever a program happens to load first: what
+ * it has alone is but one way of several.
+ */
+function isUsualOutside(mix: Mix, object: LoadedObject, provider: LoadedObject, symbol: ImportedSymbol): boolean {
+  if (mix.fileOf(object) !== null) return false
+  const symbols = mix.outsideSymbolsOf(provider)
+  return symbols !== null && definitionIn(provider, symbols, symbol, null) !== null
 }
 
 function isPreloaded({ objects, edges }: Graph, object: LoadedObject): boolean {

@@ -9,6 +9,7 @@ import { type ResolveContext, resolveGraph } from '../loader/resolve.js'
 import type { FileSystem, Graph, LoadedObject } from '../loader/types.js'
 import { type OpenPacked, packedFileSystem } from './container-files.js'
 import type { Contents } from './home.js'
+import { leadsTo } from './host-paths.js'
 import type { Host, Placement } from './types.js'
 
 /** What is looked at once, however often the mix changes while the decision grows. */
@@ -70,6 +71,15 @@ export class Mix {
 
   isInPlace(object: LoadedObject): boolean {
     return this.looked.contents.inPlace.has(object.realPath)
+  }
+
+  /** Of what the host has in an object's place; null where it has nothing there that can be read. */
+  outsideSymbolsOf(object: LoadedObject): ElfSymbols | null {
+    const { host, facts } = this.looked
+    const path = leadsTo(host.fs, object.realPath)
+    const stat = path === null ? null : host.fs.lstat(path)
+    if (path === null || stat?.kind !== 'file' || facts.inspect(host.fs, path, stat).facts === null) return null
+    return this.looked.hostSymbols(path)
   }
 
   symbolsOf = (object: LoadedObject): ElfSymbols => {
