@@ -43,6 +43,7 @@ export type ErrorCode =
   | 'ENTRY_UNKNOWN' // the container has no such entry
   | 'ENTRY_INVALID' // what was named as an entry is no program
   | 'LIBRARY_MISSING' // a needed library that nothing supplies
+  | 'INVENTORY_INVALID' // an inventory file that is damaged, contradicts itself, or is none
   | 'PACKAGE_DATABASE' // the dpkg database of a root is damaged
   | 'MANIFEST_INVALID' // a manifest that does not satisfy its schema
   | 'STORE_CORRUPT' // stored bytes do not have the digest that they are named by

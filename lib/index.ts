@@ -12,6 +12,7 @@ import { type Container, listContainers, removeContainer } from './container/con
 import { packContainer } from './container/pack.js'
 import type { PolicyRule } from './container/policy.js'
 import type { Inventory } from './host/inventory.js'
+import { hostOfFile } from './launch/hosts.js'
 import { launcherPath } from './launch/launcher.js'
 import { hostFor, searchContext } from './launch/machine.js'
 import { openStore, openStoreAt } from './launch/open-store.js'
@@ -86,9 +87,15 @@ export function inventory(options: InStore & OnHost = {}): Inventory {
   return takeStockOf(storeOf(options), rootOf(options))
 }
 
+export interface PlanOptions extends InStore, OnHost {
+  /** Another host, by its inventory file (`appc inventory --complete`); then `root` is not looked at. */
+  readonly host?: string
+}
+
 /** What a container would share with a host and what it would keep private, and why. Nothing is mounted or run. */
-export function plan(name: string, options: InStore & OnHost = {}): Decided {
+export function plan(name: string, options: PlanOptions = {}): Decided {
   const store = storeOf(options)
+  if (options.host !== undefined) return decideContainer(store, name, hostOfFile(options.host).host)
   const facts = factsOf(store)
   const decided = decideContainer(store, name, hostFor(store, rootOf(options), process.env, facts))
   facts.save()

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { AppcError } from '../errors.js'
 import { reportError, watchOutput } from './report.js'
 import { version } from './version.js'
@@ -42,6 +42,7 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .command('inventory')
     .description('take stock of the host: system, kernel, loader, libraries')
     .option('--root <dir>', 'take stock of the tree at DIR instead', absolute, '/')
+    .option('--complete', 'print all that deciding asks of a host, as JSON, for plan --host elsewhere', false)
     .option('--json', 'print JSON', false)
     .action(async options => finish((await import('./inventory.js')).runInventory(options)))
   appc
@@ -49,14 +50,30 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .description('what a container would share with the host and what it would keep private, and why')
     .argument('<name>', 'a container')
     .option('--root <dir>', 'take the tree at DIR as the host', absolute, '/')
+    .addOption(hostOption())
+    .addOption(
+      new Option(
+        '--diff <host...>',
+        'what differs between two hosts, each an inventory file or the directory of a tree, and what would mend it',
+      ).conflicts(['root', 'host']),
+    )
     .option('--json', 'print JSON', false)
-    .action(async (name, options) => finish((await import('./plan.js')).runPlan(name, options)))
+    .usage('[options] <name> [--diff <host> <host>]')
+    .addHelpText('after', PLAN_HELP)
+    .action(async (name, options) =>
+      finish(
+        options.diff === undefined
+          ? (await import('./plan.js')).runPlan(name, options)
+          : (await import('./plan-diff.js')).runPlanDiff(name, options.diff, options),
+      ),
+    )
   appc
     .command('explain')
     .description('why a library is shared or private, who asks for what of it, and what would change the answer')
     .argument('<name>', 'a container')
     .argument('[soname]', 'one of its libraries; without it, every one in a line')
     .option('--root <dir>', 'take the tree at DIR as the host', absolute, '/')
+    .addOption(hostOption())
     .option('--json', 'print JSON', false)
     .action(async (name, soname, options) => finish((await import('./explain.js')).runExplain(name, soname, options)))
   appc
@@ -126,6 +143,19 @@ Examples:
   appc pack --root /srv/trixie --name curl13 curl
   appc pack --root /srv/trixie --name py python3.13 --record -- python3.13 -c 'import ssl'
 `
+
+const PLAN_HELP = `
+A host elsewhere is known by an inventory file, which is made there: appc inventory --complete > FILE.json
+
+Examples:
+  appc plan curl13                                    on this host
+  appc plan curl13 --host web7.json                   on another, and how much would travel there
+  appc plan curl13 --diff / web7.json                 what differs between them
+`
+
+function hostOption(): Option {
+  return new Option('--host <file>', 'the host that this inventory file describes').conflicts('root')
+}
 
 /** What stands behind `--`. Commander gives it with the other words, as it had been among them. */
 function afterDashes(args: readonly string[]): readonly string[] {

@@ -1,6 +1,7 @@
 import type { LibraryCandidate } from '../decide/candidates.js'
 import type { Decision } from '../decide/types.js'
 import { type Explanation, explainLibrary, type Otherwise } from '../launch/explain.js'
+import { hostOfFile } from '../launch/hosts.js'
 import { hostFor } from '../launch/machine.js'
 import { openStore } from '../launch/open-store.js'
 import { decideContainer } from '../launch/prepare.js'
@@ -10,13 +11,18 @@ import { human, visibleLines } from './report.js'
 interface ExplainOptions {
   readonly root: string
   readonly json: boolean
+  readonly host?: string
 }
 
 /** `appc explain`: 0 when the container can run on this host, 1 when it cannot, as `plan`. */
-export function runExplain(name: string, soname: string | undefined, { root, json }: ExplainOptions): number {
+export function runExplain(
+  name: string,
+  soname: string | undefined,
+  { root, json, host: file }: ExplainOptions,
+): number {
   const store = openStore(process.env)
   const facts = factsOf(store)
-  const host = hostFor(store, root, process.env, facts)
+  const host = file === undefined ? hostFor(store, root, process.env, facts) : hostOfFile(file).host
   if (soname === undefined) {
     const { container, decision } = decideContainer(store, name, host)
     const { libraries, packages, problems, runnable } = decision

@@ -1,11 +1,23 @@
 import type { Inventory } from '../host/inventory.js'
+import { describeHost } from '../launch/describe-host.js'
 import { openStore } from '../launch/open-store.js'
 import { takeStockOf } from '../launch/stock.js'
 import { visibleLines } from './report.js'
 
+interface InventoryOptions {
+  readonly root: string
+  readonly json: boolean
+  readonly complete: boolean
+}
+
 /** `appc inventory`. */
-export function runInventory({ json, root }: { readonly json: boolean; readonly root: string }): number {
-  const inventory = takeStockOf(openStore(process.env), root)
+export function runInventory({ root, json, complete }: InventoryOptions): number {
+  const store = openStore(process.env)
+  if (complete) {
+    process.stdout.write(`${JSON.stringify(describeHost(store, root))}\n`)
+    return 0
+  }
+  const inventory = takeStockOf(store, root)
   process.stdout.write(`${json ? JSON.stringify(inventory) : asText(inventory)}\n`)
   return 0
 }

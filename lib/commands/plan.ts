@@ -1,11 +1,13 @@
 import { readPolicy } from '../container/host-policy.js'
 import { readOperatingSystem } from '../host/os.js'
+import { hostOfFile } from '../launch/hosts.js'
 import { type Told as KeptDecision, KeptDecisions } from '../launch/kept.js'
 import { hostFor } from '../launch/machine.js'
 import { openStore } from '../launch/open-store.js'
 import { decideContainer } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
 import { takeStockOf } from '../launch/stock.js'
+import { type Travel, travelOf } from '../launch/travel.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import { requireRef } from '../store/refs.js'
 import type { Store } from '../store/store.js'
@@ -20,15 +22,38 @@ interface Totals {
 interface Told {
   readonly container: { readonly name: string; readonly digest: string }
   readonly decision: KeptDecision
+  /** To another host; null for one that is here. */
+  readonly travel: Travel | null
 }
 
-/** `appc plan`: 0 when the container can run on this host, 1 when it cannot. */
-export function runPlan(name: string, { json, root }: { readonly json: boolean; readonly root: string }): number {
+interface PlanOptions {
+  readonly root: string
+  readonly json: boolean
+  readonly host?: string
+}
+
+/** `appc plan`: 0 when the container can run on the host, 1 when it cannot. */
+export function runPlan(name: string, { root, json, host }: PlanOptions): number {
   const store = openStore(process.env)
-  const told = { container: { name, digest: requireRef(store, name) }, decision: decided(store, name, root) }
-  const totals = totalsOf(told.decision.libraries)
-  process.stdout.write(`${json ? asJson(told, hostOf(store, root), totals) : asText(told, systemOf(root), totals)}\n`)
-  return told.decision.runnable ? 0 : 1
+  return host === undefined ? planHere(store, name, root, json) : planElsewhere(store, name, host, json)
+}
+
+function planHere(store: Store, name: string, root: string, json: boolean): number {
+  const container = { name, digest: requireRef(store, name) }
+  const told = { container, decision: decided(store, name, root), travel: null }
+  return tell(told, json ? asJson(told, hostOf(store, root)) : asText(told, systemOf(root)))
+}
+
+function planElsewhere(store: Store, name: string, file: string, json: boolean): number {
+  const { host, os, digest } = hostOfFile(file)
+  const { container, decision } = decideContainer(store, name, host)
+  const told = { container, decision, travel: travelOf(store, container.digest, decision) }
+  return tell(told, json ? asJson(told, { id: digest, os }) : asText(told, os ?? 'that host'))
+}
+
+function tell({ decision }: Told, text: string): number {
+  process.stdout.write(`${text}\n`)
+  return decision.runnable ? 0 : 1
 }
 
 function decided(store: Store, name: string, root: string): KeptDecision {
@@ -54,7 +79,7 @@ function systemOf(root: string): string {
   return readOperatingSystem(rootFileSystem(root))?.name ?? 'this host'
 }
 
-function asJson({ container, decision }: Told, host: { id: string; os: string | null }, totals: Totals): string {
+function asJson({ container, decision, travel }: Told, host: { id: string; os: string | null }): string {
   return JSON.stringify({
     schema: 'appc.plan/1',
     container: { name: container.name, digest: container.digest },
@@ -67,12 +92,14 @@ function asJson({ container, decision }: Told, host: { id: string; os: string | 
       bytes,
       reasons,
     })),
-    totals,
+    totals: totalsOf(decision.libraries),
     problems: decision.problems,
+    ...(travel && { travel }),
   })
 }
 
-function asText({ container, decision }: Told, os: string, totals: Totals): string {
+function asText({ container, decision, travel }: Told, os: string): string {
+  const totals = totalsOf(decision.libraries)
   const lines = [`${container.name} on ${os}: ${decision.runnable ? 'runs' : 'cannot run'}`]
   for (const choice of ['shared', 'private'] as const) {
     const libraries = decision.libraries.filter(library => library.choice === choice)
@@ -83,9 +110,14 @@ function asText({ container, decision }: Told, os: string, totals: Totals): stri
   const packages = decision.packages.filter(pkg => pkg.choice === 'private')
   if (packages.length > 0) lines.push('', 'private packages (programs and data):')
   for (const { name, reasons } of packages) lines.push(`  ${name}: ${reasons[0]?.text ?? ''}`)
+  if (travel !== null) lines.push('', travelText(travel))
   if (decision.problems.length > 0) lines.push('')
   for (const { kind, text } of decision.problems) lines.push(`${kind}: ${text}`)
   return visibleLines(lines)
+}
+
+export function travelText({ files, bytes }: Travel): string {
+  return `would travel: ${files} ${files === 1 ? 'file' : 'files'} and the manifest, ${human(bytes)}`
 }
 
 /** For a shared library one line says all; for a private one the reason is what the reader came for. */

@@ -21,6 +21,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   POLICY_INVALID: 1,
   STORE_CORRUPT: 1,
   PLAN_IMPOSSIBLE: 1,
+  INVENTORY_INVALID: 2,
   ROOT_INVALID: 2,
   NAME_INVALID: 2,
   USAGE: 2,

@@ -78,7 +78,8 @@ const dlopenNote = v.strictObject({
   priority: v.picklist(['required', 'recommended', 'suggested']),
 })
 
-const elf = v.strictObject({
+/** Of an ELF file, as lib/elf reads them. */
+export const elfFacts = {
   class: elfClass,
   data: v.picklist(['little', 'big']),
   machine: word,
@@ -105,6 +106,10 @@ const elf = v.strictObject({
   unreadNotes: v.exactOptional(list(v.strictObject({ offset: count, because: line })), []),
   executableStack: v.boolean(),
   tls: v.boolean(),
+}
+
+const elf = v.strictObject({
+  ...elfFacts,
   symbols,
   role: v.picklist(['library', 'program', 'module']),
   resolved: v.record(name, path),

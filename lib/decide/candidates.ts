@@ -1,4 +1,4 @@
-import type { Manifest } from '../container/types.js'
+import type { Manifest, PackedRegular } from '../container/types.js'
 import type { ElfFacts } from '../elf/types.js'
 import { readLoader } from '../loader/loader.js'
 import { Finder } from './finder.js'
@@ -25,9 +25,13 @@ export function candidatesFor(
 ): { readonly host: LibraryCandidate | null; readonly container: LibraryCandidate | null } {
   const contents = new Contents(manifest)
   const file = contents.libraries.get(soname)
-  const pkg = manifest.packages.find(({ name }) => name === file?.package)
-  const container = file?.elf && describe(file.path, file.size, pkg ?? null, file.elf)
-  return { host: onHost(host, contents, soname), container: container ?? null }
+  return { host: onHost(host, contents, soname), container: file ? packedCandidate(manifest, file) : null }
+}
+
+/** A file of the container as a candidate; null where it is no ELF file. */
+export function packedCandidate({ packages }: Manifest, file: PackedRegular): LibraryCandidate | null {
+  const pkg = packages.find(({ name }) => name === file.package) ?? null
+  return file.elf === undefined ? null : describe(file.path, file.size, pkg, file.elf)
 }
 
 function onHost(host: Host, contents: Contents, soname: string): LibraryCandidate | null {

@@ -127,7 +127,7 @@ function missingSymbol(judged: Judged, { object, symbol, subject }: Bound, expec
   // Where it is not even loaded, whatever is may bring it.
   const loaded = subject.scope.objects.some(({ names }) => names.includes(home))
   const names = [home, ...chain, ...(loaded ? expected : everyName(subject.scope))]
-  const missing: DecisionProblem | null = symbol.weak ? null : { kind: 'missing', text: none }
+  const missing: DecisionProblem | null = symbol.weak ? null : { kind: 'missing', text: none, sonames: [home] }
   return demandOneOf(selection, names, symbolReason(text), about(judged, object, home), missing)
 }
 
@@ -155,7 +155,11 @@ function copyDemand(judged: Judged, { object, symbol, subject }: Bound, provider
   if (there?.objectSize === undefined || there.objectSize === symbol.copySize) return null
   const text = `${tell(mix, object)} reserved ${symbol.copySize} bytes for a copy of ${symbol.name}; in ${whoseName(mix, provider)} it has ${there.objectSize}`
   const name = nameOf(provider)
-  return demandOneOf(selection, [name], symbolReason(text), about(judged, object, name), { kind: 'clash', text })
+  return demandOneOf(selection, [name], symbolReason(text), about(judged, object, name), {
+    kind: 'clash',
+    text,
+    sonames: [name],
+  })
 }
 
 function missingLibrary(
@@ -174,7 +178,7 @@ function missingLibrary(
   const optional = missedAtHome && !contents.isEntry(subject.file.path)
   const otherwise: DecisionProblem = optional
     ? { kind: 'note', text: `${needs}, which nothing supplies` }
-    : { kind: 'missing', text: `${needs}, and nothing here has it` }
+    : { kind: 'missing', text: `${needs}, and nothing here has it`, sonames: [name] }
   const names = [name, ...bringers(subject.graph, asker)]
   return demandOneOf(selection, names, { rule: 'presence', text }, about(judged, asker), otherwise)
 }
@@ -192,6 +196,7 @@ function missingVersion(
   const missing: DecisionProblem = {
     kind: 'missing',
     text: `${who} needs ${version} of ${file}, which nothing here defines`,
+    sonames: [file],
   }
   const names = [file, ...bringers(graph, asker)]
   return demandOneOf(selection, names, { rule: 'versions', text }, about(judged, asker, file), missing)
@@ -205,7 +210,11 @@ function unusable(
 ): Demand {
   const asker = objectAt(graph, by)
   const reason: Reason = { rule: 'presence', text: `the host's ${path} cannot be loaded: ${because}` }
-  const missing: DecisionProblem = { kind: 'missing', text: `${base(by)} cannot load ${path}: ${because}` }
+  const missing: DecisionProblem = {
+    kind: 'missing',
+    text: `${base(by)} cannot load ${path}: ${because}`,
+    sonames: [base(path)],
+  }
   const names = [base(path), ...bringers(graph, asker)]
   return demandOneOf(judged.selection, names, reason, about(judged, asker), missing)
 }

@@ -73,7 +73,8 @@ function clashProblem(clash: readonly string[], demands: readonly Demand[]): rea
   const [only, ...others] = clash
   if (only === undefined || demands.some(({ otherwise }) => others.length === 0 && otherwise?.text === only)) return []
   const text = others.length === 0 ? only : `these cannot be met together: ${clash.join('; ')}`
-  return [{ kind: 'clash', text }]
+  const sonames = demands.find(({ otherwise }) => otherwise?.text === only)?.otherwise?.sonames
+  return [{ kind: 'clash', text, ...(sonames && { sonames }) }]
 }
 
 /** Where the least that clashes is told, the rest of it is not; libraries that are nowhere are, as each must be found. */

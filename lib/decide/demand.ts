@@ -32,8 +32,12 @@ export function demandOneOf(
 ): Demand {
   const distinct = [...new Set(names.map(name => selection.called(name)))]
   const takes = distinct.filter(name => selection.canTake(name))
-  const fixed = distinct.flatMap(name => selection.fixedAs(name) ?? [])
-  const clash: DecisionProblem = { kind: 'clash', text: [reason.text, ...fixed].join('; ') }
+  const fixed = distinct.filter(name => selection.fixedAs(name) !== undefined)
+  const clash: DecisionProblem = {
+    kind: 'clash',
+    text: [reason.text, ...fixed.map(name => selection.fixedAs(name))].join('; '),
+    sonames: [...new Set([...distinct.slice(0, 1), ...fixed])],
+  }
   const told = otherwise?.kind === 'missing' && fixed.length > 0 ? clash : otherwise
   return { reason, takes, about, otherwise: told }
 }

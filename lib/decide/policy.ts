@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
 import { type PolicyRule, ruleFor } from '../container/policy.js'
 import type { PackedRegular } from '../container/types.js'
 import { compareVersions } from '../host/version.js'
-import type { OpenFile } from '../loader/types.js'
+import { sha256At } from '../loader/content.js'
 import type { Finder } from './finder.js'
 import type { Contents } from './home.js'
 import { leadsTo } from './host-paths.js'
@@ -85,7 +84,7 @@ class Asking {
     if (version !== null && compareVersions(version, minimum) >= 0) return []
     const whose = isShared ? "the host's, which is to be shared," : "the container's"
     const text = `the policy asks for at least ${minimum} of ${this.soname}; ${whose} is ${version ?? 'of a version that nobody tells'}`
-    return [{ kind: 'clash', text }]
+    return [{ kind: 'clash', text, sonames: [this.soname] }]
   }
 
   private hostFile(): string | null {
@@ -109,20 +108,6 @@ class Asking {
     const there = facts.inspect(fs, path, stat).facts?.buildId ?? null
     const here = this.file.elf?.buildId ?? null
     if (there !== null || here !== null) return there === here
-    return stat.size === this.file.size && sha256(fs.open(path)) === this.file.sha256
-  }
-}
-
-function sha256(file: OpenFile): string {
-  try {
-    const hash = createHash('sha256')
-    const buffer = Buffer.alloc(1 << 16)
-    for (let at = 0, got = 1; got > 0; at += got) {
-      got = file.read(buffer, at)
-      hash.update(buffer.subarray(0, got))
-    }
-    return hash.digest('hex')
-  } finally {
-    file.close()
+    return stat.size === this.file.size && sha256At(fs, path) === this.file.sha256
   }
 }

@@ -61,6 +61,8 @@ export interface DecisionProblem {
   /** `missing` and `clash` make the container unable to run; `neighbour` is a program of the host's that breaks; `note` is worth knowing. */
   readonly kind: 'missing' | 'clash' | 'neighbour' | 'note'
   readonly text: string
+  /** Libraries of which one would have to be there, or be another, to mend it; absent where no library would. */
+  readonly sonames?: readonly string[]
 }
 
 export interface Decision {

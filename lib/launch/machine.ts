@@ -49,7 +49,7 @@ export function hostFor(store: Store, root: string, environment: NodeJS.ProcessE
 }
 
 /** The versions of the kernel's modules that have one, by name. */
-function kernelModules(): ReadonlyMap<string, string> {
+export function kernelModules(): ReadonlyMap<string, string> {
   const modules = new Map<string, string>()
   for (const name of readdirOrNone('/sys/module')) {
     try {

@@ -78,7 +78,7 @@ function refused(added: readonly LoadedObject[]): Problem[] {
 }
 
 /** What a library of the initial-exec model takes of the threads' fixed block; others get theirs elsewhere. */
-function staticTlsOf(fs: FileSystem, { realPath, facts }: LoadedObject): number {
+export function staticTlsOf(fs: FileSystem, { realPath, facts }: Pick<LoadedObject, 'realPath' | 'facts'>): number {
   if (!facts.tls || (facts.flags & DF_STATIC_TLS) === 0) return 0
   const file = fs.open(realPath)
   try {

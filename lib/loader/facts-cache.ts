@@ -2,11 +2,11 @@ import { dynamicRange, type Range, tablesRange } from '../elf/ahead.js'
 import { Dynamic } from '../elf/dynamic.js'
 import { readHeader, readStart, type Start } from '../elf/header.js'
 import { readFacts } from '../elf/reader.js'
-import { readSymbols } from '../elf/symbols.js'
 import type { ElfFacts, ElfSymbols, OpenFile } from '../elf/types.js'
 import { Window } from '../elf/window.js'
 import { AppcError, type ErrorCode } from '../errors.js'
 import { SymbolIndex } from './bind.js'
+import { symbolsAt } from './content.js'
 import type { FileStat, FileSystem } from './types.js'
 
 /** What a regular file is: its ELF facts, or why it has none. */
@@ -60,14 +60,9 @@ export class FactsCache {
     const stat = fs.lstat(path)
     const known = stat === null ? undefined : this.#symbols.get(fileKey(stat))
     if (known !== undefined) return known
-    const file = fs.open(path)
-    try {
-      const symbols = readSymbols(file)
-      if (stat !== null) this.#symbols.set(fileKey(stat), symbols)
-      return symbols
-    } finally {
-      file.close()
-    }
+    const symbols = symbolsAt(fs, path)
+    if (stat !== null) this.#symbols.set(fileKey(stat), symbols)
+    return symbols
   }
 
   /** Nothing is known yet of any file. */

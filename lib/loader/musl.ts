@@ -1,7 +1,7 @@
-import { readSymbols } from '../elf/symbols.js'
 import type { ElfFacts } from '../elf/types.js'
 import { AppcError } from '../errors.js'
 import type { Candidates, FoundFile } from './candidate.js'
+import { symbolsAt } from './content.js'
 import { base } from './file-system.js'
 import { remember } from './remember.js'
 import { type Found, libraryPathOf, NOT_FOUND, type Requester, type Rules, Trail, tryPath } from './search.js'
@@ -89,16 +89,13 @@ const cLibraries = new WeakMap<ElfFacts, boolean>()
 /** A second C library, musl's or glibc's, is never loaded, whatever its name: musl stands in for it. */
 function isCLibrary({ fs }: Candidates, { realPath, facts }: FoundFile): boolean {
   return remember(cLibraries, facts, () => {
-    const file = fs.open(realPath)
     try {
-      const defined = new Set(readSymbols(file).exports.map(({ name }) => name))
+      const defined = new Set(symbolsAt(fs, realPath).exports.map(({ name }) => name))
       return defined.has('__libc_start_main') && defined.has('stdin')
     } catch (error) {
       // Symbols that cannot be read are none that musl could find.
       if (error instanceof AppcError) return false
       throw error
-    } finally {
-      file.close()
     }
   })
 }

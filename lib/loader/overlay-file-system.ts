@@ -1,3 +1,4 @@
+import { symbolsAt } from './content.js'
 import { parent } from './file-system.js'
 import type { FileStat, FileSystem } from './types.js'
 
@@ -84,6 +85,10 @@ export function overlayFileSystem(lower: FileSystem, nodes: ReadonlyMap<string, 
     open(path) {
       const { from, path: inner } = backing(path)
       return from.open(inner)
+    },
+    symbols(path) {
+      const { from, path: inner } = backing(path)
+      return symbolsAt(from, inner)
     },
   }
 }

@@ -124,7 +124,7 @@ function isHeard(name: string, { kind }: Loader, { secure }: SearchContext): boo
 }
 
 /** Names stand between white space or colons, with comments (glibc 2.36, elf/rtld.c). */
-function listedPreloads(fs: FileSystem): string[] {
+export function listedPreloads(fs: FileSystem): string[] {
   const text = readWhole(fs, PRELOAD_FILE, MAX_PRELOAD_SIZE)?.toString() ?? ''
   return text
     .replaceAll(/#.*/g, '')

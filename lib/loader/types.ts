@@ -1,4 +1,4 @@
-import type { ElfFacts, OpenFile } from '../elf/types.js'
+import type { ElfFacts, ElfSymbols, OpenFile } from '../elf/types.js'
 
 export type { OpenFile } from '../elf/types.js'
 
@@ -21,6 +21,9 @@ export interface FileSystem {
   hostPath(path: string): string | null
   /** Opens a regular file for positioned reads. Throws the system's error. */
   open(path: string): OpenFile
+  /** What symbolsAt and sha256At (content.ts) tell, where it is known without the bytes. */
+  symbols?(path: string): ElfSymbols
+  sha256?(path: string): string
 }
 
 export interface FileStat {

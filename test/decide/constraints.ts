@@ -264,7 +264,8 @@ t.test('nothing to fill a name: not runnable, one clear problem', async t => {
   const files = manifest.files.filter(({ path }) => !path.includes('libone'))
   const decision = decide({ ...manifest, files }, hostAt(tree({}), {}), openIn(store))
   t.notOk(decision.runnable)
-  t.same(decision.problems, [{ kind: 'missing', text: 'app needs libone.so.1, and nothing here has it' }])
+  const text = 'app needs libone.so.1, and nothing here has it'
+  t.same(decision.problems, [{ kind: 'missing', text, sonames: ['libone.so.1'] }])
 })
 
 /** Sets VER_FLG_WEAK where a file needs this version (struct Elfxx_Vernaux: the name's hash, then the flags). */
