@@ -27,15 +27,18 @@ export function goneFrom(world: World, { places, selection }: Placed): readonly 
     const file = world.contents.libraries.get(soname)
     const own = file && providerOf(file)
     if (!own) continue
-    const family = selection.familyOf(soname).flatMap(member => {
+    const members = selection.familyOf(soname)
+    const family = members.flatMap(member => {
       const relative = member === soname ? undefined : world.contents.libraries.get(member)
       return relative ? (providerOf(relative) ?? []) : []
     })
+    // Who asks for a private version is of the same build, comes with its family, and is replaced with it: where that was packed.
+    const isServed = (version: string) => version.endsWith('_PRIVATE') && members.length > 0
     for (const path of replacedFiles(world, paths)) {
       const facts = factsAt(world, path)
       // What no loader takes for a library served nobody.
       if (facts === null) continue
-      const missing = missingFrom(soname, facts, world.looked.hostSymbols(path), [own, ...family])
+      const missing = missingFrom(soname, facts, world.looked.hostSymbols(path), [own, ...family], isServed)
       if (missing.symbols.size > 0 || missing.versions.size > 0) gone.push(missing)
     }
   }
@@ -70,17 +73,21 @@ function providerOf({ path, elf }: PackedRegular): Provider | null {
   return { object: { path, realPath: path, names: [elf.soname ?? path], facts: elf }, symbols: elf.symbols }
 }
 
-function missingFrom(soname: string, facts: ElfFacts, { exports }: ElfSymbols, providers: readonly Provider[]): Gone {
+function missingFrom(
+  soname: string,
+  facts: ElfFacts,
+  { exports }: ElfSymbols,
+  providers: readonly Provider[],
+  isServed: (version: string) => boolean,
+): Gone {
   const symbols = new Map<string, Set<string>>()
   const versions = new Set<string>()
   const lost = new Set<string>()
   const defined = new Set(providers[0]?.object.facts.verdefs.map(({ name }) => name))
-  // A version is needed for a symbol's sake only.
-  const exported = new Set(exports.map(({ version }) => version))
-  for (const { name } of facts.verdefs)
-    if (!defined.has(name) && exported.has(name) && !isPrivateVersion(name)) versions.add(name)
+  // Those without symbols too: a program is refused for want of GLIBC_ABI_DT_RELR, which no symbol has.
+  for (const { name } of facts.verdefs) if (!defined.has(name) && !isServed(name)) versions.add(name)
   for (const { name, version, objectSize } of exports) {
-    if (version !== undefined && isPrivateVersion(version)) continue
+    if (version !== undefined && isServed(version)) continue
     const wanted: ImportedSymbol = version === undefined ? { name } : { name, version }
     const found = providers.map(({ object, symbols }) => definitionIn(object, symbols, wanted, null)).find(Boolean)
     // A program that copied a variable has reserved what it was.
@@ -89,11 +96,6 @@ function missingFrom(soname: string, facts: ElfFacts, { exports }: ElfSymbols, p
     symbols.set(name, (symbols.get(name) ?? new Set()).add(version ?? ''))
   }
   return { soname, symbols, versions, lost }
-}
-
-/** Who asks for it is of the same build, comes with its family, and is replaced with it. */
-function isPrivateVersion(name: string): boolean {
-  return name.endsWith('_PRIVATE')
 }
 
 /** Whether a reference is to what is gone. */
