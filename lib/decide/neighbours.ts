@@ -64,12 +64,12 @@ export class Neighbours {
     const first = fresh[0]
     if (first !== undefined) {
       const asker = inside.objects.find(object => object.path === first.by)
-      return [this.wish(state, path, inside, asker, problemText(first))]
+      return [this.wish(state, path, inside, [...namesIn(first), ...bringers(inside, asker)], problemText(first))]
     }
     for (const object of inside.objects) {
       if (!askers.has(object.realPath) || state.mix.fileOf(object) !== null) continue
       const lost = this.lostSymbol(state, outside, inside, object)
-      if (lost !== null) return [this.wish(state, path, inside, object, lost)]
+      if (lost !== null) return [this.wish(state, path, inside, bringers(inside, object), lost)]
     }
     return []
   }
@@ -95,11 +95,13 @@ export class Neighbours {
     return `${nameOf(object)} needs the symbol ${bindingKey(symbol)}, which the container's ${nameOf(provider)} does not have`
   }
 
-  private wish(state: Placed, path: string, graph: Graph, asker: LoadedObject | undefined, because: string): Demand {
+  /** One of these names would help, or the container's own in the place of a library that is opened by name. */
+  private wish(state: Placed, path: string, graph: Graph, names: readonly string[], because: string): Demand {
     const text = `the host's ${path} would not work inside: ${because}`
     const otherwise = { kind: 'neighbour' as const, text }
     const about = graph.objects.map(nameOf).filter(name => state.selection.sonames.has(name))
-    return demandOneOf(state.selection, bringers(graph, asker), { rule: 'neighbours', text }, about, otherwise)
+    const own = graph.objects.slice(0, 1).map(nameOf)
+    return demandOneOf(state.selection, [...names, ...own], { rule: 'neighbours', text }, about, otherwise)
   }
 
   /** Whether a consumer itself asks for what is gone: by version, or by symbol where it needs that library or is a plugin. */
@@ -107,9 +109,9 @@ export class Neighbours {
     const { facts, path } = consumer
     if (facts.verneeds.some(({ file, version }) => file === gone.soname && gone.versions.has(version))) return true
     if (!facts.needed.some(name => base(name) === gone.soname)) return false
-    // Versions stand in a table of their own: who names none of those that lost a symbol need not be read.
+    // Versions stand in a table of their own: who names some, and none of those that lost a symbol, need not be read.
     const named = facts.verneeds.filter(({ file }) => file === gone.soname)
-    if (!gone.lost.has('') && !named.some(({ version }) => gone.lost.has(version))) return false
+    if (named.length > 0 && !gone.lost.has('') && !named.some(({ version }) => gone.lost.has(version))) return false
     return this.symbolsAt(path).imports.some(symbol => this.isFrom(symbol, gone))
   }
 
@@ -165,7 +167,8 @@ export class Neighbours {
     if (this.consumers !== null) return this.consumers
     const { host, looked, contents, finder } = this.world
     const { loader } = contents.manifest.source
-    const paths = consumerPaths(host.fs)
+    // A directory's own order is anybody's, and what is told must not depend on it.
+    const paths = [...consumerPaths(host.fs)].sort()
     host.lookAhead?.(paths)
     const searched = new Set(finder.directories)
     this.consumers = paths.flatMap(path => {
@@ -186,6 +189,12 @@ export class Neighbours {
 
 function problemKey(problem: Problem): string {
   return JSON.stringify(problem)
+}
+
+/** What is missing, or of another version. */
+function namesIn(problem: Problem): readonly string[] {
+  if (problem.kind === 'missing-library') return [problem.name]
+  return problem.kind === 'missing-version' ? [problem.file] : []
 }
 
 function problemText(problem: Problem): string {
