@@ -1,7 +1,8 @@
 import type { PackedRegular } from '../container/types.js'
-import type { ImportedSymbol } from '../elf/types.js'
+import type { ElfSymbols, ImportedSymbol } from '../elf/types.js'
 import { bindSymbols } from '../loader/bind.js'
 import { base } from '../loader/file-system.js'
+import { remember } from '../loader/remember.js'
 import { resolveGraph } from '../loader/resolve.js'
 import type { Graph, LoadedObject } from '../loader/types.js'
 import { type Contents, homeGraph } from './home.js'
@@ -25,6 +26,7 @@ interface Chain {
 export class Scopes {
   private readonly packed = new Map<PackedRegular, Chain>()
   private readonly bare = new Map<string, Bindings>()
+  private readonly alone = new Map<PackedRegular, Bindings>()
 
   private readonly loadedBy = new Map<PackedRegular, PackedRegular | null>()
   private readonly contents: Contents
@@ -45,14 +47,17 @@ export class Scopes {
     object: LoadedObject,
   ): (symbol: ImportedSymbol) => readonly string[] | null {
     const packed = this.packedBindings(subject).get(file ? file.path : nameOf(object))
+    const interposers = this.interposers(subject)
     if (file) {
+      // What this process did not load at home, a library of the host's brings along here.
+      const found = packed ?? this.aloneBindings(file)
+      const others = packed === undefined ? interposers : []
       return symbol => {
-        const provider = packed?.get(bindingKey(symbol))
-        return provider === undefined ? null : [provider]
+        const provider = found.get(bindingKey(symbol))
+        return provider === undefined ? null : [provider, ...others]
       }
     }
     const bare = this.bareBindings(object)
-    const interposers = this.interposers(subject)
     return symbol => {
       const key = bindingKey(symbol)
       const there = bare.get(key)
@@ -128,17 +133,29 @@ export class Scopes {
     return chain
   }
 
+  /** As if nothing but what it needs were there: so a library's references are found when it is linked. */
+  private aloneBindings(file: PackedRegular): Bindings {
+    return remember(this.alone, file, () => {
+      const graph = homeGraph(this.contents, file)
+      return bindingsOfFirst(graph, ({ realPath }) => this.contents.symbolsOf(realPath))
+    })
+  }
+
   private bareBindings(object: LoadedObject): Bindings {
     const known = this.bare.get(object.realPath)
     if (known) return known
     const { host, context, facts } = this.looked
     const graph = resolveGraph(host.fs, object.realPath, context, facts)
-    const symbolsOf = ({ realPath }: LoadedObject) => this.looked.hostSymbols(realPath)
-    const providers = bindSymbols(graph, symbolsOf, undefined, new Set([0]))[0]
-    const found = providers ? toNames(graph, symbolsOf(object).imports, providers) : new Map<string, string>()
+    const found = bindingsOfFirst(graph, ({ realPath }) => this.looked.hostSymbols(realPath))
     this.bare.set(object.realPath, found)
     return found
   }
+}
+
+function bindingsOfFirst(graph: Graph, symbolsOf: (object: LoadedObject) => ElfSymbols): Bindings {
+  const [first] = graph.objects
+  const providers = bindSymbols(graph, symbolsOf, undefined, new Set([0]))[0]
+  return first && providers ? toNames(graph, symbolsOf(first).imports, providers) : new Map()
 }
 
 function toNames(graph: Graph, imports: readonly ImportedSymbol[], providers: Int32Array): Bindings {
