@@ -8,6 +8,7 @@ import { resolveGraph } from '../loader/resolve.js'
 import type { Graph, LoadedObject, Problem } from '../loader/types.js'
 import { bringers, type Demand, demandOneOf } from './demand.js'
 import { type Gone, goneFrom, isGone } from './gone.js'
+import { strangeBuilds } from './lockstep.js'
 import { nameOf } from './mix.js'
 import { bindingKey } from './scopes.js'
 import type { Placed, World } from './world.js'
@@ -71,7 +72,10 @@ export class Neighbours {
       const lost = this.lostSymbol(state, outside, inside, object)
       if (lost !== null) return [this.wish(state, path, inside, bringers(inside, object), lost)]
     }
-    return []
+    const strange = strangeBuilds(state, inside)[0]
+    if (strange === undefined) return []
+    const names = [nameOf(strange.provider), ...bringers(inside, strange.object)]
+    return [this.wish(state, path, inside, names, strange.text)]
   }
 
   private lostSymbol(state: Placed, outside: Graph, inside: Graph, object: LoadedObject): string | null {
@@ -107,8 +111,9 @@ export class Neighbours {
   /** Whether a consumer itself asks for what is gone: by version, or by symbol where it needs that library or is a plugin. */
   private asksFor(consumer: Consumer, gone: Gone): boolean {
     const { facts, path } = consumer
-    if (facts.verneeds.some(({ file, version }) => file === gone.soname && gone.versions.has(version))) return true
+    if (facts.verneeds.some(({ file, version }) => file === gone.soname && gone.isMissed(version))) return true
     if (!facts.needed.some(name => base(name) === gone.soname)) return false
+    if (gone.isStranded) return true
     // Versions stand in a table of their own: who names some, and none of those that lost a symbol, need not be read.
     const named = facts.verneeds.filter(({ file }) => file === gone.soname)
     if (named.length > 0 && !gone.lost.has('') && !named.some(({ version }) => gone.lost.has(version))) return false
