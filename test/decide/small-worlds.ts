@@ -73,6 +73,75 @@ t.test('a version that no symbol has is missed by who asks for it (GLIBC_ABI_DT_
   ])
 })
 
+t.test(
+  'a version that was asked for in vain of a library without versions is missed where the container’s has some',
+  async t => {
+    const libraries = {
+      'liba.so.1': { host: code(), home: code({ versions: ['A_2'], exports: [exported('fresh', 'A_2')] }) },
+    }
+    const programs = [code({ needed: ['liba.so.1'], imports: [imported('fresh')] })]
+    const neighbours = [code({ needed: ['liba.so.1'], asks: [{ of: 'liba.so.1', version: 'A_1', weak: false }] })]
+    t.same(outcome(world(libraries, { programs, neighbours })).told, [
+      "the host's /usr/bin/host0 would not work inside: host0 needs A_1, which the container's liba.so.1 does not define",
+    ])
+  },
+)
+
+const inside = { name: 'inside', version: 'F_PRIVATE', hidden: false }
+const root = code({ versions: ['F_PRIVATE'], exports: [inside] })
+const member = (some: Partial<Code> = {}) =>
+  code({
+    needed: ['liba.so.1', ...(some.needed ?? [])],
+    imports: [
+      { name: 'inside', version: { name: 'F_PRIVATE', of: 'liba.so.1' }, weak: false },
+      ...(some.imports ?? []),
+    ],
+  })
+
+t.test('a relative that nobody in the container loads must have what it needs where the host loads it', async t => {
+  const libraries = {
+    'liba.so.1': { home: root },
+    'libb.so.1': { host: code(), home: member({ needed: ['libc.so.1'] }) },
+    'libc.so.1': { home: code() },
+  }
+  const programs = [code({ needed: ['liba.so.1'] })]
+  const neighbours = [code({ needed: ['libb.so.1'] })]
+  t.same(outcome(world(libraries, { programs })).private, ['liba.so.1', 'libb.so.1'], 'the host does not')
+  t.same(outcome(world(libraries, { programs, neighbours })), {
+    private: ['liba.so.1', 'libb.so.1', 'libc.so.1'],
+    told: [],
+  })
+})
+
+t.test('a private version ties the host’s to the host’s, though another build defines it too', async t => {
+  const libraries = {
+    'liba.so.1': { host: root, home: code({ ...root, exports: [inside, exported('fresh')] }) },
+    'libb.so.1': { host: member() },
+  }
+  const programs = [code({ needed: ['liba.so.1'], imports: [imported('fresh')] })]
+  const neighbours = [code({ needed: ['libb.so.1'] })]
+  t.same(outcome(world(libraries, { programs, neighbours })).told, [
+    "the host's /usr/bin/host0 would not work inside: libb.so.1 (the host's) and liba.so.1 (private) share F_PRIVATE, and are not of one build",
+  ])
+})
+
+t.test('what only a library of the host’s brings finds its symbols where it was linked to', async t => {
+  // libe.so.1 is private as a relative of liba.so.1; only the host's libb.so.1 needs it. It was linked to libb.so.1 first.
+  const libraries = {
+    'liba.so.1': { home: code({ ...root, needed: ['libb.so.1'], exports: [inside, exported('shared')] }) },
+    'libb.so.1': {
+      host: code({ needed: ['libe.so.1'], exports: [exported('shared')] }),
+      home: code({ exports: [exported('shared')] }),
+    },
+    'libe.so.1': {
+      host: code(),
+      home: { ...member({ imports: [imported('shared')] }), needed: ['libb.so.1', 'liba.so.1'] },
+    },
+  }
+  const programs = [code({ needed: ['liba.so.1'] })]
+  t.same(outcome(world(libraries, { programs })).private, ['liba.so.1', 'libb.so.1', 'libe.so.1'])
+})
+
 t.test('a program from before a library had versions asks for its symbols without', async t => {
   const libraries = {
     'liba.so.1': {

@@ -1,26 +1,30 @@
 import fc from 'fast-check'
-import type { Ask, Code, Export, Import, SmallWorld } from './model.js'
+import type { SmallWorld } from './model.js'
+import { richer } from './richer.js'
+import { worldOf } from './toolchain.js'
 
 /** How a library names what it offers. */
-type Scheme = 'plain' | 'versioned' | 'both'
+export type Scheme = 'plain' | 'versioned' | 'both'
 
 /** What a file asks of those that it needs: numbers, taken modulo what there is, so that they shrink to nothing. */
-interface Wish {
+export interface Wish {
   readonly of: number
   readonly what: number
   readonly how: 'symbol' | 'weak symbol' | 'version' | 'weak version'
   /** Whether or not the side that it was built on has it. */
   readonly wild: boolean
+  /** Of any library, whether it is needed or not: somebody else brings it. */
+  readonly far: boolean
 }
 
-interface Built {
+export interface Built {
   readonly needs: readonly number[]
   readonly wishes: readonly Wish[]
   readonly padding: number
 }
 
 /** One library: at home as described, on the host with differences. */
-interface Sketch {
+export interface Sketch {
   readonly scheme: Scheme
   readonly home: (Built & { readonly features: readonly number[] }) | null
   readonly host: {
@@ -35,16 +39,27 @@ interface Sketch {
   } | null
 }
 
+/** A world before it is built: numbers that count libraries are taken modulo how many there are. */
+export interface Sketches {
+  readonly libraries: readonly Sketch[]
+  /** The last is the first one's twin: the same name, another number. */
+  readonly twins: boolean
+  /** Libraries of one build, the first of which the others share private symbols with; those that only speak of its versions. */
+  readonly family: { readonly members: readonly number[]; readonly others: readonly number[] }
+  readonly programs: readonly Built[]
+  readonly neighbours: readonly Built[]
+  readonly policy: readonly { readonly library: number; readonly choice: 'private' | 'shared' }[]
+}
+
+/** A world, and the same one with a host that offers more, where there is a library that can. */
+export interface Case {
+  readonly world: SmallWorld
+  readonly richer: SmallWorld | null
+}
+
 const MOST_LIBRARIES = 6
 const FEATURES = 10
 
-/**
- * A name that several libraries export. Programs of the host need it weakly only: that a library which has nothing to do with it might
- * come to supply it is no help that is looked for.
- */
-const SHARED = 'shared'
-
-const indices = Array.from({ length: MOST_LIBRARIES }, (_, index) => index)
 const someOf = (count: number, most: number) =>
   fc.subarray(
     Array.from({ length: count }, (_, index) => index),
@@ -56,10 +71,12 @@ const wish: fc.Arbitrary<Wish> = fc.record({
   what: fc.nat(15),
   how: fc.constantFrom('symbol', 'symbol', 'symbol', 'weak symbol', 'version', 'weak version'),
   wild: rarely(20),
+  far: rarely(10),
 })
 const wishes = fc.array(wish, { maxLength: 4 })
 const padding = fc.nat(40)
-const needs = fc.array(fc.nat(MOST_LIBRARIES - 1), { minLength: 1, maxLength: 3 })
+const anyLibrary = fc.nat(MOST_LIBRARIES - 1)
+const needs = fc.array(anyLibrary, { minLength: 1, maxLength: 3 })
 const built = { needs, wishes, padding }
 
 const sketch: fc.Arbitrary<Sketch> = fc.record({
@@ -67,7 +84,7 @@ const sketch: fc.Arbitrary<Sketch> = fc.record({
   home: fc.option(
     fc.record({
       ...built,
-      needs: fc.array(fc.nat(MOST_LIBRARIES - 1), { maxLength: 3 }),
+      needs: fc.array(anyLibrary, { maxLength: 3 }),
       features: someOf(FEATURES, FEATURES),
     }),
     { freq: 7 },
@@ -84,154 +101,30 @@ const sketch: fc.Arbitrary<Sketch> = fc.record({
   ),
 })
 
+const sketches: fc.Arbitrary<Sketches> = fc.record({
+  libraries: fc.array(sketch, { minLength: 1, maxLength: MOST_LIBRARIES }),
+  twins: rarely(3),
+  family: fc.oneof(
+    { weight: 3, arbitrary: fc.constant({ members: [], others: [] }) },
+    { weight: 1, arbitrary: fc.record({ members: someOf(MOST_LIBRARIES, 3), others: someOf(MOST_LIBRARIES, 1) }) },
+  ),
+  programs: fc.array(fc.record(built), { minLength: 1, maxLength: 2 }),
+  neighbours: fc.array(fc.record(built), { maxLength: 2 }),
+  policy: fc.oneof(
+    { weight: 5, arbitrary: fc.constant([]) },
+    {
+      weight: 1,
+      arbitrary: fc.array(fc.record({ library: anyLibrary, choice: fc.constantFrom('private', 'shared') }), {
+        maxLength: 2,
+      }),
+    },
+  ),
+})
+
 /** Small worlds, most of them such that there is something to decide. */
-export const smallWorlds: fc.Arbitrary<SmallWorld> = fc
-  .record({
-    sketches: fc.array(sketch, { minLength: 1, maxLength: MOST_LIBRARIES }),
-    twins: rarely(3),
-    programs: fc.array(fc.record(built), { minLength: 1, maxLength: 2 }),
-    neighbours: fc.array(fc.record(built), { maxLength: 2 }),
+export const cases: fc.Arbitrary<Case> = fc
+  .record({ sketches, gain: fc.record({ library: anyLibrary, features: someOf(FEATURES, 3) }) })
+  .map(({ sketches, gain }) => {
+    const world = worldOf(sketches)
+    return { world, richer: richer(world, sketches, gain) }
   })
-  .map(({ sketches, twins, programs, neighbours }) => {
-    const names = sketches.map((_, index) => nameOf(index, twins && index > 0 && index === sketches.length - 1))
-    const home = { isHost: false, names, offers: sketches.map((sketch, index) => homeOffer(sketch, index)) }
-    const host = { isHost: true, names, offers: sketches.map((sketch, index) => hostOffer(sketch, index)) }
-    return {
-      libraries: Object.fromEntries(
-        sketches.map((sketch, index) => [
-          names[index] as string,
-          { host: hostCode(sketch, index, host), home: homeCode(sketch, index, home) },
-        ]),
-      ),
-      programs: programs.map(code => codeOf(code, home)),
-      neighbours: neighbours.map(code => codeOf(code, host)),
-      policy: {},
-    }
-  })
-
-/** One name that a library may export, or a version alone. */
-interface Feature {
-  readonly symbol: string | null
-  readonly version: string | null
-}
-
-interface Offer {
-  /** All that some build of it might have. */
-  readonly pool: readonly Feature[]
-  readonly has: readonly Feature[]
-}
-
-/** What the libraries of one tree offer; null for those that it has not. */
-interface Side {
-  readonly isHost: boolean
-  readonly names: readonly string[]
-  readonly offers: readonly (Offer | null)[]
-}
-
-function nameOf(index: number, twin: boolean): string {
-  return twin ? 'liba.so.2' : `lib${letterOf(index)}.so.1`
-}
-
-function letterOf(index: number): string {
-  return 'abcdef'[index] as string
-}
-
-function poolOf(index: number, scheme: Scheme): readonly Feature[] {
-  const x = letterOf(index)
-  const version = (number: number) => `${x.toUpperCase()}_${number}`
-  const plain = (scheme === 'plain' ? ['1', '2', '3'] : ['2', '3']).map(number => ({
-    symbol: x + number,
-    version: null,
-  }))
-  const common = { symbol: SHARED, version: null }
-  const versioned = [
-    { symbol: `${x}1`, version: version(1) },
-    { symbol: `${x}4`, version: version(1) },
-    { symbol: `${x}5`, version: version(2) },
-    { symbol: `${x}1`, version: version(2) },
-    { symbol: null, version: version(3) },
-  ]
-  if (scheme === 'plain') return [...plain, common]
-  return scheme === 'versioned' ? versioned : [...versioned, ...plain, common]
-}
-
-function homeOffer({ scheme, home }: Sketch, index: number): Offer | null {
-  return home && offerOf(poolOf(index, scheme), at => home.features.includes(at))
-}
-
-function hostOffer({ scheme, home, host }: Sketch, index: number): Offer | null {
-  const atHome = home?.features ?? []
-  return host && offerOf(poolOf(index, scheme), at => atHome.includes(at) !== host.features.includes(at))
-}
-
-/** A name has no version, or each of its definitions has one. */
-function offerOf(pool: readonly Feature[], isThere: (at: number) => boolean): Offer {
-  const chosen = pool.filter((_, at) => isThere(at))
-  const versioned = new Set(chosen.flatMap(({ symbol, version }) => (version === null ? [] : [symbol])))
-  return { pool, has: chosen.filter(({ symbol, version }) => version !== null || !versioned.has(symbol)) }
-}
-
-function homeCode({ home }: Sketch, index: number, side: Side): Code | null {
-  const offer = side.offers[index] ?? null
-  if (home === null || offer === null) return null
-  return { ...codeOf({ ...home, needs: without(home.needs, index, side) }, side), ...exportsOf(offer) }
-}
-
-function hostCode({ home, host }: Sketch, index: number, side: Side): Code | null {
-  const offer = side.offers[index] ?? null
-  if (host === null || offer === null) return null
-  const atHome = home?.needs ?? []
-  const needs = without(
-    indices.filter(other => atHome.includes(other) !== host.needs.includes(other)),
-    index,
-    side,
-  )
-  const built = { needs, wishes: host.wishes ?? home?.wishes ?? [], padding: host.padding }
-  return { ...codeOf(built, side, host.broken), ...exportsOf(offer) }
-}
-
-function without(needs: readonly number[], index: number, { names }: Side): readonly number[] {
-  return needs.filter(need => need % names.length !== index)
-}
-
-/** A file as it would be linked in this tree. */
-function codeOf({ needs, wishes, padding }: Built, { names, offers, isHost }: Side, broken = false): Code {
-  const linked = [...new Set(needs.map(need => need % names.length))].filter(need => broken || offers[need] !== null)
-  const imports = new Map<string, Import>()
-  const asks = new Map<string, Ask>()
-  for (const { of, what, how, wild } of wishes) {
-    const need = linked[of % Math.max(linked.length, 1)]
-    const offer = need === undefined ? null : offers[need]
-    const choice = wild ? offer?.pool : offer?.has
-    const feature = choice?.[what % Math.max(choice.length, 1)]
-    if (need === undefined || feature === undefined) continue
-    const { symbol, version } = feature
-    const soname = names[need] as string
-    if (symbol !== null && how.endsWith('symbol'))
-      imports.set(`${symbol} ${version}`, {
-        name: symbol,
-        version: version === null ? null : { name: version, of: soname },
-        weak: how === 'weak symbol' || (isHost && symbol === SHARED),
-      })
-    else if (version !== null) asks.set(version, { of: soname, version, weak: how.startsWith('weak') })
-  }
-  return {
-    needed: linked.map(need => names[need] as string),
-    versions: [],
-    exports: [],
-    imports: [...imports.values()],
-    asks: [...asks.values()],
-    padding: padding * 64,
-  }
-}
-
-/** Of several versions of a name the last is the default one. */
-function exportsOf({ has }: Offer): Pick<Code, 'versions' | 'exports'> {
-  const versions = [...new Set(has.flatMap(({ version }) => version ?? []))].sort()
-  const exports = has.flatMap(({ symbol, version }): Export[] => {
-    if (symbol === null) return []
-    const isOld = has.some(other => other.symbol === symbol && (other.version ?? '') > (version ?? ''))
-    return [{ name: symbol, version, hidden: isOld }]
-  })
-  return { versions, exports }
-}

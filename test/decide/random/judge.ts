@@ -1,3 +1,4 @@
+import { familiesAmong, privateNeeds } from './lockstep.js'
 import type { Code, Import, SmallWorld } from './model.js'
 import { bind, type Loaded, missingVersions, type Process, type Search, start } from './process.js'
 
@@ -13,16 +14,24 @@ export interface Verdict {
 
 /** Judges sets of private sonames in one world; knows nothing of how appc decides. */
 export class Judge {
+  private readonly families: readonly ReadonlySet<string>[]
+
   constructor(
     private readonly world: SmallWorld,
     /** Sonames that the container has. */
     private readonly held: ReadonlySet<string>,
-  ) {}
+  ) {
+    const packed = [...held].flatMap(name => {
+      const code = world.libraries[name]?.home
+      return code ? [[name, code] as const] : []
+    })
+    this.families = familiesAmong(new Map(packed))
+  }
 
   of(chosen: ReadonlySet<string>): Verdict {
     const programs = this.world.programs.map((code, index) => this.program(chosen, code, `app${index}`))
     return {
-      broken: [...this.policy(chosen), ...programs.flatMap(({ broken }) => broken)],
+      broken: [...this.policy(chosen), ...this.halves(chosen), ...programs.flatMap(({ broken }) => broken)],
       neighbours: this.neighbours(chosen),
       clashes: [...new Set(programs.flatMap(({ clashes }) => clashes))],
     }
@@ -32,6 +41,18 @@ export class Judge {
     return Object.entries(this.world.policy).flatMap(([soname, choice]) =>
       this.held.has(soname) && chosen.has(soname) !== (choice === 'private') ? [`${soname} must be ${choice}`] : [],
     )
+  }
+
+  /** Of one build: all or none, those too that no program of the container's loads. */
+  private halves(chosen: ReadonlySet<string>): readonly string[] {
+    return this.families.flatMap(family => {
+      const isPrivate = new Set([...family].map(name => chosen.has(name)))
+      return isPrivate.size > 1 ? [`half of ${[...family]}`] : []
+    })
+  }
+
+  private areRelatives(one: string, other: string): boolean {
+    return this.families.some(family => family.has(one) && family.has(other))
   }
 
   /** The file that each side has of a soname. */
@@ -50,6 +71,7 @@ export class Judge {
       broken: [
         ...mix.missing.map(({ by, name }) => `${by} needs ${name}`),
         ...missingVersions(mix).map(({ by, of, version }) => `${by} needs ${version} of ${of}`),
+        ...strangeBuilds(mix),
         ...this.symbols(home, mix),
       ],
       clashes: clashesIn(home, mix),
@@ -65,7 +87,8 @@ export class Judge {
         const wants = `${object.name} needs ${wanted.name}@${wanted.version?.name ?? ''} of ${names}`
         const provider = bind(mix, wanted)
         if (provider === null) return [wants]
-        return names.includes(provider.name) ? [] : [`${wants}, not of ${provider.name}`]
+        const isRight = names.some(name => name === provider.name || this.areRelatives(name, provider.name))
+        return isRight ? [] : [`${wants}, not of ${provider.name}`]
       }),
     )
   }
@@ -127,7 +150,19 @@ function failures(process: Process): readonly string[] {
   return [
     ...process.missing.map(({ by, name }) => `${by} needs ${name}`),
     ...missingVersions(process).map(({ by, of, version }) => `${by} needs ${version} of ${of}`),
+    ...strangeBuilds(process),
   ]
+}
+
+/** Who shares private versions in one process, and comes from two sides. */
+function strangeBuilds({ objects }: Process): readonly string[] {
+  return objects.flatMap(asker =>
+    privateNeeds(asker.code).flatMap(({ of, version }) => {
+      const provider = objects.find(({ name }) => name === of)
+      const isOne = provider === undefined || provider.isPrivate === asker.isPrivate
+      return isOne ? [] : [`${asker.name} shares ${version} with another build of ${of}`]
+    }),
+  )
 }
 
 function losesSymbol({ code }: Loaded, outside: Process, inside: Process): boolean {

@@ -7,6 +7,8 @@ import type { SmallWorld } from './model.js'
 /** What kind of world it was, so that nobody can think that only trivial ones are tested. */
 export interface Kind {
   readonly runnable: boolean
+  /** Of the decision; null where it cannot run. */
+  readonly cost: Cost | null
   readonly private: number
   readonly neighbours: number
   readonly clashes: number
@@ -20,7 +22,7 @@ interface Way {
   readonly cost: Cost
 }
 
-type Cost = readonly [wishes: number, bytes: number]
+export type Cost = readonly [wishes: number, bytes: number]
 
 /** Throws where the decision is not the best of all that obey the rules. */
 export function decidesBest(world: SmallWorld): Kind {
@@ -37,7 +39,7 @@ export function decidesBest(world: SmallWorld): Kind {
   )
   const own = way(judge, sizes, privateIn(decision))
   if (decision.runnable !== (best !== null)) fail(`runs: ${best !== null}`, decision, own, best)
-  if (best === null) return { runnable: false, private: 0, neighbours: 0, clashes: 0, ways: 0 }
+  if (best === null) return { runnable: false, cost: null, private: 0, neighbours: 0, clashes: 0, ways: 0 }
   if (own.verdict.broken.length > 0) fail('a rule is broken', decision, own, best)
   if (compare(own.cost, best.cost) !== 0) fail('there is a better way', decision, own, best)
   const told = [
@@ -48,11 +50,21 @@ export function decidesBest(world: SmallWorld): Kind {
   if (told[0] !== neighbours.length || told[1] !== clashes.length) fail('told wrongly', decision, own, best)
   return {
     runnable: true,
+    cost: best.cost,
     private: own.chosen.size,
     neighbours: neighbours.length,
     clashes: clashes.length,
     ways: ways.length,
   }
+}
+
+/** Throws where more is private on a host that offers more and demands nothing new. */
+export function doesNotGrow(before: Kind, richer: SmallWorld): void {
+  const { cost } = decidesBest(richer)
+  if (before.cost === null || (cost !== null && compare(cost, before.cost) <= 0)) return
+  throw new Error(
+    `more is private where the host offers more: ${cost}, and ${before.cost} before; ${JSON.stringify(richer)}`,
+  )
 }
 
 /**
