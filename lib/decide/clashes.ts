@@ -20,10 +20,12 @@ export function clashesIn(state: Placed): readonly Demand[] {
     if (subject.file.elf?.role === 'module') continue
     const home = new Set(homeGraph(state.contents, subject.file).objects.map(nameOf))
     const others = subject.graph.objects.slice(1)
-    const strangers = others.filter(object => !home.has(nameOf(object)))
+    const strangers = new Set(others.filter(object => !home.has(nameOf(object))))
     for (const stranger of strangers)
       for (const other of others) {
-        const what = other === stranger ? null : twice(state.mix, stranger, other)
+        // Of two strangers the first has spoken for both.
+        const isTold = strangers.has(other) && others.indexOf(other) <= others.indexOf(stranger)
+        const what = isTold ? null : twice(state.mix, stranger, other)
         if (what === null) continue
         const demand = wish(state, subject, stranger, other, what)
         found.set(demand.reason.text, demand)
@@ -61,10 +63,11 @@ function exportsOf(mix: Mix, object: Loaded): ReadonlySet<string> {
   return found
 }
 
+/** Either may go, or become the container's, which may not have the names. */
 function wish({ mix, selection }: Judged, { graph }: Subject, stranger: Loaded, other: Loaded, what: string): Demand {
-  const chain = bringers(graph, stranger)
-  const [text, by] = [`${tell(mix, stranger)} and ${tell(mix, other)}, in one process, ${what}`, bringers(graph, other)]
+  const [chain, by] = [bringers(graph, stranger), bringers(graph, other)]
+  const text = `${tell(mix, stranger)} and ${tell(mix, other)}, in one process, ${what}`
   const brought = `${nameOf(stranger)} is brought by ${chain[1] ?? 'the program'}, ${nameOf(other)} by ${by[1] ?? 'the program'}`
   const reason = { rule: 'symbols' as const, text: `${text}: ${brought}` }
-  return demandOneOf(selection, chain, reason, [], { kind: 'note', text: reason.text })
+  return demandOneOf(selection, [...chain, ...by], reason, [], { kind: 'note', text: reason.text })
 }

@@ -2,6 +2,7 @@ import type { PackedRegular } from '../container/types.js'
 import type { ElfFacts, ElfSymbols, ImportedSymbol } from '../elf/types.js'
 import { definitionIn } from '../loader/bind.js'
 import { isPassedOver } from '../loader/candidate.js'
+import { resolveGraph } from '../loader/resolve.js'
 import type { LoadedObject } from '../loader/types.js'
 import { leadsTo } from './host-paths.js'
 import type { Placed, World } from './world.js'
@@ -11,35 +12,56 @@ export interface Gone {
   readonly soname: string
   /** By name: the versions in which it was exported; '' for none. */
   readonly symbols: ReadonlyMap<string, ReadonlySet<string>>
-  readonly versions: ReadonlySet<string>
+  /** Whether a version that somebody asks for is no longer there, or is missed only now that others are. */
+  readonly isMissed: (version: string) => boolean
   /** The versions that lost a symbol; '' where one without a version is gone. */
   readonly lost: ReadonlySet<string>
+  /** It cannot be loaded itself: what it needs is not there. */
+  readonly isStranded: boolean
 }
+
+type Missing = Omit<Gone, 'isStranded'>
 
 /**
  * For each private library that lies over one of the host's: what goes missing. A library that supplies all that the other did
  * serves all that the other served, and nobody needs to be asked: so it is nearly always. What another member of the family
  * supplies now (glibc's threads moved into libc.so.6) is not gone.
  */
-export function goneFrom(world: World, { places, selection }: Placed): readonly Gone[] {
+export function goneFrom(world: World, state: Placed): readonly Gone[] {
+  const { places, selection } = state
   const gone: Gone[] = []
+  const loaded = new Set(state.subjects.flatMap(({ graph }) => graph.objects.map(({ realPath }) => realPath)))
   for (const [soname, paths] of places.libraries) {
     const file = world.contents.libraries.get(soname)
     const own = file && providerOf(file)
     if (!own) continue
-    const family = selection.familyOf(soname).flatMap(member => {
+    const members = selection.familyOf(soname)
+    const family = members.flatMap(member => {
       const relative = member === soname ? undefined : world.contents.libraries.get(member)
       return relative ? (providerOf(relative) ?? []) : []
     })
+    // Who asks for a private version comes with its family and is replaced with it; where none was packed, it is another build's.
+    const isServed = (version: string) => isPrivateVersion(version) && members.length > 0
+    const isStranded = !paths.some(path => loaded.has(path)) && isStrandedAt(world, state, paths)
     for (const path of replacedFiles(world, paths)) {
       const facts = factsAt(world, path)
       // What no loader takes for a library served nobody.
       if (facts === null) continue
-      const missing = missingFrom(soname, facts, world.looked.hostSymbols(path), [own, ...family])
-      if (missing.symbols.size > 0 || missing.versions.size > 0) gone.push(missing)
+      const missing = missingFrom(soname, facts, world.looked.hostSymbols(path), [own, ...family], isServed)
+      if (missing !== null || isStranded) gone.push({ ...(missing ?? nothing(soname)), isStranded })
     }
   }
   return gone
+}
+
+/** Whether what no program of the container's loads, and so nobody has judged, needs what is not there. */
+function isStrandedAt({ host, looked }: World, { mix }: Placed, paths: readonly string[]): boolean {
+  const path = paths[0]
+  return path !== undefined && resolveGraph(mix.fs, path, host.context, looked.facts).problems.length > 0
+}
+
+function nothing(soname: string): Missing {
+  return { soname, symbols: new Map(), isMissed: () => false, lost: new Set() }
 }
 
 /** The host's own files at these paths, links left out. */
@@ -70,15 +92,24 @@ function providerOf({ path, elf }: PackedRegular): Provider | null {
   return { object: { path, realPath: path, names: [elf.soname ?? path], facts: elf }, symbols: elf.symbols }
 }
 
-function missingFrom(soname: string, facts: ElfFacts, { exports }: ElfSymbols, providers: readonly Provider[]): Gone {
+function missingFrom(
+  soname: string,
+  facts: ElfFacts,
+  { exports }: ElfSymbols,
+  providers: readonly Provider[],
+  isServed: (version: string) => boolean,
+): Missing | null {
   const symbols = new Map<string, Set<string>>()
-  const versions = new Set<string>()
   const lost = new Set<string>()
   const defined = new Set(providers[0]?.object.facts.verdefs.map(({ name }) => name))
-  // A version is needed for a symbol's sake only.
-  const exported = new Set(exports.map(({ version }) => version))
-  for (const { name } of facts.verdefs) if (!defined.has(name) && exported.has(name)) versions.add(name)
+  // Those without symbols too: a program is refused for want of GLIBC_ABI_DT_RELR, which no symbol has.
+  const versions = new Set<string>()
+  for (const { name } of facts.verdefs)
+    if ((!defined.has(name) || isPrivateVersion(name)) && !isServed(name)) versions.add(name)
+  // Of a library that has none every version may be asked: the loader only warns.
+  const hadNone = facts.verdefs.length === 0 && defined.size > 0
   for (const { name, version, objectSize } of exports) {
+    if (version !== undefined && isServed(version)) continue
     const wanted: ImportedSymbol = version === undefined ? { name } : { name, version }
     const found = providers.map(({ object, symbols }) => definitionIn(object, symbols, wanted, null)).find(Boolean)
     // A program that copied a variable has reserved what it was.
@@ -86,12 +117,12 @@ function missingFrom(soname: string, facts: ElfFacts, { exports }: ElfSymbols, p
     lost.add(version ?? '')
     symbols.set(name, (symbols.get(name) ?? new Set()).add(version ?? ''))
   }
-  return { soname, symbols, versions, lost }
+  if (symbols.size === 0 && versions.size === 0 && !hadNone) return null
+  return { soname, symbols, isMissed: version => (hadNone ? !defined.has(version) : versions.has(version)), lost }
 }
 
-/** Whether nothing is gone but what libraries of one build share with each other, as with every other build. */
-export function isWithinBuild({ versions, lost }: Gone): boolean {
-  return [...versions, ...lost].every(version => version.endsWith('_PRIVATE'))
+function isPrivateVersion(name: string): boolean {
+  return name.endsWith('_PRIVATE')
 }
 
 /** Whether a reference is to what is gone. */

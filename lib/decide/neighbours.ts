@@ -8,7 +8,8 @@ import { base, parent } from '../loader/file-system.js'
 import { resolveGraph } from '../loader/resolve.js'
 import type { Graph, LoadedObject, Problem } from '../loader/types.js'
 import { bringers, type Demand, demandOneOf } from './demand.js'
-import { type Gone, goneFrom, isGone, isWithinBuild } from './gone.js'
+import { type Gone, goneFrom, isGone } from './gone.js'
+import { strangeBuilds } from './lockstep.js'
 import { nameOf } from './mix.js'
 import { bindingKey } from './scopes.js'
 import { hidden } from './whiteouts.js'
@@ -72,14 +73,17 @@ export class Neighbours {
     const first = fresh[0]
     if (first !== undefined) {
       const asker = inside.objects.find(object => object.path === first.by)
-      return [this.wish(state, path, inside, asker, problemText(first))]
+      return [this.wish(state, path, inside, [...namesIn(first), ...bringers(inside, asker)], problemText(first))]
     }
     for (const object of inside.objects) {
       if (!askers.has(object.realPath) || state.mix.fileOf(object) !== null) continue
       const lost = this.lostSymbol(state, outside, inside, object)
-      if (lost !== null) return [this.wish(state, path, inside, object, lost)]
+      if (lost !== null) return [this.wish(state, path, inside, bringers(inside, object), lost)]
     }
-    return []
+    const strange = strangeBuilds(state, inside)[0]
+    if (strange === undefined) return []
+    const names = [nameOf(strange.provider), ...bringers(inside, strange.object)]
+    return [this.wish(state, path, inside, names, strange.text)]
   }
 
   private lostSymbol(state: Placed, outside: Graph, inside: Graph, object: LoadedObject): string | null {
@@ -104,21 +108,24 @@ export class Neighbours {
     return `${nameOf(object)} needs the symbol ${bindingKey(symbol)}, which the container's ${nameOf(provider)} does not have`
   }
 
-  private wish(state: Placed, path: string, graph: Graph, asker: LoadedObject | undefined, because: string): Demand {
+  /** One of these names would help, or the container's own in the place of a library that is opened by name. */
+  private wish(state: Placed, path: string, graph: Graph, names: readonly string[], because: string): Demand {
     const text = `the host's ${path} would not work inside: ${because}`
     const otherwise = { kind: 'neighbour' as const, text }
     const about = graph.objects.map(nameOf).filter(name => state.selection.sonames.has(name))
-    return demandOneOf(state.selection, bringers(graph, asker), { rule: 'neighbours', text }, about, otherwise)
+    const own = graph.objects.slice(0, 1).map(nameOf)
+    return demandOneOf(state.selection, [...names, ...own], { rule: 'neighbours', text }, about, otherwise)
   }
 
   /** Whether a consumer itself asks for what is gone: by version, or by symbol where it needs that library or is a plugin. */
   private asksFor(consumer: Consumer, gone: Gone): boolean {
     const { facts, path } = consumer
-    if (facts.verneeds.some(({ file, version }) => file === gone.soname && gone.versions.has(version))) return true
+    if (facts.verneeds.some(({ file, version }) => file === gone.soname && gone.isMissed(version))) return true
     if (!facts.needed.some(name => base(name) === gone.soname)) return false
-    // Versions stand in a table of their own: who names none of those that lost a symbol need not be read.
+    if (gone.isStranded) return true
+    // Versions stand in a table of their own: who names some, and none of those that lost a symbol, need not be read.
     const named = facts.verneeds.filter(({ file }) => file === gone.soname)
-    if (!gone.lost.has('') && !named.some(({ version }) => gone.lost.has(version))) return false
+    if (named.length > 0 && !gone.lost.has('') && !named.some(({ version }) => gone.lost.has(version))) return false
     return this.symbolsAt(path).imports.some(symbol => this.isFrom(symbol, gone))
   }
 
@@ -166,7 +173,8 @@ export class Neighbours {
   private all(): readonly Consumer[] {
     if (this.consumers !== null) return this.consumers
     const { host, finder } = this.world
-    const paths = consumerPaths(host.fs)
+    // A directory's own order is anybody's, and what is told must not depend on it.
+    const paths = [...consumerPaths(host.fs)].sort()
     host.lookAhead?.(paths)
     this.consumers = this.consumersAt(paths)
     const searched = new Set(finder.directories)
@@ -192,8 +200,8 @@ export class Neighbours {
 
   /**
    * Who may ask for what is gone, where packages tell: files of packages that depend on the changed library's, as every package does
-   * that is linked with it (Debian policy 8.6); of those of the same source where its insides alone are gone, which others do not
-   * know; and what no package ships, below /usr/local. It spares the look at all of the host when none of these asks.
+   * that is linked with it (Debian policy 8.6), of those of the same source, and what no package ships, below /usr/local. It spares
+   * the look at all of the host when none of these asks.
    */
   private likeliest({ places }: Placed, gone: readonly Gone[]): readonly Consumer[] | null {
     const { packages, fs, lookAhead } = this.world.host
@@ -202,8 +210,7 @@ export class Neighbours {
     for (const missing of gone) {
       const owners = (places.libraries.get(missing.soname) ?? []).flatMap(packages.ownersOf)
       if (owners.length === 0) return null
-      for (const pkg of isWithinBuild(missing) ? ofTheSource(packages, owners) : dependents(packages, owners))
-        asking.add(pkg)
+      for (const pkg of dependents(packages, owners)) asking.add(pkg)
     }
     const owned = [...asking].flatMap(pkg => packages.filesOf(pkg).filter(mayBeConsumer))
     const paths = [...owned, ...consumerPaths(fs, ['/usr/local'], [])].filter(path => !places.nodes.has(path))
@@ -212,25 +219,26 @@ export class Neighbours {
   }
 }
 
-function ofTheSource({ packages }: PackageDatabase, owners: readonly Package[]): readonly Package[] {
+function dependents(database: PackageDatabase, owners: readonly Package[]): readonly Package[] {
+  const names = new Set(owners.flatMap(({ name, provides }) => [name, ...provides.map(({ name }) => name)]))
   const sources = new Set(owners.map(sourceOf))
-  return packages.filter(pkg => sources.has(sourceOf(pkg)))
+  return database.packages.filter(
+    pkg => sources.has(sourceOf(pkg)) || pkg.depends.some(group => group.some(({ name }) => names.has(name))),
+  )
 }
 
 function sourceOf({ source, name }: Package): string {
   return source ?? name
 }
 
-function dependents(database: PackageDatabase, owners: readonly Package[]): readonly Package[] {
-  const names = new Set(owners.flatMap(({ name, provides }) => [name, ...provides.map(({ name }) => name)]))
-  const direct = database.packages.filter(({ depends }) =>
-    depends.some(group => group.some(({ name }) => names.has(name))),
-  )
-  return [...direct, ...ofTheSource(database, owners)]
-}
-
 function problemKey(problem: Problem): string {
   return JSON.stringify(problem)
+}
+
+/** What is missing, or of another version. */
+function namesIn(problem: Problem): readonly string[] {
+  if (problem.kind === 'missing-library') return [problem.name]
+  return problem.kind === 'missing-version' ? [problem.file] : []
 }
 
 function problemText(problem: Problem): string {

@@ -60,9 +60,8 @@ export interface Expected {
 export class Scopes {
   private readonly packed = new Map<PackedRegular, Chain>()
   private readonly bare = new Map<string, Bindings>()
+  private readonly alone = new Map<PackedRegular, Bindings>()
 
-  /** How many symbols of a file are found neither in it nor in its own libraries. */
-  private readonly missing = new Map<PackedRegular, number>()
   private readonly loadedBy = new Map<PackedRegular, PackedRegular | null>()
   private readonly contents: Contents
   private readonly programs: readonly PackedRegular[]
@@ -76,12 +75,14 @@ export class Scopes {
   expectedOf(subject: PackedRegular, file: PackedRegular | null, object: LoadedObject): Expected {
     const known = this.packedBindings(subject).get(file ? file.path : nameOf(object))
     if (file) {
-      const packed = known?.for(file.elf?.symbols ?? NO_SYMBOLS)
+      // What this process did not load at home, a library of the host's brings along here.
+      const packed = (known ?? this.aloneBindings(file)).for(file.elf?.symbols ?? NO_SYMBOLS)
+      const others = known === undefined ? this.interposers(subject) : []
       return {
         packed,
         providers: at => {
-          const provider = packed?.[at]
-          return provider === undefined ? null : [provider]
+          const provider = packed[at]
+          return provider === undefined ? null : [provider, ...others]
         },
       }
     }
@@ -134,10 +135,7 @@ export class Scopes {
 
   private missesAlone({ realPath }: LoadedObject): boolean {
     const file = this.contents.follow(realPath)
-    if (file === null) return true
-    return (
-      remember(this.missing, file, () => countMissed(this.bindPacked(homeGraph(this.contents, file), [0]), [0])) > 0
-    )
+    return file === null || this.aloneBindings(file).names.includes(undefined)
   }
 
   /** A program's own definitions come before every library's, at home as here (malloc replaced, data copied). */
@@ -172,6 +170,15 @@ export class Scopes {
   private bindPacked(graph: Graph, added: readonly number[]): SymbolBindings {
     const symbolsOf = (object: LoadedObject) => this.contents.symbolsOf(object.realPath)
     return bindSymbols(graph, symbolsOf, undefined, new Set(added), this.looked.facts.symbolIndex)
+  }
+
+  /** As if nothing but what it needs were there: so a library's references are found when it is linked. */
+  private aloneBindings(file: PackedRegular): Bindings {
+    return remember(this.alone, file, () => {
+      const graph = homeGraph(this.contents, file)
+      const [providers = new Int32Array()] = this.bindPacked(graph, [0])
+      return new Bindings(file.elf?.symbols ?? NO_SYMBOLS, toNames(graph, providers))
+    })
   }
 
   private bareBindings(object: LoadedObject): Bindings {
