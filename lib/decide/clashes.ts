@@ -1,3 +1,5 @@
+import type { ExportedSymbol } from '../elf/types.js'
+import { remember } from '../loader/remember.js'
 import type { Judged, Subject } from './constraints.js'
 import { bringers, type Demand, demandOneOf, tell } from './demand.js'
 import { homeGraph } from './home.js'
@@ -21,26 +23,40 @@ export function clashesIn(state: Placed): readonly Demand[] {
     const home = new Set(homeGraph(state.contents, subject.file).objects.map(nameOf))
     const others = subject.graph.objects.slice(1)
     const strangers = new Set(others.filter(object => !home.has(nameOf(object))))
-    for (const stranger of strangers)
+    for (const stranger of strangers) {
+      const alike = namesInCommon(state.mix, stranger, others)
       for (const other of others) {
         // Of two strangers the first has spoken for both.
         const isTold = strangers.has(other) && others.indexOf(other) <= others.indexOf(stranger)
-        const what = isTold ? null : twice(state.mix, stranger, other)
+        const what = isTold ? null : twice(stranger, other, alike.get(other) ?? [])
         if (what === null) continue
         const demand = wish(state, subject, stranger, other, what)
         found.set(demand.reason.text, demand)
       }
+    }
   }
   return [...found.values()]
 }
 
 /** In what two libraries are one; null where in nothing. */
-function twice(mix: Mix, one: Loaded, other: Loaded): string | null {
+function twice(one: Loaded, other: Loaded, [first, ...more]: readonly string[]): string | null {
+  if (one === other) return null
   const [a, b] = [nameOf(one), nameOf(other)]
   if (a !== b && stem(a) === stem(b)) return 'are one library under two sonames'
-  const names = exportsOf(mix, other)
-  const [first, ...more] = [...exportsOf(mix, one)].filter(name => names.has(name))
   return first === undefined ? null : `both export ${first}${more.length > 0 ? ` and ${more.length} more names` : ''}`
+}
+
+/** The names that others export too, by whose they are. */
+function namesInCommon(mix: Mix, one: Loaded, others: readonly Loaded[]): ReadonlyMap<Loaded, readonly string[]> {
+  const owners = new Map(others.map(other => [mix.symbolsOf(other), other]))
+  const common = new Map<Loaded, string[]>()
+  for (const symbol of mix.symbolsOf(one).exports.filter(isForOthers))
+    for (const { table, definitions } of mix.symbolIndex.exportersOf(symbol.name)) {
+      const other = owners.get(table.symbols)
+      if (other !== undefined && other !== one && definitions.some(isForOthers))
+        remember(common, other, () => []).push(symbol.name)
+    }
+  return common
 }
 
 /** `libssl` of libssl.so.1.1 and libssl.so.3. */
@@ -48,19 +64,9 @@ function stem(soname: string): string {
   return soname.replace(/\.so(\.|$).*/, '')
 }
 
-const known = new WeakMap<object, ReadonlySet<string>>()
-
-/** Names without a version that bind, as far as they are meant for others: weak ones may be there any number of times (C++). */
-function exportsOf(mix: Mix, object: Loaded): ReadonlySet<string> {
-  const symbols = mix.symbolsOf(object)
-  const before = known.get(symbols)
-  if (before !== undefined) return before
-  const names = symbols.exports.flatMap(({ name, version, weak }) =>
-    version !== undefined || weak || LINKERS_OWN.has(name) ? [] : [name],
-  )
-  const found = new Set(names)
-  known.set(symbols, found)
-  return found
+/** A name without a version that binds, and is meant for others: weak ones may be there any number of times (C++). */
+function isForOthers({ name, version, weak }: ExportedSymbol): boolean {
+  return version === undefined && !weak && !LINKERS_OWN.has(name)
 }
 
 /** Either may go, or become the container's, which may not have the names. */

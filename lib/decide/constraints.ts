@@ -1,6 +1,6 @@
 import type { PackedRegular } from '../container/types.js'
 import type { ImportedSymbol } from '../elf/types.js'
-import { bindSymbols, definitionIn } from '../loader/bind.js'
+import { definitionIn } from '../loader/bind.js'
 import { base } from '../loader/file-system.js'
 import type { Graph, LoadedObject, Loader, Problem } from '../loader/types.js'
 import { bringers, type Demand, demandOneOf, everyName, note, objectAt, tell } from './demand.js'
@@ -18,6 +18,8 @@ export interface Subject {
   /** The scope for symbols, and which of its objects are to be judged. */
   readonly scope: Graph
   readonly judged: readonly number[]
+  /** Of a module, what the scope begins with: the program that loads it. */
+  readonly program?: Graph | undefined
 }
 
 /** What is judged, and the selection that gave this mix. */
@@ -57,12 +59,13 @@ export function demandSymbols(
 ): readonly Demand[] {
   const { mix } = judged
   const { objects } = subject.scope
-  const bindings = bindSymbols(subject.scope, mix.symbolsOf, undefined, new Set(subject.judged), mix.symbolIndex)
+  const process = scopes.processOf(mix, subject)
   const names = objects.map(nameOf)
   const demands: Demand[] = []
   for (const at of subject.judged) {
-    const [object, providers] = [objects[at], bindings[at]]
-    if (object === undefined || providers === undefined) continue
+    const object = objects[at]
+    if (object === undefined) continue
+    const providers = process.bind(at)
     const { imports } = mix.symbolsOf(object)
     const expected = scopes.expectedOf(subject.file, mix.fileOf(object), object)
     const { packed } = expected
@@ -110,6 +113,15 @@ function judge(judged: Judged, bound: Bound): Demand | null {
   return demandOneOf(selection, names, symbolReason(text), about(judged, object, name), null)
 }
 
+/** Members of a library's family that define a symbol: glibc's threads moved from libpthread.so.0 to libc.so.6. */
+function relativesWith({ contents, selection }: Judged, soname: string, symbol: ImportedSymbol): readonly string[] {
+  return selection.familyOf(soname).filter(member => {
+    const file = member === soname ? undefined : contents.libraries.get(member)
+    const object = file?.elf && { path: file.path, realPath: file.path, names: [member], facts: file.elf }
+    return object !== undefined && definitionIn(object, object.facts.symbols, symbol, null) !== null
+  })
+}
+
 /** Whether it is the first of its kind; one that may be missing says less than one that may not. */
 function isNews({ told, symbol }: Bound, what: string): boolean {
   if (told.has(what) || (symbol.weak && told.has(`weak ${what}`))) return false
@@ -124,9 +136,10 @@ function missingSymbol(judged: Judged, { object, symbol, subject }: Bound, expec
   const text = `${tell(mix, object)} needs the symbol ${bindingKey(symbol)}, which ${whose} ${home} does not have`
   const none = `${tell(mix, object)} needs the symbol ${bindingKey(symbol)} of ${home}, and nothing here has it`
   const chain = bringers(subject.graph, object)
-  // Where it is not even loaded, whatever is may bring it.
-  const loaded = subject.scope.objects.some(({ names }) => names.includes(home))
-  const names = [home, ...chain, ...(loaded ? expected : everyName(subject.scope))]
+  // Where it, or a relative that has the symbol now, is not even loaded, whatever is may bring it.
+  const isLoaded = (name: string) => subject.scope.objects.some(({ names }) => names.includes(name))
+  const absent = [home, ...relativesWith(judged, home, symbol)].filter(name => !isLoaded(name))
+  const names = [home, ...chain, ...(absent.length === 0 ? expected : [...absent, ...everyName(subject.scope)])]
   const missing: DecisionProblem | null = symbol.weak ? null : { kind: 'missing', text: none, sonames: [home] }
   return demandOneOf(selection, names, symbolReason(text), about(judged, object, home), missing)
 }

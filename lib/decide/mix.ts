@@ -102,17 +102,15 @@ export class Mix {
  * A module's symbols are looked up first in the program that loads it and all that came with it, then in what it brings: one
  * scope, each object once. Judged alone, a quarter of a system's modules would seem broken.
  */
-export function inScopeOf(program: Graph, module: Graph): { readonly graph: Graph; readonly added: readonly number[] } {
-  const objects = [...program.objects]
-  const known = new Set(objects.map(({ realPath }) => realPath))
-  const added: number[] = []
-  for (const object of module.objects) {
-    if (known.has(object.realPath)) continue
-    added.push(objects.length)
-    objects.push(object)
-  }
-  return { graph: { ...program, objects }, added }
+export function inScopeOf(program: Graph, module: Graph): { readonly scope: Graph; readonly added: readonly number[] } {
+  const known = remember(realPaths, program, () => new Set(program.objects.map(({ realPath }) => realPath)))
+  const behind = module.objects.filter(({ realPath }) => !known.has(realPath))
+  const objects = [...program.objects, ...behind]
+  const added = behind.map((_, at) => program.objects.length + at)
+  return { scope: { ...program, objects }, added }
 }
+
+const realPaths = new WeakMap<Graph, ReadonlySet<string>>()
 
 export function nameOf(object: LoadedObject): string {
   return object.facts.soname ?? base(object.realPath)

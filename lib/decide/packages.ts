@@ -18,10 +18,13 @@ export function takeOwnPackages(contents: Contents, selection: Selection): void 
   }
 }
 
-/** What a package that is private asks for: another of the container's, and its libraries where its version is what is asked. */
+/** What a package that is private asks for: another of the container's. */
 interface Owed {
   readonly name: string
+  /** Its libraries too, as exactly its version is asked for. */
   readonly withLibraries: boolean
+  /** Its libraries too, as the host's are too old. */
+  readonly outdated: boolean
   readonly reason: Reason
 }
 
@@ -62,8 +65,25 @@ export class PackageRules {
       if (file.package === null || !selection.sonames.has(soname)) continue
       selection.takePackage(file.package, { rule: 'lockstep', text: `its ${soname} is private` })
     }
-    for (const name of selection.packages) for (const owed of this.owed.get(name) ?? []) take(contents, selection, owed)
+    for (const name of selection.packages)
+      for (const owed of this.owed.get(name) ?? []) if (!owed.outdated) take(contents, selection, owed)
     for (const leaning of this.leaning) this.demandByHostsVersion(selection, leaning)
+    return selection.packages.size + selection.sonames.size > before
+  }
+
+  /**
+   * Takes what a private package asks for in a version that the host has not: last, as what a library really lacks says more. True
+   * when anything was added.
+   */
+  demandNewer(selection: Selection): boolean {
+    const before = selection.packages.size + selection.sonames.size
+    for (const name of selection.packages)
+      for (const { name: provider, outdated, reason } of this.owed.get(name) ?? []) {
+        if (!outdated) continue
+        if (!selection.packages.has(provider)) selection.takePackage(provider, reason)
+        for (const soname of this.contents.sonamesOf(provider))
+          if (!selection.sonames.has(soname)) selection.takeLibrary(soname, reason)
+      }
     return selection.packages.size + selection.sonames.size > before
   }
 
@@ -83,7 +103,7 @@ export class PackageRules {
   }
 }
 
-function take(contents: Contents, selection: Selection, { name, withLibraries, reason }: Owed): void {
+function take(contents: Contents, selection: Selection, { name, withLibraries, reason }: Omit<Owed, 'outdated'>): void {
   selection.takePackage(name, reason)
   if (withLibraries) for (const soname of contents.sonamesOf(name)) selection.takeLibrary(soname, reason)
 }
@@ -130,13 +150,13 @@ function owedBy(
     const provider = candidates(contents, group)[0]
     if (provider === undefined) return []
     const exact = group.some(isExact)
-    const outdated = isOutdated(group, pkg, host)
+    const outdated = !exact && isOutdated(group, pkg, host)
     if (!exact && !outdated && standsFor(contents, provider, finds)) return []
     const rule: Rule = exact ? 'lockstep' : outdated ? 'versions' : 'presence'
     const text = `${pkg.name} (private) depends on ${group.map(spell).join(' | ')}; ${hostHas(group, host)}`
     // A version in a dependency is a promise about the code itself: the host's library may resolve every symbol and still refuse
     // to work (sqlite3 compares source ids when it starts, gpg the version of libgcrypt).
-    return [{ name: provider.name, withLibraries: exact || outdated, reason: { rule, text } }]
+    return [{ name: provider.name, withLibraries: exact, outdated, reason: { rule, text } }]
   })
 }
 

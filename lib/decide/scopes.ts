@@ -1,12 +1,13 @@
 import type { PackedRegular } from '../container/types.js'
 import type { ElfSymbols, ImportedSymbol } from '../elf/types.js'
-import { bindSymbols, type Bindings as SymbolBindings } from '../loader/bind.js'
+import { bindSymbols, Process, type Bindings as SymbolBindings } from '../loader/bind.js'
 import { base } from '../loader/file-system.js'
 import { remember } from '../loader/remember.js'
 import { resolveGraph } from '../loader/resolve.js'
 import type { Graph, LoadedObject } from '../loader/types.js'
+import type { Subject } from './constraints.js'
 import { type Contents, homeGraph } from './home.js'
-import { inScopeOf, type Looked, nameOf } from './mix.js'
+import { inScopeOf, type Looked, type Mix, nameOf } from './mix.js'
 
 /** `name@version`, or the name alone where the reference has no version. */
 export function bindingKey(symbol: { readonly name: string; readonly version?: string }): string {
@@ -60,6 +61,8 @@ export interface Expected {
 export class Scopes {
   private readonly packed = new Map<PackedRegular, Chain>()
   private readonly bare = new Map<string, Bindings>()
+  /** A graph that is kept from one mix to the next has the same files in each. */
+  private readonly processes = new WeakMap<Graph, Process>()
   private readonly alone = new Map<PackedRegular, Bindings>()
 
   private readonly loadedBy = new Map<PackedRegular, PackedRegular | null>()
@@ -69,6 +72,15 @@ export class Scopes {
   constructor(private readonly looked: Looked) {
     this.contents = looked.contents
     this.programs = looked.contents.programs()
+  }
+
+  /** Who supplies what in the mix. A program's process is the beginning of all its modules'. */
+  processOf(mix: Mix, { scope, program }: Subject): Process {
+    const whole = (graph: Graph) =>
+      remember(this.processes, graph, () => new Process(graph, mix.symbolsOf, mix.symbolIndex))
+    if (program === undefined) return whole(scope)
+    const base = whole(program)
+    return base.with(scope.objects.slice(base.objects.length))
   }
 
   /** For one object in `subject`'s process. A host library that stands for one of the container's may bind as either of the two did. */
@@ -127,15 +139,18 @@ export class Scopes {
 
   /** How many symbols of a module and what it brings are found nowhere in this program's process. */
   private missedAtHome(program: PackedRegular, module: PackedRegular): number {
-    const { graph, added } = inScopeOf(homeGraph(this.contents, program), homeGraph(this.contents, module))
-    // What an object finds in its own libraries it finds in any process.
-    const doubtful = added.filter(at => this.missesAlone(graph.objects[at] as LoadedObject))
-    return countMissed(this.bindPacked(graph, doubtful), doubtful)
+    const { scope, added } = inScopeOf(homeGraph(this.contents, program), homeGraph(this.contents, module))
+    const doubtful = added.filter(at => {
+      const file = this.contents.follow((scope.objects[at] as LoadedObject).realPath)
+      return file === null || this.missesAlone(file)
+    })
+    return countMissed(this.bindPacked(scope, doubtful), doubtful)
   }
 
-  private missesAlone({ realPath }: LoadedObject): boolean {
-    const file = this.contents.follow(realPath)
-    return file === null || this.aloneBindings(file).names.includes(undefined)
+  /** Whether it must find something in others than its own libraries; what it finds there it finds in any process. */
+  missesAlone(file: PackedRegular): boolean {
+    const { symbols, names } = this.aloneBindings(file)
+    return symbols.imports.some(({ weak }, at) => !weak && names[at] === undefined)
   }
 
   /** A program's own definitions come before every library's, at home as here (malloc replaced, data copied). */
@@ -145,26 +160,39 @@ export class Scopes {
 
   /** By path and by name of each object in the home scope of this program or module; a module's lies behind its program's. */
   private packedBindings(subject: PackedRegular): Chain {
-    const known = this.packed.get(subject)
-    if (known) return known
-    const own = homeGraph(this.contents, subject)
-    const program = this.loaderOf(subject)
-    const scope = program
-      ? inScopeOf(homeGraph(this.contents, program), own)
-      : { graph: own, added: own.objects.map((_, at) => at) }
-    const bindings = new Map<string, Bindings>()
-    const providersOf = this.bindPacked(scope.graph, scope.added)
-    for (const at of scope.added) {
-      const object = scope.graph.objects[at]
-      const providers = providersOf[at]
-      if (!object || !providers) continue
-      const found = new Bindings(this.contents.symbolsOf(object.realPath), toNames(scope.graph, providers))
-      bindings.set(object.realPath, found).set(nameOf(object), found)
+    return remember(this.packed, subject, () => {
+      const own = homeGraph(this.contents, subject)
+      const program = this.loaderOf(subject)
+      if (program === null) return this.chainOf(own, [...own.objects.keys()], null)
+      const { scope, added } = inScopeOf(homeGraph(this.contents, program), own)
+      return this.chainOf(scope, added, this.packedBindings(program))
+    })
+  }
+
+  /** Objects are bound when they are first asked for, a program's together: of what a module brings most is judged with another. */
+  private chainOf(graph: Graph, added: readonly number[], behind: Chain | null): Chain {
+    const places = new Map<string, number>()
+    for (const at of added) {
+      const object = graph.objects[at] as LoadedObject
+      places.set(object.realPath, at).set(nameOf(object), at)
     }
-    const behind = program ? this.packedBindings(program) : null
-    const chain: Chain = { get: name => bindings.get(name) ?? behind?.get(name) }
-    this.packed.set(subject, chain)
-    return chain
+    const known = new Map<number, Bindings>()
+    return {
+      get: name => {
+        const at = places.get(name)
+        if (at === undefined) return behind?.get(name)
+        if (!known.has(at)) this.bindInto(known, graph, behind === null ? added : [at])
+        return known.get(at)
+      },
+    }
+  }
+
+  private bindInto(known: Map<number, Bindings>, graph: Graph, wanted: readonly number[]): void {
+    const providersOf = this.bindPacked(graph, wanted)
+    for (const at of wanted) {
+      const symbols = this.contents.symbolsOf((graph.objects[at] as LoadedObject).realPath)
+      known.set(at, new Bindings(symbols, toNames(graph, providersOf[at] ?? new Int32Array())))
+    }
   }
 
   private bindPacked(graph: Graph, added: readonly number[]): SymbolBindings {

@@ -1,6 +1,7 @@
 import type { PackedRegular } from '../container/types.js'
 import { base, parent } from '../loader/file-system.js'
-import type { Graph } from '../loader/types.js'
+import { remember } from '../loader/remember.js'
+import type { Graph, LoadedObject } from '../loader/types.js'
 import type { Subject } from './constraints.js'
 import { hostDirectory, hostPath, within } from './host-paths.js'
 import { inScopeOf, type Looked, type Mix } from './mix.js'
@@ -19,13 +20,18 @@ interface Known {
   readonly reach: Reach
 }
 
+interface Remembered extends Subject {
+  /** What it brings into the scope. */
+  readonly added: readonly number[]
+}
+
 /**
  * Who is judged in a mix. From one mix to the next little changes: what a change does not touch is the same object as before, so that
  * whoever has judged it need not do so again.
  */
 export class Subjects {
   private readonly graphs = new Map<string, Known>()
-  private readonly known = new Map<PackedRegular, Subject & { readonly program: Graph | undefined }>()
+  private readonly known = new Map<PackedRegular, Remembered>()
   private last: Placement = new Map()
 
   constructor(
@@ -45,20 +51,33 @@ export class Subjects {
         .filter(lies)
         .map(file => [file, graphOf(file)]),
     )
+    const brought = new Map<Graph, Set<string>>()
     return contents
       .consumers(selection.isPrivate)
       .filter(lies)
       .map(file => {
         const loader = this.scopes.loaderOf(file)
-        return this.subject(file, graphOf(file), loader === null ? undefined : programs.get(loader))
+        const program = loader === null ? undefined : programs.get(loader)
+        const seen = program === undefined ? new Set<string>() : remember(brought, program, () => new Set<string>())
+        return this.subject(mix, file, graphOf(file), program, seen)
       })
   }
 
-  private subject(file: PackedRegular, graph: Graph, program: Graph | undefined): Subject {
+  /** A library that several modules of a program bring is judged with the first, but for what it finds in neither. */
+  private subject(mix: Mix, file: PackedRegular, graph: Graph, program: Graph | undefined, seen: Set<string>): Subject {
     const before = this.known.get(file)
-    if (before !== undefined && before.graph === graph && before.program === program) return before
-    const scope = program === undefined ? { graph, added: graph.objects.map((_, at) => at) } : inScopeOf(program, graph)
-    const subject = { file, graph, scope: scope.graph, judged: scope.added, program }
+    const isSame = before !== undefined && before.graph === graph && before.program === program
+    const all = graph.objects.map((_, at) => at)
+    const scope = isSame ? before : program === undefined ? { scope: graph, added: all } : inScopeOf(program, graph)
+    const judged = scope.added.filter(at => {
+      const object = scope.scope.objects[at] as LoadedObject
+      const own = mix.fileOf(object)
+      const isNew = !seen.has(object.realPath) || own === file
+      seen.add(object.realPath)
+      return isNew || (own !== null && this.scopes.missesAlone(own))
+    })
+    if (isSame && isEqual(judged, before.judged)) return before
+    const subject = { file, graph, ...scope, judged, program }
     this.known.set(file, subject)
     return subject
   }
@@ -106,6 +125,10 @@ export class Subjects {
 
 function difference(one: Placement, other: Placement): readonly (readonly [string, PlacedNode])[] {
   return [...one].filter(([path, node]) => !isSame(node, other.get(path)))
+}
+
+function isEqual(one: readonly number[], other: readonly number[]): boolean {
+  return one.length === other.length && one.every((at, place) => at === other[place])
 }
 
 function isSame(one: PlacedNode, other: PlacedNode | undefined): boolean {

@@ -85,7 +85,7 @@ export class World {
       let grown = false
       for (const { takes, reason, about } of state.demands)
         if (takes.length === 1) grown = selection.takeLibrary(takes[0] as string, reason, about) || grown
-      if (!grown) return state
+      if (!grown && !this.packages.demandNewer(selection)) return state
     }
   }
 

@@ -13,34 +13,110 @@ export type Bindings = readonly Int32Array[]
  * these objects are bound; the others' arrays are empty. Who binds the same objects often gives one `index` to all calls.
  */
 export function bindSymbols(
-  { objects, loader, filtees = 0 }: Pick<Graph, 'objects' | 'loader' | 'filtees'>,
+  graph: Pick<Graph, 'objects' | 'loader' | 'filtees'>,
   symbolsOf: (object: LoadedObject) => ElfSymbols,
   scopeOf?: (index: number) => readonly number[],
   only?: ReadonlySet<number>,
   index = new SymbolIndex(),
 ): Bindings {
-  const tables = objects.map(object => index.table(symbolsOf(object), object.facts))
-  const inLoadOrder = [...objects.keys()]
-  const wholeOrder = [...inLoadOrder.slice(1, filtees + 1), 0, ...inLoadOrder.slice(filtees + 1)]
+  const process = new Process(graph, symbolsOf, index)
   const scopes = new Map<readonly number[], Scope>()
-  return tables.map((table, at) => {
+  return graph.objects.map((_, at) => {
     if (only?.has(at) === false) return NONE
-    const order = scopeOf?.(at) ?? wholeOrder
-    const scope = remember(scopes, order, () => new Scope({ objects, loader }, tables, order, index.size))
-    return bound(table, scope, index)
+    const order = scopeOf?.(at)
+    return order === undefined
+      ? process.bind(at)
+      : process.bind(
+          at,
+          remember(scopes, order, () => process.scope(order)),
+        )
   })
 }
 
-function bound(table: Table, scope: Scope, index: SymbolIndex): Int32Array {
-  const { imports } = table.symbols
-  const exporters = index.exportersFor(table)
-  const providers = new Int32Array(imports.length)
-  for (let place = 0; place < imports.length; place++)
-    providers[place] = scope.find(imports[place] as ImportedSymbol, exporters[place] as readonly Exporter[])
-  return providers
-}
-
 const NONE = new Int32Array()
+
+/** The objects of one process, and the scope of its program: for who binds one object after another. */
+export class Process {
+  readonly #tables: readonly Table[]
+  readonly #loader: Loader | null
+  readonly #whole: Scope
+
+  constructor(
+    { objects, loader, filtees = 0 }: Pick<Graph, 'objects' | 'loader' | 'filtees'>,
+    private readonly symbolsOf: (object: LoadedObject) => ElfSymbols,
+    private readonly index: SymbolIndex,
+    base?: Process,
+  ) {
+    this.objects = objects
+    this.#loader = loader
+    const begun = base?.objects.length ?? 0
+    const added = objects.slice(begun).map(object => index.table(symbolsOf(object), object.facts))
+    this.#tables = base === undefined ? added : [...base.#tables, ...added]
+    if (base !== undefined) this.#whole = base.#whole.behind(added, begun, index.size)
+    else {
+      const inLoadOrder = [...objects.keys()]
+      this.#whole = this.scope([...inLoadOrder.slice(1, filtees + 1), 0, ...inLoadOrder.slice(filtees + 1)])
+    }
+  }
+
+  readonly objects: readonly LoadedObject[]
+
+  /** With more objects behind all others in the program's scope, as a plugin's are. */
+  with(added: readonly LoadedObject[]): Process {
+    const graph = { objects: [...this.objects, ...added], loader: this.#loader }
+    return new Process(graph, this.symbolsOf, this.index, this)
+  }
+
+  scope(order: readonly number[]): Scope {
+    return new Scope(this.#tables, order, this.index.size)
+  }
+
+  /** For each import of one object the index of the object that provides it, or -1. */
+  bind(at: number, scope = this.#whole): Int32Array {
+    const table = this.#tables[at] as Table
+    const { imports } = table.symbols
+    const { ends, ids } = this.index.servers(table)
+    const providers = new Int32Array(imports.length)
+    for (let place = 0, from = 0; place < imports.length; place++) {
+      const end = ends[place] as number
+      providers[place] = scope.first(ids, from, end)
+      from = end
+    }
+    this.correct(at, scope, providers)
+    return providers
+  }
+
+  /** What does not rest on the tables alone. */
+  private correct(at: number, scope: Scope, providers: Int32Array): void {
+    const table = this.#tables[at] as Table
+    for (const place of table.copies) {
+      // The program's own copy of a variable is filled from a library: the program itself is passed over.
+      if (providers[place] === 0) providers[place] = this.search(table, place, scope, (_, other) => other !== 0)
+    }
+    if (this.#loader?.assertsVersions !== true) return
+    // Where the very file that is to define a version has no version table, an older loader stops at an assertion.
+    for (let place = 0; place < providers.length; place++) {
+      const { file, version } = table.symbols.imports[place] as ImportedSymbol
+      const ends = (other: number) =>
+        version !== undefined &&
+        file !== undefined &&
+        !(this.#tables[other] as Table).versioned &&
+        (this.objects[other] as LoadedObject).names.includes(file)
+      if ((providers[place] as number) >= 0 && ends(providers[place] as number))
+        providers[place] = this.search(table, place, scope, (_, other) => !ends(other))
+    }
+  }
+
+  private search(table: Table, place: number, scope: Scope, may: (table: Table, at: number) => boolean): number {
+    const { ends, ids } = this.index.servers(table)
+    const serving = new Set(ids.subarray(place === 0 ? 0 : ends[place - 1], ends[place]))
+    const found = scope.order.find(at => {
+      const other = this.#tables[at] as Table
+      return serving.has(other.id) && may(other, at)
+    })
+    return found ?? -1
+  }
+}
 
 /**
  * The definition in an object that serves a reference, null where there is none. Of a copy relocation it tells whether the
@@ -68,12 +144,22 @@ function group({ exports }: ElfSymbols): ReadonlyMap<string, readonly ExportedSy
 interface Table extends Traits {
   readonly id: number
   readonly symbols: ElfSymbols
+  /** The places of imports that are copy relocations. */
+  readonly copies: readonly number[]
 }
 
 /** What one table defines under a name: several where that has versions. */
 interface Exporter {
   readonly table: Table
   readonly definitions: ExportedSymbol[]
+}
+
+/** For each import the tables that have a definition which serves it: those of import `at` are `ids` from `ends[at - 1]` to `ends[at]`. */
+interface Servers {
+  readonly ends: Int32Array
+  readonly ids: Int32Array
+  /** How many tables the index had then. */
+  readonly size: number
 }
 
 /**
@@ -83,7 +169,7 @@ interface Exporter {
 export class SymbolIndex {
   readonly #tables = new Map<ElfSymbols, Table>()
   readonly #exporters = new Map<string, Exporter[]>()
-  readonly #asked = new Map<Table, readonly (readonly Exporter[])[]>()
+  readonly #servers = new Map<Table, Servers>()
 
   get size(): number {
     return this.#tables.size
@@ -92,10 +178,11 @@ export class SymbolIndex {
   table(symbols: ElfSymbols, facts: ElfFacts): Table {
     const known = this.#tables.get(symbols)
     if (known !== undefined) return known
-    const table = { id: this.#tables.size, symbols, ...traitsOf(facts) }
+    const copies = symbols.imports.flatMap(({ copySize }, place) => (copySize === undefined ? [] : [place]))
+    const table = { id: this.#tables.size, symbols, copies, ...traitsOf(facts) }
     this.#tables.set(symbols, table)
     for (const symbol of symbols.exports) {
-      const exporters = this.#exportersOf(symbol.name)
+      const exporters = remember(this.#exporters, symbol.name, () => [])
       const last = exporters.at(-1)
       if (last?.table === table) last.definitions.push(symbol)
       else exporters.push({ table, definitions: [symbol] })
@@ -103,46 +190,67 @@ export class SymbolIndex {
     return table
   }
 
-  /** For each import of a table who defines its name, in this index as it grows. */
-  exportersFor(table: Table): readonly (readonly Exporter[])[] {
-    return remember(this.#asked, table, () => table.symbols.imports.map(({ name }) => this.#exportersOf(name)))
+  /** Who defines a name. */
+  exportersOf(name: string): readonly Exporter[] {
+    return this.#exporters.get(name) ?? NOBODY
   }
 
-  #exportersOf(name: string): Exporter[] {
-    return remember(this.#exporters, name, () => [])
+  servers(table: Table): Servers {
+    const known = this.#servers.get(table)
+    if (known?.size === this.size) return known
+    const ends = new Int32Array(table.symbols.imports.length)
+    const ids: number[] = []
+    table.symbols.imports.forEach((wanted, place) => {
+      for (const exporter of this.exportersOf(wanted.name))
+        if (definitionAmong(exporter.definitions, exporter.table, wanted, [], null) !== null)
+          ids.push(exporter.table.id)
+      ends[place] = ids.length
+    })
+    const servers = { ends, ids: Int32Array.from(ids), size: this.size }
+    this.#servers.set(table, servers)
+    return servers
   }
 }
 
+const NOBODY: readonly Exporter[] = []
+const NOWHERE = 0x7fff_ffff
+
 /** Objects searched in one order. */
 class Scope {
-  /** By a table's id: its place in the order, or -1. */
+  /** By a table's id: its place in the order, or NOWHERE. */
   readonly #places: Int32Array
 
   constructor(
-    readonly process: Pick<Graph, 'objects' | 'loader'>,
     tables: readonly Table[],
     readonly order: readonly number[],
     size: number,
+    places?: Int32Array,
   ) {
-    this.#places = new Int32Array(size).fill(-1)
+    this.#places = places ?? new Int32Array(size).fill(NOWHERE)
+    if (places !== undefined) return
     for (let place = order.length - 1; place >= 0; place--)
-      this.#places[tables[order[place] as number]?.id as number] = place
+      this.#places[(tables[order[place] as number] as Table).id] = place
   }
 
-  /** The index of the first object of which a definition serves, or -1. */
-  find(wanted: ImportedSymbol, exporters: readonly Exporter[]): number {
-    const { objects, loader } = this.process
-    let first = -1
-    for (const { table, definitions } of exporters) {
-      const place = this.#places[table.id] ?? -1
-      if (place < 0 || (first >= 0 && place > first)) continue
-      const at = this.order[place] as number
-      // The program's own copy of a variable is filled from a library: the program itself is passed over.
-      if (wanted.copySize !== undefined && at === 0) continue
-      if (definitionAmong(definitions, table, wanted, (objects[at] as LoadedObject).names, loader) !== null)
-        first = place
+  /** This order, and these objects, of which the first has that index, behind it. */
+  behind(added: readonly Table[], begun: number, size: number): Scope {
+    const places = new Int32Array(size).fill(NOWHERE)
+    places.set(this.#places)
+    added.forEach(({ id }, at) => {
+      if (places[id] === NOWHERE) places[id] = this.order.length + at
+    })
+    return new Scope(added, [...this.order, ...added.map((_, at) => begun + at)], size, places)
+  }
+
+  /** The index of the first object among those whose tables these are, or -1. */
+  first(ids: Int32Array, from: number, end: number): number {
+    let first = NOWHERE
+    for (let at = from; at < end; at++) {
+      // Tables that came into the index later are nowhere.
+      const place = this.#places[ids[at] as number] ?? NOWHERE
+      if (place < first) first = place
     }
-    return first < 0 ? -1 : (this.order[first] as number)
+    return first === NOWHERE ? -1 : (this.order[first] as number)
   }
 }
 
