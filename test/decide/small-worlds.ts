@@ -113,6 +113,23 @@ t.test('a relative that nobody in the container loads must have what it needs wh
   })
 })
 
+t.test('what has moved to a relative is gone for who does not load that', async t => {
+  const moved = { name: 'moved', version: 'F_1', hidden: false }
+  const libraries = {
+    'liba.so.1': {
+      host: code({ versions: ['F_1', 'F_PRIVATE'], exports: [moved, inside] }),
+      home: code({ versions: ['F_1', 'F_PRIVATE'], exports: [inside] }),
+    },
+    'libb.so.1': { home: { ...member(), versions: ['F_1'], exports: [moved] } },
+  }
+  const programs = [code({ needed: ['libb.so.1'] })]
+  const asks = { name: 'moved', version: { name: 'F_1', of: 'liba.so.1' }, weak: false }
+  const neighbours = [code({ needed: ['liba.so.1'], imports: [asks] })]
+  t.same(outcome(world(libraries, { programs, neighbours })).told, [
+    "the host's /usr/bin/host0 would not work inside: host0 needs the symbol moved@F_1, which the container's liba.so.1 does not have",
+  ])
+})
+
 t.test('a private version ties the host’s to the host’s, though another build defines it too', async t => {
   const libraries = {
     'liba.so.1': { host: root, home: code({ ...root, exports: [inside, exported('fresh')] }) },
