@@ -19,15 +19,14 @@ export function clashesIn(state: Placed): readonly Demand[] {
     // A module's process is its program's, where the clash is told already.
     if (subject.file.elf?.role === 'module') continue
     const home = new Set(homeGraph(state.contents, subject.file).objects.map(nameOf))
-    const others = subject.graph.objects.slice(1)
-    const strangers = new Set(others.filter(object => !home.has(nameOf(object))))
-    for (const stranger of strangers)
-      for (const other of others) {
-        // Of two strangers the first has spoken for both.
-        const isTold = strangers.has(other) && others.indexOf(other) <= others.indexOf(stranger)
-        const what = isTold ? null : twice(state.mix, stranger, other)
+    // By name, so that another process in which they meet tells the same.
+    const libraries = subject.graph.objects.slice(1).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+    for (const [at, one] of libraries.entries())
+      for (const other of libraries.slice(at + 1)) {
+        const together = home.has(nameOf(one)) && home.has(nameOf(other))
+        const what = together ? null : twice(state.mix, one, other)
         if (what === null) continue
-        const demand = wish(state, subject, stranger, other, what)
+        const demand = wish(state, subject, one, other, what)
         found.set(demand.reason.text, demand)
       }
   }
@@ -64,10 +63,10 @@ function exportsOf(mix: Mix, object: Loaded): ReadonlySet<string> {
 }
 
 /** Either may go, or become the container's, which may not have the names. */
-function wish({ mix, selection }: Judged, { graph }: Subject, stranger: Loaded, other: Loaded, what: string): Demand {
-  const [chain, by] = [bringers(graph, stranger), bringers(graph, other)]
-  const text = `${tell(mix, stranger)} and ${tell(mix, other)}, in one process, ${what}`
-  const brought = `${nameOf(stranger)} is brought by ${chain[1] ?? 'the program'}, ${nameOf(other)} by ${by[1] ?? 'the program'}`
+function wish({ mix, selection }: Judged, { graph }: Subject, one: Loaded, other: Loaded, what: string): Demand {
+  const [chain, by] = [bringers(graph, one), bringers(graph, other)]
+  const text = `${tell(mix, one)} and ${tell(mix, other)}, in one process, ${what}`
+  const brought = `${nameOf(one)} is brought by ${chain[1] ?? 'the program'}, ${nameOf(other)} by ${by[1] ?? 'the program'}`
   const reason = { rule: 'symbols' as const, text: `${text}: ${brought}` }
   return demandOneOf(selection, [...chain, ...by], reason, [], { kind: 'note', text: reason.text })
 }

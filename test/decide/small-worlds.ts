@@ -59,6 +59,20 @@ t.test('two strangers that clash are told once', async t => {
   )
 })
 
+t.test(
+  'a pair that meets in two programs is told once, though only one of the two was there at home of one',
+  async t => {
+    const libraries = {
+      'liba.so.1': { host: code(), home: code() },
+      'liba.so.2': { host: code() },
+      'libb.so.1': { host: code({ needed: ['liba.so.1', 'liba.so.2'] }), home: code() },
+      'libd.so.1': { host: code(), home: code({ needed: ['liba.so.1'] }) },
+    }
+    const programs = [code({ needed: ['libb.so.1', 'libd.so.1'] }), code({ needed: ['libb.so.1'] })]
+    t.equal(outcome(world(libraries, { programs, policy: { 'libb.so.1': 'shared' } })).told.length, 1)
+  },
+)
+
 t.test('a version that no symbol has is missed by who asks for it (GLIBC_ABI_DT_RELR)', async t => {
   const libraries = {
     'liba.so.1': {
