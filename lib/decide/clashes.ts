@@ -21,16 +21,16 @@ export function clashesIn(state: Placed): readonly Demand[] {
     // A module's process is its program's, where the clash is told already.
     if (subject.file.elf?.role === 'module') continue
     const home = new Set(homeGraph(state.contents, subject.file).objects.map(nameOf))
-    const others = subject.graph.objects.slice(1)
-    const strangers = new Set(others.filter(object => !home.has(nameOf(object))))
+    const libraries = subject.graph.objects.slice(1)
+    const strangers = libraries.filter(object => !home.has(nameOf(object)))
     for (const stranger of strangers) {
-      const alike = namesInCommon(state.mix, stranger, others)
-      for (const other of others) {
-        // Of two strangers the first has spoken for both.
-        const isTold = strangers.has(other) && others.indexOf(other) <= others.indexOf(stranger)
-        const what = isTold ? null : twice(stranger, other, alike.get(other) ?? [])
+      const common = namesInCommon(state.mix, stranger, libraries)
+      for (const other of libraries) {
+        const what = other === stranger ? null : twice(stranger, other, common.get(other) ?? [])
         if (what === null) continue
-        const demand = wish(state, subject, stranger, other, what)
+        // By name, so that another process in which they meet, or the other of two strangers, tells the same.
+        const [one, two] = nameOf(stranger) < nameOf(other) ? [stranger, other] : [other, stranger]
+        const demand = wish(state, subject, one, two, what)
         found.set(demand.reason.text, demand)
       }
     }
@@ -39,10 +39,10 @@ export function clashesIn(state: Placed): readonly Demand[] {
 }
 
 /** In what two libraries are one; null where in nothing. */
-function twice(one: Loaded, other: Loaded, [first, ...more]: readonly string[]): string | null {
-  if (one === other) return null
+function twice(one: Loaded, other: Loaded, common: readonly string[]): string | null {
   const [a, b] = [nameOf(one), nameOf(other)]
   if (a !== b && stem(a) === stem(b)) return 'are one library under two sonames'
+  const [first, ...more] = [...common].sort()
   return first === undefined ? null : `both export ${first}${more.length > 0 ? ` and ${more.length} more names` : ''}`
 }
 
@@ -70,10 +70,10 @@ function isForOthers({ name, version, weak }: ExportedSymbol): boolean {
 }
 
 /** Either may go, or become the container's, which may not have the names. */
-function wish({ mix, selection }: Judged, { graph }: Subject, stranger: Loaded, other: Loaded, what: string): Demand {
-  const [chain, by] = [bringers(graph, stranger), bringers(graph, other)]
-  const text = `${tell(mix, stranger)} and ${tell(mix, other)}, in one process, ${what}`
-  const brought = `${nameOf(stranger)} is brought by ${chain[1] ?? 'the program'}, ${nameOf(other)} by ${by[1] ?? 'the program'}`
+function wish({ mix, selection }: Judged, { graph }: Subject, one: Loaded, other: Loaded, what: string): Demand {
+  const [chain, by] = [bringers(graph, one), bringers(graph, other)]
+  const text = `${tell(mix, one)} and ${tell(mix, other)}, in one process, ${what}`
+  const brought = `${nameOf(one)} is brought by ${chain[1] ?? 'the program'}, ${nameOf(other)} by ${by[1] ?? 'the program'}`
   const reason = { rule: 'symbols' as const, text: `${text}: ${brought}` }
   return demandOneOf(selection, [...chain, ...by], reason, [], { kind: 'note', text: reason.text })
 }

@@ -4,7 +4,9 @@ import { definitionIn } from '../loader/bind.js'
 import { isPassedOver } from '../loader/candidate.js'
 import { resolveGraph } from '../loader/resolve.js'
 import type { LoadedObject } from '../loader/types.js'
+import { homeGraph } from './home.js'
 import { leadsTo } from './host-paths.js'
+import { nameOf } from './mix.js'
 import type { Placed, World } from './world.js'
 
 /** What a library of the host's supplied and the private one over it does not. */
@@ -24,8 +26,8 @@ type Missing = Omit<Gone, 'isStranded'>
 
 /**
  * For each private library that lies over one of the host's: what goes missing. A library that supplies all that the other did
- * serves all that the other served, and nobody needs to be asked: so it is nearly always. What another member of the family
- * supplies now (glibc's threads moved into libc.so.6) is not gone.
+ * serves all that the other served, and nobody needs to be asked: so it is nearly always. What another member of the family that it
+ * brings along supplies now (glibc's threads moved into libc.so.6) is not gone.
  */
 export function goneFrom(world: World, state: Placed): readonly Gone[] {
   const { places, selection } = state
@@ -34,10 +36,11 @@ export function goneFrom(world: World, state: Placed): readonly Gone[] {
   for (const [soname, paths] of places.libraries) {
     const file = world.contents.libraries.get(soname)
     const own = file && providerOf(file)
-    if (!own) continue
+    if (!file || !own) continue
     const members = selection.familyOf(soname)
-    const family = members.flatMap(member => {
-      const relative = member === soname ? undefined : world.contents.libraries.get(member)
+    const brought = homeGraph(world.contents, file).objects.slice(1)
+    const family = brought.flatMap(object => {
+      const relative = members.includes(nameOf(object)) ? world.contents.libraries.get(nameOf(object)) : undefined
       return relative ? (providerOf(relative) ?? []) : []
     })
     // Who asks for a private version comes with its family and is replaced with it; where none was packed, it is another build's.

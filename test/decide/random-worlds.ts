@@ -1,8 +1,8 @@
 import t from 'tap'
 import { campaign, told } from './random/campaign.js'
 
-// Another seed each time: `scripts/check-deciding COUNT SEED` repeats what is told here, and runs more.
-const [count, seed] = [400, Date.now() % 2 ** 31]
+// The same each time; `scripts/check-deciding` runs more, and others.
+const [count, seed] = [400, 1]
 
 t.test(`${count} random worlds, seed ${seed}, are decided as the rules have it, in the best way`, t => {
   const result = campaign(count, seed)

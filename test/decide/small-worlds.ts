@@ -59,6 +59,20 @@ t.test('two strangers that clash are told once', async t => {
   )
 })
 
+t.test(
+  'a pair that meets in two programs is told once, though only one of the two was there at home of one',
+  async t => {
+    const libraries = {
+      'liba.so.1': { host: code(), home: code() },
+      'liba.so.2': { host: code() },
+      'libb.so.1': { host: code({ needed: ['liba.so.1', 'liba.so.2'] }), home: code() },
+      'libd.so.1': { host: code(), home: code({ needed: ['liba.so.1'] }) },
+    }
+    const programs = [code({ needed: ['libb.so.1', 'libd.so.1'] }), code({ needed: ['libb.so.1'] })]
+    t.equal(outcome(world(libraries, { programs, policy: { 'libb.so.1': 'shared' } })).told.length, 1)
+  },
+)
+
 t.test('a version that no symbol has is missed by who asks for it (GLIBC_ABI_DT_RELR)', async t => {
   const libraries = {
     'liba.so.1': {
@@ -111,6 +125,23 @@ t.test('a relative that nobody in the container loads must have what it needs wh
     private: ['liba.so.1', 'libb.so.1', 'libc.so.1'],
     told: [],
   })
+})
+
+t.test('what has moved to a relative is gone for who does not load that', async t => {
+  const moved = { name: 'moved', version: 'F_1', hidden: false }
+  const libraries = {
+    'liba.so.1': {
+      host: code({ versions: ['F_1', 'F_PRIVATE'], exports: [moved, inside] }),
+      home: code({ versions: ['F_1', 'F_PRIVATE'], exports: [inside] }),
+    },
+    'libb.so.1': { home: { ...member(), versions: ['F_1'], exports: [moved] } },
+  }
+  const programs = [code({ needed: ['libb.so.1'] })]
+  const asks = { name: 'moved', version: { name: 'F_1', of: 'liba.so.1' }, weak: false }
+  const neighbours = [code({ needed: ['liba.so.1'], imports: [asks] })]
+  t.same(outcome(world(libraries, { programs, neighbours })).told, [
+    "the host's /usr/bin/host0 would not work inside: host0 needs the symbol moved@F_1, which the container's liba.so.1 does not have",
+  ])
 })
 
 t.test('a private version ties the host’s to the host’s, though another build defines it too', async t => {

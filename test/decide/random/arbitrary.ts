@@ -87,7 +87,7 @@ const sketch: fc.Arbitrary<Sketch> = fc.record({
       needs: fc.array(anyLibrary, { maxLength: 3 }),
       features: someOf(FEATURES, FEATURES),
     }),
-    { freq: 7 },
+    { freq: 4 },
   ),
   host: fc.option(
     fc.record({
@@ -103,19 +103,26 @@ const sketch: fc.Arbitrary<Sketch> = fc.record({
 
 const sketches: fc.Arbitrary<Sketches> = fc.record({
   libraries: fc.array(sketch, { minLength: 1, maxLength: MOST_LIBRARIES }),
-  twins: rarely(3),
+  twins: rarely(2),
   family: fc.oneof(
-    { weight: 3, arbitrary: fc.constant({ members: [], others: [] }) },
-    { weight: 1, arbitrary: fc.record({ members: someOf(MOST_LIBRARIES, 3), others: someOf(MOST_LIBRARIES, 1) }) },
+    { weight: 1, arbitrary: fc.constant({ members: [], others: [] }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        members: fc.array(anyLibrary, { minLength: 2, maxLength: 4 }),
+        others: someOf(MOST_LIBRARIES, 1),
+      }),
+    },
   ),
   programs: fc.array(fc.record(built), { minLength: 1, maxLength: 2 }),
   neighbours: fc.array(fc.record(built), { maxLength: 2 }),
   policy: fc.oneof(
-    { weight: 5, arbitrary: fc.constant([]) },
+    { weight: 2, arbitrary: fc.constant([]) },
     {
       weight: 1,
       arbitrary: fc.array(fc.record({ library: anyLibrary, choice: fc.constantFrom('private', 'shared') }), {
-        maxLength: 2,
+        minLength: 1,
+        maxLength: 3,
       }),
     },
   ),

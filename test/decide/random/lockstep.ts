@@ -2,7 +2,7 @@ import { allAsks, type Code } from './model.js'
 
 /**
  * Rule 4, from the words of docs/deciding.md and notes on glibc: who shares a version `*_PRIVATE` is of one build, and where no package
- * tells otherwise, so is who defines versions of the same name-space (`F_1` beside `F_PRIVATE`). Families of two or more.
+ * tells otherwise, so is who defines versions of the same name-space (`Z_1` beside `Z_PRIVATE`). Families of two or more.
  */
 export function familiesAmong(libraries: ReadonlyMap<string, Code>): readonly ReadonlySet<string>[] {
   const defined = new Set([...libraries.values()].flatMap(({ versions }) => versions.filter(isPrivate)))

@@ -11,7 +11,7 @@ export const SHARED = 'shared'
 export const MOVED = 'moved'
 
 /** The version that libraries of one build have in common. */
-const PRIVATE = 'F_PRIVATE'
+const PRIVATE = 'Z_PRIVATE'
 
 /** Builds each side of a world as a toolchain would, from what that side has. */
 export function worldOf(sketches: Sketches): SmallWorld {
@@ -102,7 +102,7 @@ export function poolOf(sketches: Sketches, index: number): readonly Feature[] {
   const scheme: Scheme = libraries[index]?.scheme ?? 'plain'
   const x = 'abcdef'[index] as string
   const isOfFamily = [...family.members, ...family.others].some(member => member % libraries.length === index)
-  const version = (number: number) => `${isOfFamily ? 'F' : x.toUpperCase()}_${number}`
+  const version = (number: number) => `${isOfFamily ? 'Z' : x.toUpperCase()}_${number}`
   const plain = (scheme === 'plain' ? ['1', '2', '3'] : ['2', '3']).map(number => ({
     symbol: x + number,
     version: null,
