@@ -54,7 +54,7 @@ function makeWorkplace(): { readonly directory: string; readonly env: NodeJS.Pro
   // Not in TMPDIR: a tree that serves as the host sees /tmp and the homes of this machine, and nothing else.
   const directory = mkdtempSync('/tmp/appc-docs-')
   const trees = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'appc/demo')
-  const packages = { trixie: ['ca-certificates', 'curl', 'g++', 'python3'], bullseye: ['curl', 'python3'] }
+  const packages = { trixie: ['ca-certificates', 'curl', 'g++', 'python3'], bullseye: ['curl', 'python3', 'sqlite3'] }
   for (const [suite, names] of Object.entries(packages)) {
     execFileSync(join(project, 'scripts/make-root'), [suite, join(trees, suite), ...names], { stdio: 'inherit' })
     symlinkSync(join(trees, suite), join(directory, suite))
