@@ -35,7 +35,13 @@ export function decide(
   const world = new World(host, contents, open)
   const fixed = fixedBy(host, world.finder, contents)
   const start = new Selection(
-    groundOf(contents, host.packages !== null, path => host.fs.lstat(hostPath(host.fs, path)) !== null, fixed.shared),
+    groundOf(
+      contents,
+      host.packages !== null,
+      path => host.fs.lstat(hostPath(host.fs, path)) !== null,
+      fixed.shared,
+      fixed.packages,
+    ),
   )
   for (const [soname, reason] of fixed.private) start.takeLibrary(soname, reason)
   takeOwnPackages(contents, start)

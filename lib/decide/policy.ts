@@ -12,6 +12,8 @@ export interface Fixed {
   /** Sonames that must stay the host's, and a sentence that says why. */
   readonly shared: ReadonlyMap<string, string>
   readonly private: ReadonlyMap<string, Reason>
+  /** Packages that must be the host's as a whole, as a driver is in them or of their source. */
+  readonly packages: ReadonlySet<string>
   /** What neither the host's library nor the container's can be. */
   readonly problems: readonly DecisionProblem[]
 }
@@ -25,9 +27,9 @@ export function fixedBy(host: Host, finder: Finder, contents: Contents): Fixed {
   const taken = new Map<string, Reason>()
   const problems: DecisionProblem[] = []
   const policy = [...(contents.manifest.policy ?? []), ...(host.policy ?? [])]
-  const drivers = host.drivers?.(finder.directories) ?? new Map<string, string>()
+  const { packages, drivers } = driversOf(host, finder, contents)
   for (const [soname, file] of contents.libraries) {
-    const driver = finder.reachable(soname).length > 0 ? drivers.get(soname) : undefined
+    const driver = drivers.get(soname)
     if (driver !== undefined) {
       shared.set(soname, `${soname} must be the host's: ${driver}`)
       continue
@@ -41,7 +43,38 @@ export function fixedBy(host: Host, finder: Finder, contents: Contents): Fixed {
     }
     problems.push(...ask.unmet(rule.choice === 'shared', taken.has(soname)))
   }
-  return { shared, private: taken, problems }
+  return { shared, private: taken, packages, problems }
+}
+
+/**
+ * The container's libraries that are drivers here, each with what tells it, and what goes with them: the other libraries of their
+ * source are their insides (Mesa's libgbm.so.1 and libglapi.so.0), and come from the host that has them.
+ */
+function driversOf(
+  host: Host,
+  finder: Finder,
+  { libraries, manifest }: Contents,
+): { readonly packages: ReadonlySet<string>; readonly drivers: ReadonlyMap<string, string> } {
+  const known = host.drivers?.(finder.directories) ?? new Map<string, string>()
+  const isHere = (soname: string) => finder.reachable(soname).length > 0
+  const drivers = new Map<string, string>()
+  const sources = new Map<string, string>()
+  const sourceOf = new Map(manifest.packages.map(({ name, source }) => [name, source ?? name]))
+  for (const [soname, file] of libraries) {
+    const driver = isHere(soname) ? known.get(soname) : undefined
+    if (driver === undefined) continue
+    drivers.set(soname, driver)
+    const source = file.package === null ? undefined : sourceOf.get(file.package)
+    if (source !== undefined) sources.set(source, soname)
+  }
+  const packages = new Set(
+    [...sourceOf].flatMap(([name, source]) => (sources.has(source) && host.packages?.named.has(name) ? [name] : [])),
+  )
+  for (const [soname, file] of libraries) {
+    if (drivers.has(soname) || !packages.has(file.package ?? '') || !isHere(soname)) continue
+    drivers.set(soname, `it is of one source with ${sources.get(sourceOf.get(file.package ?? '') ?? '')}, a driver`)
+  }
+  return { packages, drivers }
 }
 
 /** What a rule asks of one soname. */

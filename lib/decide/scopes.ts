@@ -80,7 +80,7 @@ export class Scopes {
       remember(this.processes, graph, () => new Process(graph, mix.symbolsOf, mix.symbolIndex))
     if (program === undefined) return whole(scope)
     const base = whole(program)
-    return base.with(scope.objects.slice(base.objects.length))
+    return base.with(scope.objects.slice(base.objects.length), mix.symbolsOf)
   }
 
   /** For one object in `subject`'s process. A host library that stands for one of the container's may bind as either of the two did. */

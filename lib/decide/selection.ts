@@ -13,6 +13,8 @@ export interface Ground {
   readonly families: ReadonlyMap<string, readonly string[]>
   /** Sonames that must stay the host's, and a sentence that says why. */
   readonly fixed: ReadonlyMap<string, string>
+  /** Packages that must stay the host's as a whole. */
+  readonly fixedPackages: ReadonlySet<string>
   /** Whether the host has something at the place of a path of the container's. */
   readonly hostHas: (path: string) => boolean
 }
@@ -23,6 +25,7 @@ export function groundOf(
   hasPackages: boolean,
   hostHas: (path: string) => boolean,
   fixed: ReadonlyMap<string, string> = new Map(),
+  fixedPackages: ReadonlySet<string> = new Set(),
 ): Ground {
   const known = new Map<string, boolean>()
   return {
@@ -30,6 +33,7 @@ export function groundOf(
     hasPackages,
     families: new Map(familiesOf(contents).flatMap(family => family.map(member => [member, family] as const))),
     fixed,
+    fixedPackages,
     hostHas: path => remember(known, path, () => hostHas(path)),
   }
 }
@@ -108,7 +112,9 @@ export class Selection {
     return false
   }
 
+  /** False when it was private already, or must not be. */
   takePackage(name: string, reason: Reason): boolean {
+    if (this.ground.fixedPackages.has(name)) return false
     this.note(`package ${name}`, { reason, about: [] })
     if (this.packages.has(name)) return false
     this.packages.add(name)

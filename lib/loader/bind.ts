@@ -43,7 +43,7 @@ export class Process {
 
   constructor(
     { objects, loader, filtees = 0 }: Pick<Graph, 'objects' | 'loader' | 'filtees'>,
-    private readonly symbolsOf: (object: LoadedObject) => ElfSymbols,
+    symbolsOf: (object: LoadedObject) => ElfSymbols,
     private readonly index: SymbolIndex,
     base?: Process,
   ) {
@@ -62,9 +62,9 @@ export class Process {
   readonly objects: readonly LoadedObject[]
 
   /** With more objects behind all others in the program's scope, as a plugin's are. */
-  with(added: readonly LoadedObject[]): Process {
+  with(added: readonly LoadedObject[], symbolsOf: (object: LoadedObject) => ElfSymbols): Process {
     const graph = { objects: [...this.objects, ...added], loader: this.#loader }
-    return new Process(graph, this.symbolsOf, this.index, this)
+    return new Process(graph, symbolsOf, this.index, this)
   }
 
   scope(order: readonly number[]): Scope {

@@ -11,6 +11,7 @@ const app = program(`${SAY}int one(void); int main(void) { return printf("%d\\n"
   'libone.so.1': lib(1),
 })
 const path = `${libraries}/libone.so.1`
+const icd = (name: string) => JSON.stringify({ ICD: { library_path: name } })
 const shipped = (version: string, file: Buffer) => ({
   control: { Package: 'libone1', Version: version },
   files: { [path]: file },
@@ -82,12 +83,57 @@ t.test('a packager’s policy holds on every host, a site’s comes after it', a
   t.same([on(), on('libone*=shared'), on('libtwo*=shared')], ['private', 'shared', 'private'])
 })
 
+t.test(
+  'what is of one source with a driver is the host’s too, though the packages ask for exactly each other',
+  async t => {
+    const inside = (value: number) => library('libinside.so.1', `int inside(void) { return ${value}; }`)
+    const driver = (value: number) =>
+      library('libdriver.so.1', 'int inside(void); int draw(void) { return inside(); }', '', {
+        'libinside.so.1': inside(value),
+      })
+    const packages = (value: number) => {
+      const version = `${value}.0`
+      const control = { Source: 'mesa', Version: version, 'Multi-Arch': 'same' }
+      return [
+        { control: { ...control, Package: 'libinside1' }, files: { [`${libraries}/libinside.so.1`]: inside(value) } },
+        {
+          control: {
+            ...control,
+            Package: 'libdriver1',
+            Depends: `libinside1 (= ${version}), libfirst1 (>= ${version})`,
+          },
+          files: {
+            [`${libraries}/libdriver.so.1`]: driver(value),
+            '/usr/share/vulkan/icd.d/made.json': icd('libdriver.so.1'),
+          },
+        },
+        {
+          control: { Package: 'libfirst1', Version: version, 'Multi-Arch': 'same' },
+          files: {
+            [`${libraries}/libfirst.so.1`]: library('libfirst.so.1', `int first${value}(void) { return ${value}; }`),
+          },
+        },
+      ]
+    }
+    const application = program(
+      'int draw(void), first1(void); int printf(const char *, ...); int main(void) { return printf("%d %d\\n", draw(), first1()) < 0; }',
+      { 'libdriver.so.1': driver(1), 'libfirst.so.1': library('libfirst.so.1', 'int first1(void) { return 1; }') },
+    )
+    const control = { Package: 'app', Depends: 'libdriver1, libfirst1 (= 1.0)' }
+    const outcome = mix(
+      debian([...packages(1), { control, files: { '/usr/bin/app': application } }]),
+      debian(packages(2)),
+    )
+    t.same([outcome.private, outcome.packages(), outcome.problems()], [['libfirst.so.1'], ['app', 'libfirst1'], []])
+    t.match(outcome.run(), { status: 0, stdout: '2 1\n' })
+  },
+)
+
 t.test('a driver is the host’s', async t => {
-  const icd = JSON.stringify({ ICD: { library_path: 'libone.so.1' } })
-  const driven = tree({ [path]: lib(1), '/usr/share/vulkan/icd.d/one.json': icd })
+  const driven = tree({ [path]: lib(1), '/usr/share/vulkan/icd.d/one.json': icd('libone.so.1') })
   const outcome = mix(home, driven, ['app'], [], [parseRule('libone.so.1=private')])
   t.same(outcome.private, [])
   t.match(outcome.run(), { status: 0, stdout: '1\n' })
-  const without = mix(home, tree({ '/usr/share/vulkan/icd.d/one.json': icd }))
+  const without = mix(home, tree({ '/usr/share/vulkan/icd.d/one.json': icd('libone.so.1') }))
   t.same(without.private, ['libone.so.1'], 'a host that has it announced only')
 })
