@@ -116,7 +116,11 @@ export class World {
 
   private allDemandsOf(judged: Judged, subject: Subject): readonly Demand[] {
     const first = [...demandLibrariesAndVersions(judged, subject), ...demandOneBuild(judged, subject)]
-    const asked = new Set(first.flatMap(({ takes }) => takes[0] ?? []))
+    // Of a library that is nowhere no symbol is missed besides.
+    const nowhere = subject.graph.problems.flatMap(problem =>
+      problem.kind === 'missing-library' ? [problem.name] : [],
+    )
+    const asked = new Set([...first.flatMap(({ takes }) => takes[0] ?? []), ...nowhere])
     return [...first, ...demandSymbols(judged, this.scopes, subject, asked)]
   }
 }

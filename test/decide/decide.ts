@@ -71,6 +71,28 @@ t.test('a plugin that takes its symbols from the program, and from a library of 
   t.match(outcome.run(), { status: 0, stdout: '14\n' })
 })
 
+t.test('a library that nothing but another program’s RUNPATH finds is no plugin of the entry’s: a note', async t => {
+  const inner = library('libinner.so', 'int inner(void) { return 5; }')
+  const core = library('libcore.so', 'int inner(void); int core(void) { return inner(); }', '', {
+    'libinner.so': inner,
+  })
+  const linked = { 'libcore.so': core, 'libinner.so': inner }
+  const helper = program(`${SAY}int core(void); int main(void) { return printf("%d\\n", core()) < 0; }`, linked, [
+    '-Wl,--disable-new-dtags,-rpath,/usr/lib/app',
+  ])
+  const files = {
+    '/usr/bin/app': program(
+      `${SAY}int main(void) { return puts("app") < 0; }`.replace('int printf', 'int puts(const char *), printf'),
+    ),
+    '/usr/lib/app/helper': helper,
+    '/usr/lib/app/libcore.so': core,
+    '/usr/lib/app/libinner.so': inner,
+  }
+  const outcome = mix(debian([{ control: { Package: 'app', Depends: 'libc6' }, files }]), debian([]))
+  t.same(outcome.problems(), ['note: libcore.so needs libinner.so, which nothing supplies'])
+  t.match(outcome.run(), { status: 0, stdout: 'app\n' })
+})
+
 t.test('a plugin is judged in the process of the program that loads it, whichever entry that is', async t => {
   const lib = (extra: string) => library('libp.so.1', `int base(void) { return 1; } ${extra}`)
   const newer = lib('int fresh(void) { return 5; }')
