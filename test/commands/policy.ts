@@ -34,3 +34,18 @@ t.test('what is wrong changes nothing', async t => {
   t.match(policy('unset', 'a', 'b'), { status: 2, stdout: '', stderr: /says nothing of b/ })
   t.equal(policy().stdout, 'a: private\n')
 })
+
+t.test('what cannot be seen is told by what stands for it', async t => {
+  for (const args of [
+    ['set', 'a\u0007b\u001b[31m'],
+    ['unset', 'x\u0007\u001b[2J'],
+  ]) {
+    const { status, stdout, stderr } = policy(...args)
+    t.match({ status, stdout }, { status: 2, stdout: '' })
+    t.same(
+      [...stderr].filter(character => character < ' ' && character !== '\n'),
+      [],
+      JSON.stringify(stderr),
+    )
+  }
+})
