@@ -56,8 +56,9 @@ function makeWorkplace(): { readonly directory: string; readonly env: NodeJS.Pro
   const trees = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'appc/demo')
   const packages = { trixie: ['ca-certificates', 'curl', 'g++', 'python3'], bullseye: ['curl', 'python3', 'sqlite3'] }
   for (const [suite, names] of Object.entries(packages)) {
-    execFileSync(join(project, 'scripts/make-root'), [suite, join(trees, suite), ...names], { stdio: 'inherit' })
-    symlinkSync(join(trees, suite), join(directory, suite))
+    const tree = join(trees, [suite, ...names].join('-'))
+    execFileSync(join(project, 'scripts/make-root'), [suite, tree, ...names], { stdio: 'inherit' })
+    symlinkSync(tree, join(directory, suite))
   }
   symlinkSync(join(project, 'scripts'), join(directory, 'scripts'))
   mkdirSync(join(directory, 'node_modules'))
