@@ -103,9 +103,13 @@ export class World {
     return { ...judged, subjects, demands: [...demands, ...opened.flatMap(({ demands }) => demands)] }
   }
 
-  /** Symbols are not asked of a library that is absent or of the wrong version: that says all, and will be mended first. */
+  /**
+   * Symbols are not asked of a library that is absent or of the wrong version: that says all, and will be mended first. Nor of anybody as
+   * long as one is absent that only the container has: it may bring who supplies them.
+   */
   private demandsOf(judged: Judged, subject: Subject): readonly Demand[] {
     const first = [...demandLibrariesAndVersions(judged, subject), ...demandOneBuild(judged, subject)]
+    if (first.some(({ reason, takes }) => reason.rule === 'presence' && takes.length === 1)) return first
     const taken = new Set(first.flatMap(({ takes }) => takes[0] ?? []))
     const symbols = demandSymbols(judged, this.scopes, subject)
     return [...first, ...symbols.filter(({ takes }) => takes[0] === undefined || !taken.has(takes[0]))]
