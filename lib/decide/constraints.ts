@@ -86,8 +86,9 @@ function judge(judged: Judged, bound: Bound): Demand | null {
     const text = `${tell(mix, object)} needs the symbol ${bindingKey(symbol)}, which ${whose} ${home} does not have`
     const none = `${tell(mix, object)} needs the symbol ${bindingKey(symbol)} of ${home}, and nothing here has it`
     const chain = bringers(subject.graph, object)
-    // Where it is not even loaded, whatever is may bring it.
-    const loaded = subject.scope.objects.some(({ names }) => names.includes(home))
+    // Where it is not even loaded, or a relative that would do as well, whatever is may bring it.
+    const isLoaded = (name: string) => subject.scope.objects.some(({ names }) => names.includes(name))
+    const loaded = isLoaded(home) && relativesWith(judged, home, symbol).every(isLoaded)
     const names = [home, ...chain, ...(loaded ? expected : everyName(subject.scope))]
     const missing: DecisionProblem | null = symbol.weak ? null : { kind: 'missing', text: none }
     return demandOneOf(selection, names, symbolReason(text), about(judged, object, home), missing)
@@ -101,6 +102,13 @@ function judge(judged: Judged, bound: Bound): Demand | null {
     return demandOneOf(selection, names, symbolReason(text), about(judged, object, name), null)
   }
   return copyDemand(judged, bound, provider)
+}
+
+/** The container's of the same family that export it too. */
+function relativesWith({ contents, selection }: Judged, home: string, { name }: ImportedSymbol): readonly string[] {
+  const exportsIt = (soname: string) =>
+    contents.libraries.get(soname)?.elf?.symbols.exports.some(symbol => symbol.name === name) === true
+  return selection.familyOf(home).filter(member => member !== home && exportsIt(member))
 }
 
 function isPreloaded({ objects, edges }: Graph, object: LoadedObject): boolean {

@@ -156,6 +156,8 @@ t.test('what is missing may bring a relative that supplies the symbol', async t 
   const wants = { name: 'moved', version: { name: 'F_1', of: 'liba.so.1' }, weak: false }
   const programs = [code({ needed: ['liba.so.1', 'libc.so.1'], imports: [wants], asks: [asks] })]
   t.same(outcome(world(libraries, { programs })).private, ['libc.so.1'])
+  const there = { ...libraries, 'libc.so.1': { ...libraries['libc.so.1'], host: code() } }
+  t.same(outcome(world(there, { programs })).private, ['libc.so.1'], 'as what is there may where it is private')
 })
 
 t.test('a private version ties the host’s to the host’s, though another build defines it too', async t => {
