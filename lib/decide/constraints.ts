@@ -113,15 +113,6 @@ function judge(judged: Judged, bound: Bound): Demand | null {
   return demandOneOf(selection, names, symbolReason(text), about(judged, object, name), null)
 }
 
-/** Members of a library's family that define a symbol: glibc's threads moved from libpthread.so.0 to libc.so.6. */
-function relativesWith({ contents, selection }: Judged, soname: string, symbol: ImportedSymbol): readonly string[] {
-  return selection.familyOf(soname).filter(member => {
-    const file = member === soname ? undefined : contents.libraries.get(member)
-    const object = file?.elf && { path: file.path, realPath: file.path, names: [member], facts: file.elf }
-    return object !== undefined && definitionIn(object, object.facts.symbols, symbol, null) !== null
-  })
-}
-
 /** Whether it is the first of its kind; one that may be missing says less than one that may not. */
 function isNews({ told, symbol }: Bound, what: string): boolean {
   if (told.has(what) || (symbol.weak && told.has(`weak ${what}`))) return false
@@ -153,6 +144,13 @@ function isUsualOutside(mix: Mix, object: LoadedObject, provider: LoadedObject, 
   if (mix.fileOf(provider) === null) return true
   const symbols = mix.outsideSymbolsOf(provider)
   return symbols !== null && definitionIn(provider, symbols, symbol, null) !== null
+}
+
+/** The container's of the same family that export it too: glibc's threads moved from libpthread.so.0 to libc.so.6. */
+function relativesWith({ contents, selection }: Judged, home: string, { name }: ImportedSymbol): readonly string[] {
+  const exportsIt = (soname: string) =>
+    contents.libraries.get(soname)?.elf?.symbols.exports.some(symbol => symbol.name === name) === true
+  return selection.familyOf(home).filter(member => member !== home && exportsIt(member))
 }
 
 function isPreloaded({ objects, edges }: Graph, object: LoadedObject): boolean {

@@ -106,7 +106,10 @@ export class World {
     return { ...judged, subjects, demands: [...demands, ...opened.flatMap(({ demands }) => demands)] }
   }
 
-  /** Symbols are not asked of a library that is absent or of the wrong version: that says all, and will be mended first. */
+  /**
+   * Symbols are not asked of a library that is absent or of the wrong version: that says all, and will be mended first. Nor of anybody as
+   * long as one is absent that only the container has: it may bring who supplies them.
+   */
   private demandsOf(judged: Judged, subject: Subject): readonly Demand[] {
     if (this.content.has(subject)) return []
     const demands = this.allDemandsOf(judged, subject)
@@ -116,6 +119,7 @@ export class World {
 
   private allDemandsOf(judged: Judged, subject: Subject): readonly Demand[] {
     const first = [...demandLibrariesAndVersions(judged, subject), ...demandOneBuild(judged, subject)]
+    if (first.some(({ reason, takes }) => reason.rule === 'presence' && takes.length === 1)) return first
     // Of a library that is nowhere no symbol is missed besides.
     const nowhere = subject.graph.problems.flatMap(problem =>
       problem.kind === 'missing-library' ? [problem.name] : [],

@@ -144,6 +144,22 @@ t.test('what has moved to a relative is gone for who does not load that', async 
   ])
 })
 
+t.test('what is missing may bring a relative that supplies the symbol', async t => {
+  const moved = { name: 'moved', version: 'F_1', hidden: false }
+  const relative = { ...member(), versions: ['F_1'], exports: [moved] }
+  const libraries = {
+    'liba.so.1': { host: root, home: code({ versions: ['F_1', 'F_PRIVATE'], exports: [moved, inside] }) },
+    'libb.so.1': { host: relative, home: relative },
+    'libc.so.1': { home: code({ needed: ['libb.so.1'] }) },
+  }
+  const asks = { of: 'liba.so.1', version: 'F_1', weak: true }
+  const wants = { name: 'moved', version: { name: 'F_1', of: 'liba.so.1' }, weak: false }
+  const programs = [code({ needed: ['liba.so.1', 'libc.so.1'], imports: [wants], asks: [asks] })]
+  t.same(outcome(world(libraries, { programs })).private, ['libc.so.1'])
+  const there = { ...libraries, 'libc.so.1': { ...libraries['libc.so.1'], host: code() } }
+  t.same(outcome(world(there, { programs })).private, ['libc.so.1'], 'as what is there may where it is private')
+})
+
 t.test('a private version ties the host’s to the host’s, though another build defines it too', async t => {
   const libraries = {
     'liba.so.1': { host: root, home: code({ ...root, exports: [inside, exported('fresh')] }) },
