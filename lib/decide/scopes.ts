@@ -1,7 +1,6 @@
 import type { PackedRegular } from '../container/types.js'
 import type { ElfSymbols, ImportedSymbol } from '../elf/types.js'
 import { bindSymbols, Process, type Bindings as SymbolBindings } from '../loader/bind.js'
-import { base } from '../loader/file-system.js'
 import { remember } from '../loader/remember.js'
 import { resolveGraph } from '../loader/resolve.js'
 import type { Graph, LoadedObject } from '../loader/types.js'
@@ -63,6 +62,7 @@ export class Scopes {
   private readonly bare = new Map<string, Bindings>()
   /** A graph that is kept from one mix to the next has the same files in each. */
   private readonly processes = new WeakMap<Graph, Process>()
+  private readonly homes = new Map<PackedRegular, Process>()
   private readonly alone = new Map<PackedRegular, Bindings>()
 
   private readonly loadedBy = new Map<PackedRegular, PackedRegular | null>()
@@ -89,12 +89,12 @@ export class Scopes {
     if (file) {
       // What this process did not load at home, a library of the host's brings along here.
       const packed = (known ?? this.aloneBindings(file)).for(file.elf?.symbols ?? NO_SYMBOLS)
-      const others = known === undefined ? this.interposers(subject) : []
       return {
         packed,
         providers: at => {
           const provider = packed[at]
-          return provider === undefined ? null : [provider, ...others]
+          if (provider === undefined) return null
+          return known === undefined ? [provider, ...this.anyones(subject, file.elf?.symbols.imports[at])] : [provider]
         },
       }
     }
@@ -103,15 +103,16 @@ export class Scopes {
     return {
       packed,
       providers: at => {
+        const wanted = symbols.imports[at] as ImportedSymbol
         const there = this.bareBindings(object).for(symbols)[at]
         const here = packed?.[at]
         if (there === undefined) {
-          const { weak, file } = symbols.imports[at] as ImportedSymbol
+          const { weak, file } = wanted
           // The host is half upgraded: what stands for one of the container's must do as well as that did.
           const owed = here ?? (packed === undefined || weak ? undefined : file)
           return owed === undefined ? null : [owed]
         }
-        return here === undefined || here === there ? [there, ...this.interposers(subject)] : [there, here]
+        return [there, ...(here === undefined ? [] : [here]), ...this.anyones(subject, wanted)]
       },
     }
   }
@@ -153,9 +154,22 @@ export class Scopes {
     return symbols.imports.some(({ weak }, at) => !weak && names[at] === undefined)
   }
 
-  /** A program's own definitions come before every library's, at home as here (malloc replaced, data copied). */
-  private interposers(subject: PackedRegular): readonly string[] {
-    return [...this.programs, subject].flatMap(file => [file.elf?.soname ?? base(file.path)])
+  /**
+   * What supplied this name in a process at home, whoever asked for it: a program's own definitions and a library that replaces malloc
+   * come before the C library's, at home as here.
+   */
+  private anyones(subject: PackedRegular, wanted: ImportedSymbol | undefined): readonly string[] {
+    const process = remember(this.homes, subject, () => this.homeProcess(subject))
+    const object = wanted === undefined ? undefined : process.objects[process.supplier(wanted)]
+    return object === undefined ? [] : [nameOf(object)]
+  }
+
+  private homeProcess(subject: PackedRegular): Process {
+    const symbolsOf = (object: LoadedObject) => this.contents.symbolsOf(object.realPath)
+    const own = homeGraph(this.contents, subject)
+    const program = this.loaderOf(subject)
+    const graph = program === null ? own : inScopeOf(homeGraph(this.contents, program), own).scope
+    return new Process(graph, symbolsOf, this.looked.facts.symbolIndex)
   }
 
   /** By path and by name of each object in the home scope of this program or module; a module's lies behind its program's. */

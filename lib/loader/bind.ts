@@ -86,6 +86,14 @@ export class Process {
     return providers
   }
 
+  /** The index of the object that would provide this to whoever asks in the program's scope, or -1. */
+  supplier(wanted: ImportedSymbol): number {
+    const serving = new Set<Table>()
+    for (const { table, definitions } of this.index.exportersOf(wanted.name))
+      if (definitionAmong(definitions, table, wanted, [], null) !== null) serving.add(table)
+    return this.#whole.order.find(at => serving.has(this.#tables[at] as Table)) ?? -1
+  }
+
   /** What does not rest on the tables alone. */
   private correct(at: number, scope: Scope, providers: Int32Array): void {
     const table = this.#tables[at] as Table

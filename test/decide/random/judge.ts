@@ -88,7 +88,8 @@ export class Judge {
         const provider = bind(mix, wanted)
         if (provider === null) return [wants]
         const isRight = names.some(name => name === provider.name || this.areRelatives(name, provider.name))
-        return isRight || this.isUsualOutside(object, wanted, provider) ? [] : [`${wants}, not of ${provider.name}`]
+        const isUsual = this.isUsualOutside(object, wanted, provider) || bind(home, wanted)?.name === provider.name
+        return isRight || isUsual ? [] : [`${wants}, not of ${provider.name}`]
       }),
     )
   }
