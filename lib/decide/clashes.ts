@@ -1,4 +1,5 @@
-import type { ExportedSymbol } from '../elf/types.js'
+import type { ElfSymbols, ExportedSymbol } from '../elf/types.js'
+import type { SymbolIndex } from '../loader/bind.js'
 import { remember } from '../loader/remember.js'
 import type { Judged, Subject } from './constraints.js'
 import { bringers, type Demand, demandOneOf, tell } from './demand.js'
@@ -48,15 +49,35 @@ function twice(one: Loaded, other: Loaded, common: readonly string[]): string | 
 
 /** The names that others export too, by whose they are. */
 function namesInCommon(mix: Mix, one: Loaded, others: readonly Loaded[]): ReadonlyMap<Loaded, readonly string[]> {
-  const owners = new Map(others.map(other => [mix.symbolsOf(other), other]))
-  const common = new Map<Loaded, string[]>()
-  for (const symbol of mix.symbolsOf(one).exports.filter(isForOthers))
-    for (const { table, definitions } of mix.symbolIndex.exportersOf(symbol.name)) {
-      const other = owners.get(table.symbols)
-      if (other !== undefined && other !== one && definitions.some(isForOthers))
-        remember(common, other, () => []).push(symbol.name)
-    }
-  return common
+  const common = namesOfOthers(mix, mix.symbolsOf(one))
+  return new Map(
+    others.flatMap(other => {
+      const names = other === one ? undefined : common.get(mix.symbolsOf(other))
+      return names === undefined ? [] : [[other, names] as const]
+    }),
+  )
+}
+
+interface Common {
+  /** How many tables there were to compare with. */
+  readonly size: number
+  readonly names: ReadonlyMap<ElfSymbols, readonly string[]>
+}
+
+const known = new WeakMap<SymbolIndex, Map<ElfSymbols, Common>>()
+
+/** The same by symbol table, of all that were ever bound. */
+function namesOfOthers({ symbolIndex }: Mix, symbols: ElfSymbols): ReadonlyMap<ElfSymbols, readonly string[]> {
+  const inIndex = remember(known, symbolIndex, () => new Map<ElfSymbols, Common>())
+  const before = inIndex.get(symbols)
+  if (before?.size === symbolIndex.size) return before.names
+  const names = new Map<ElfSymbols, string[]>()
+  for (const { name } of symbols.exports.filter(isForOthers))
+    for (const { table, definitions } of symbolIndex.exportersOf(name))
+      if (table.symbols !== symbols && definitions.some(isForOthers))
+        remember(names, table.symbols, () => []).push(name)
+  inIndex.set(symbols, { size: symbolIndex.size, names })
+  return names
 }
 
 /** `libssl` of libssl.so.1.1 and libssl.so.3. */

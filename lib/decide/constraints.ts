@@ -67,9 +67,11 @@ export function demandSymbols(
     if (object === undefined) continue
     const providers = process.bind(at)
     const { imports } = mix.symbolsOf(object)
+    if (!scopes.isNew(subject.file, mix.symbolsOf(object), process.identify(providers))) continue
     const expected = scopes.expectedOf(subject.file, mix.fileOf(object), object)
     const { packed } = expected
     const told = new Set(asked)
+    const before = demands.length
     for (let index = 0; index < imports.length; index++) {
       const symbol = imports[index] as ImportedSymbol
       const place = providers[index] ?? -1
@@ -80,6 +82,8 @@ export function demandSymbols(
       const demand = judge(judged, bound)
       if (demand) demands.push(demand)
     }
+    if (demands.length === before && asked.size === 0)
+      scopes.settle(subject.file, mix.symbolsOf(object), process.identify(providers))
   }
   return demands
 }

@@ -2,6 +2,7 @@ import type { PackedRegular } from '../container/types.js'
 import type { ElfFacts, ElfSymbols, ImportedSymbol } from '../elf/types.js'
 import { definitionIn } from '../loader/bind.js'
 import { isPassedOver } from '../loader/candidate.js'
+import { remember } from '../loader/remember.js'
 import { resolveGraph } from '../loader/resolve.js'
 import type { LoadedObject } from '../loader/types.js'
 import { homeGraph } from './home.js'
@@ -22,14 +23,15 @@ export interface Gone {
   readonly isStranded: boolean
 }
 
-type Missing = Omit<Gone, 'isStranded'>
+export type Missing = Omit<Gone, 'isStranded'>
 
 /**
  * For each private library that lies over one of the host's: what goes missing. A library that supplies all that the other did
  * serves all that the other served, and nobody needs to be asked: so it is nearly always. What another member of the family that it
- * brings along supplies now (glibc's threads moved into libc.so.6) is not gone.
+ * brings along supplies now (glibc's threads moved into libc.so.6) is not gone. `known`: what each replaced file loses, by its path,
+ * which no choice changes.
  */
-export function goneFrom(world: World, state: Placed): readonly Gone[] {
+export function goneFrom(world: World, state: Placed, known: Map<string, Missing | null>): readonly Gone[] {
   const { places, selection } = state
   const gone: Gone[] = []
   const loaded = new Set(state.subjects.flatMap(({ graph }) => graph.objects.map(({ realPath }) => realPath)))
@@ -50,7 +52,9 @@ export function goneFrom(world: World, state: Placed): readonly Gone[] {
       const facts = factsAt(world, path)
       // What no loader takes for a library served nobody.
       if (facts === null) continue
-      const missing = missingFrom(soname, facts, world.looked.hostSymbols(path), [own, ...family], isServed)
+      const missing = remember(known, `${soname} ${path}`, () =>
+        missingFrom(soname, facts, world.looked.hostSymbols(path), [own, ...family], isServed),
+      )
       if (missing !== null || isStranded) gone.push({ ...(missing ?? nothing(soname)), isStranded })
     }
   }

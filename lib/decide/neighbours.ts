@@ -8,7 +8,7 @@ import { base, parent } from '../loader/file-system.js'
 import { resolveGraph } from '../loader/resolve.js'
 import type { Graph, LoadedObject, Problem } from '../loader/types.js'
 import { bringers, type Demand, demandOneOf } from './demand.js'
-import { type Gone, goneFrom, isGone } from './gone.js'
+import { type Gone, goneFrom, isGone, type Missing } from './gone.js'
 import { strangeBuilds } from './lockstep.js'
 import { nameOf } from './mix.js'
 import { bindingKey } from './scopes.js'
@@ -31,6 +31,7 @@ export class Neighbours {
   private readonly byName = new Map<string, Consumer>()
   private readonly needed = new Set<string>()
   private readonly reach = new Map<string, ReadonlySet<string>>()
+  private readonly missing = new Map<string, Missing | null>()
   private readonly answers = new WeakMap<Placed, readonly Demand[]>()
 
   constructor(private readonly world: World) {}
@@ -38,7 +39,7 @@ export class Neighbours {
   demands = (state: Placed): readonly Demand[] => {
     const known = this.answers.get(state)
     if (known !== undefined) return known
-    const gone = goneFrom(this.world, state)
+    const gone = goneFrom(this.world, state, this.missing)
     const found = gone.length === 0 ? [] : this.broken(state, gone)
     this.answers.set(state, found)
     return found

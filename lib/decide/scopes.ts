@@ -62,6 +62,8 @@ export class Scopes {
   private readonly bare = new Map<string, Bindings>()
   /** A graph that is kept from one mix to the next has the same files in each. */
   private readonly processes = new WeakMap<Graph, Process>()
+  /** The suppliers with which an object was in order, by the program or module in whose process it is. */
+  private readonly settled = new Map<PackedRegular, Map<ElfSymbols, Int32Array>>()
   private readonly homes = new Map<PackedRegular, Process>()
   private readonly alone = new Map<PackedRegular, Bindings>()
 
@@ -81,6 +83,16 @@ export class Scopes {
     if (program === undefined) return whole(scope)
     const base = whole(program)
     return base.with(scope.objects.slice(base.objects.length), mix.symbolsOf)
+  }
+
+  /** Whether an object in a process was not yet found in order with these suppliers. */
+  isNew(subject: PackedRegular, symbols: ElfSymbols, suppliers: Int32Array): boolean {
+    const before = this.settled.get(subject)?.get(symbols)
+    return before === undefined || before.some((id, at) => id !== suppliers[at])
+  }
+
+  settle(subject: PackedRegular, symbols: ElfSymbols, suppliers: Int32Array): void {
+    remember(this.settled, subject, () => new Map()).set(symbols, suppliers)
   }
 
   /** For one object in `subject`'s process. A host library that stands for one of the container's may bind as either of the two did. */

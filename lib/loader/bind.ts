@@ -86,6 +86,11 @@ export class Process {
     return providers
   }
 
+  /** What tells apart the files that objects are of: the same for the same symbols. */
+  identify(providers: Int32Array): Int32Array {
+    return providers.map(at => this.#tables[at]?.id ?? -1)
+  }
+
   /** The index of the object that would provide this to whoever asks in the program's scope, or -1. */
   supplier(wanted: ImportedSymbol): number {
     const serving = new Set<Table>()
