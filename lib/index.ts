@@ -12,7 +12,7 @@ import { type Container, listContainers, removeContainer } from './container/con
 import { packContainer } from './container/pack.js'
 import type { PolicyRule } from './container/policy.js'
 import type { Inventory } from './host/inventory.js'
-import { hostOfFile } from './launch/hosts.js'
+import { hostOfFile, withinInventory } from './launch/hosts.js'
 import { launcherPath } from './launch/launcher.js'
 import { hostFor, searchContext } from './launch/machine.js'
 import { openStore, openStoreAt } from './launch/open-store.js'
@@ -95,7 +95,8 @@ export interface PlanOptions extends InStore, OnHost {
 /** What a container would share with a host and what it would keep private, and why. Nothing is mounted or run. */
 export function plan(name: string, options: PlanOptions = {}): Decided {
   const store = storeOf(options)
-  if (options.host !== undefined) return decideContainer(store, name, hostOfFile(options.host).host)
+  const { host } = options
+  if (host !== undefined) return withinInventory(host, () => decideContainer(store, name, hostOfFile(host).host))
   const facts = factsOf(store)
   const decided = decideContainer(store, name, hostFor(store, rootOf(options), process.env, facts))
   facts.save()

@@ -1,7 +1,7 @@
 import type { LibraryCandidate } from '../decide/candidates.js'
 import type { Decision } from '../decide/types.js'
 import { type Explanation, explainLibrary, type Otherwise } from '../launch/explain.js'
-import { hostOfFile } from '../launch/hosts.js'
+import { hostOfFile, withinInventory } from '../launch/hosts.js'
 import { hostFor } from '../launch/machine.js'
 import { openStore } from '../launch/open-store.js'
 import { decideContainer } from '../launch/prepare.js'
@@ -23,8 +23,9 @@ export function runExplain(
   const store = openStore(process.env)
   const facts = factsOf(store)
   const host = file === undefined ? hostFor(store, root, process.env, facts) : hostOfFile(file).host
+  const within = <T>(work: () => T) => (file === undefined ? work() : withinInventory(file, work))
   if (soname === undefined) {
-    const { container, decision } = decideContainer(store, name, host)
+    const { container, decision } = within(() => decideContainer(store, name, host))
     const { libraries, packages, problems, runnable } = decision
     const all = {
       schema: 'appc.explain/1',
@@ -38,7 +39,7 @@ export function runExplain(
     facts.save()
     return runnable ? 0 : 1
   }
-  const explained = explainLibrary(store, name, soname, host)
+  const explained = within(() => explainLibrary(store, name, soname, host))
   facts.save()
   const { container, decision, choice, candidates, other } = explained
   const one = {

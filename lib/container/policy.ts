@@ -22,12 +22,15 @@ export const STRICTNESSES = ['identical', 'abi', 'not-older'] as const
 const MAX_RULES = 10_000
 const text = v.pipe(v.string(), v.minLength(1), v.maxLength(4096), v.check(isPrintable, 'holds control characters'))
 
+/** With an epoch, and a revision behind the last hyphen (deb-version(7)). */
+const VERSION = /^(\d+:)?\d[0-9A-Za-z.+~-]*$/
+
 export const policySchema = v.pipe(
   v.array(
     v.strictObject({
       match: text,
       choice: v.exactOptional(v.picklist(['private', 'shared'])),
-      minimum: v.exactOptional(text),
+      minimum: v.exactOptional(v.pipe(text, v.regex(VERSION))),
       strictness: v.exactOptional(v.picklist(STRICTNESSES)),
     }),
   ),

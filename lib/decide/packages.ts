@@ -80,9 +80,12 @@ export class PackageRules {
     for (const name of selection.packages)
       for (const { name: provider, outdated, reason } of this.owed.get(name) ?? []) {
         if (!outdated) continue
-        if (!selection.packages.has(provider)) selection.takePackage(provider, reason)
-        for (const soname of this.contents.sonamesOf(provider))
-          if (!selection.sonames.has(soname)) selection.takeLibrary(soname, reason)
+        const sonames = this.contents.sonamesOf(provider)
+        const lacking = sonames.filter(soname => !selection.sonames.has(soname))
+        for (const soname of lacking) selection.takeLibrary(soname, reason)
+        // Where a policy has all its libraries shared, the rest of it is the host's too.
+        const isTaken = sonames.length === 0 || sonames.some(soname => selection.sonames.has(soname))
+        if (isTaken && !selection.packages.has(provider)) selection.takePackage(provider, reason)
       }
     return selection.packages.size + selection.sonames.size > before
   }

@@ -113,7 +113,10 @@ export class Subjects {
     this.last = nodes
     if (changed.length === 0) return
     const names = new Set(changed.map(([path]) => base(path)))
-    const ways = changed.flatMap(([path, { kind }]) => (kind === 'file' ? [] : [path]))
+    // A file may take the place of a directory that the loader went through.
+    const { fs } = this.looked.host
+    const isWay = (path: string, { kind }: PlacedNode) => kind !== 'file' || fs.lstat(path)?.kind === 'directory'
+    const ways = changed.flatMap(([path, node]) => (isWay(path, node) ? [path] : []))
     for (const [path, { reach }] of this.graphs) {
       const touched =
         nameInBoth(reach.names, names) ||

@@ -19,6 +19,14 @@ const LEFT = [
   '/usr/src',
 ]
 
+/** Directories of everybody's, whoever ships them: what lies there unowned was not generated from one package. */
+const COMMON = new Set([
+  ...COVERED,
+  ...['bin', 'sbin', 'games', 'lib', 'lib32', 'lib64', 'libx32', 'libexec', 'include', 'local', 'share', 'src'].map(
+    name => `/usr/${name}`,
+  ),
+])
+
 /**
  * Names that the host's version of a privately taken package ships and the container's does not: hidden by whiteouts, so that
  * half of one version never mixes with half of another. What lies unowned in a directory that only such a package ships
@@ -35,8 +43,9 @@ export function hidden(
   const database = host.packages
   if (database === null) return nodes
   const replaced = replacedPackages(database, contents, selection, places)
+  const above = new Set([...places.nodes.keys()].flatMap(ancestors))
   const hide = (path: string) => {
-    if (!places.nodes.has(path) && coverable(path)) nodes.set(path, { kind: 'whiteout' })
+    if (!places.nodes.has(path) && !above.has(path) && coverable(path)) nodes.set(path, { kind: 'whiteout' })
   }
   for (const pkg of replaced) {
     for (const path of database.filesOf(pkg)) {
@@ -45,7 +54,7 @@ export function hidden(
       if (stat.kind !== 'directory') {
         if (!inSearchDirectory(places, path) && !leadsToPlaced(host, places, path) && solely(database, path, replaced))
           hide(path)
-      } else if (solely(database, path, replaced) && !inSearchDirectory(places, join(path, 'x'))) {
+      } else if (!COMMON.has(path) && solely(database, path, replaced) && !inSearchDirectory(places, join(path, 'x'))) {
         for (const name of host.fs.readdir(path) ?? []) {
           if (database.ownersOf(join(path, name)).length === 0) hide(join(path, name))
         }
@@ -73,6 +82,10 @@ function replacedPackages(
 function solely(database: PackageDatabase, path: string, replaced: ReadonlySet<Package>): boolean {
   const owners = database.ownersOf(path)
   return owners.length > 0 && owners.every(owner => replaced.has(owner))
+}
+
+function ancestors(path: string): readonly string[] {
+  return path === '/' ? [] : [parent(path), ...ancestors(parent(path))]
 }
 
 function inSearchDirectory(places: Places, path: string): boolean {

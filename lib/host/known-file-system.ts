@@ -132,6 +132,8 @@ function contentsOf(
   contents: readonly DescribedContent[],
   nodes: ReadonlyMap<string, Node>,
 ): ReadonlyMap<string, readonly Piece[]> {
+  if (new Set(contents.map(({ path }) => path)).size < contents.length)
+    throw invalidInventory('it has the bytes of a file twice')
   return new Map(
     contents.map(({ path, parts }) => {
       const node = nodes.get(path)

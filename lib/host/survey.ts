@@ -1,10 +1,13 @@
-import { errorCode, join, parent } from '../loader/file-system.js'
+import { errorCode, join, parent, resolvePath } from '../loader/file-system.js'
 import { remember } from '../loader/remember.js'
 import type { FileStat, FileSystem } from '../loader/types.js'
 import type { DescribedDirectory } from './described.js'
 
 /** Where a system keeps what is the same for all its users. What lies elsewhere is the users', or the machine's state. */
 const SURVEYED = ['/usr', '/etc', '/opt', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
+
+/** No path is longer (PATH_MAX), and what lies deeper can be named by nobody. */
+const LONGEST = 4096 - 256
 
 interface Row extends DescribedDirectory {
   readonly files: Record<string, readonly [number, number]>
@@ -33,6 +36,20 @@ export class Survey {
     if (this.#rows.has(up)) this.#look(path, this.#stat(path))
   }
 
+  /** A path and what it leads to; of a directory all that is in it. */
+  addAll(path: string): void {
+    const end = this.addChain(path)
+    if (end !== null && this.#rows.has(end)) for (const name of this.#list(end)) this.addChain(join(end, name))
+  }
+
+  /** A path, and each that its links lead through; where that ends, null for nowhere. */
+  addChain(path: string): string | null {
+    const found = this.#unlessClosed(path, () => resolvePath(this.fs, path))
+    for (const name of found?.links ?? []) this.add(name)
+    if (found?.path) this.add(found.path)
+    return found?.path ?? null
+  }
+
   close(path: string, code: string): void {
     this.#closed[path] = code
   }
@@ -41,6 +58,10 @@ export class Survey {
   *files(): Generator<readonly [path: string, mode: number]> {
     for (const { path, files } of this.#rows.values())
       for (const [name, [, mode]] of Object.entries(files)) yield [join(path, name), mode]
+  }
+
+  *links(): Generator<string> {
+    for (const { path, links } of this.#rows.values()) for (const name of Object.keys(links)) yield join(path, name)
   }
 
   result() {
@@ -53,7 +74,7 @@ export class Survey {
   }
 
   #walk(directory: string): void {
-    if (!this.#rows.has(directory)) return
+    if (!this.#rows.has(directory) || directory.length > LONGEST) return
     for (const name of this.#list(directory)) {
       const path = join(directory, name)
       if (!this.#seen.has(path)) this.#look(path, this.#stat(path))

@@ -10,7 +10,7 @@ import { Survey } from '../host/survey.js'
 import { LibraryCache } from '../loader/cache.js'
 import { staticTlsOf } from '../loader/dlopen.js'
 import type { FactsCache } from '../loader/facts-cache.js'
-import { isOutOfReach } from '../loader/file-system.js'
+import { isOutOfReach, parent } from '../loader/file-system.js'
 import { INTERPRETERS, readLoader } from '../loader/loader.js'
 import { listedPreloads } from '../loader/resolve.js'
 import type { FileSystem } from '../loader/types.js'
@@ -29,6 +29,7 @@ export function describeHost(store: Store, root: string): DescribedHost<readonly
   const database = readPackageDatabase(recording.fs)
   // Some lie where nobody looks otherwise, as in /var.
   for (const pkg of database?.packages ?? []) for (const path of database?.filesOf(pkg) ?? []) survey.add(path)
+  surveySearched(fs, survey)
   const { elf, strings } = describeElfFiles(fs, survey, facts, paths => lookAhead?.(paths))
   const modules = kernelModules()
   recordReaders(recording.fs, loadersIn(fs, elf), elf, facts, modules)
@@ -48,6 +49,21 @@ export function describeHost(store: Store, root: string): DescribedHost<readonly
     strings,
     contents,
   }
+}
+
+/** Where the loaders look for libraries, and where links among libraries lead, wherever that is. */
+function surveySearched(fs: FileSystem, survey: Survey): void {
+  for (const interpreter of loadersIn(fs, [])) {
+    const loader = readLoader(fs, interpreter)
+    const listed = LibraryCache.read(fs, loader)?.paths() ?? []
+    for (const directory of new Set([...loader.systemDirectories, ...listed.map(parent)])) survey.addAll(directory)
+    for (const path of listed) survey.addChain(path)
+  }
+  for (const path of [...survey.links()].filter(isAmongLibraries)) survey.addAll(path)
+}
+
+function isAmongLibraries(path: string): boolean {
+  return /^\/(usr\/)?(local\/)?(lib(32|64|x32)?|libexec)\/|^\/opt\//.test(path)
 }
 
 /** Has all that deciding reads of files read once: the recording has it then, whatever a reader makes of it. */

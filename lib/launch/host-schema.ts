@@ -8,7 +8,7 @@ import { elfFacts, isCanonicalPath } from '../container/schema.js'
  */
 
 /** A large desktop comes to some 60 MB. */
-export const MAX_HOST_BYTES = 1 << 28
+export const MAX_HOST_BYTES = 1 << 27
 const MAX_ROWS = 1_000_000
 const MAX_NUMBERS = 1 << 25
 const MAX_NAME = 65_536
@@ -18,7 +18,12 @@ const line = v.pipe(v.string(), v.maxLength(4096), v.check(noNul, 'holds a NUL')
 const path = v.pipe(v.string(), v.check(isPath, 'is not an absolute, normalised path'))
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not a sha256'))
 const errno = v.pipe(v.string(), v.regex(/^E[A-Z0-9]{1,15}$/, 'is no error of a system call'))
-const list = <T extends v.GenericSchema>(item: T) => v.pipe(v.array(item), v.maxLength(MAX_ROWS))
+/** Its length comes first: of a million wrong items one is enough. */
+const list = <T extends v.GenericSchema>(item: T) =>
+  v.pipe(
+    v.custom<unknown[]>(value => Array.isArray(value) && value.length <= MAX_ROWS, 'is no list, or too long'),
+    v.array(item),
+  )
 const numbers = v.custom<readonly number[]>(value => isListOf(value, MAX_NUMBERS, isCount), 'is no list of numbers')
 const names = v.custom<readonly string[]>(value => isListOf(value, MAX_ROWS, isName), 'is no list of names')
 const texts = v.custom<readonly string[]>(

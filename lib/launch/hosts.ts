@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Host } from '../decide/types.js'
-import { AppcError } from '../errors.js'
+import { AppcError, type ErrorCode } from '../errors.js'
 import { invalidInventory } from '../host/described.js'
 import { readOperatingSystem } from '../host/os.js'
 import { unreadable } from '../loader/unreadable.js'
@@ -19,11 +19,35 @@ export interface OtherHost {
   readonly os: string | null
 }
 
-/** The host of an inventory file, with its digest. Throws FILE_MISSING, FILE_UNREADABLE, INVENTORY_INVALID. */
+/** The host of an inventory file, with its digest. Throws INVENTORY_INVALID. */
 export function hostOfFile(path: string): OtherHost & { readonly digest: string } {
   const described = parseDescribedHost(readBounded(path))
-  const host = knownHost(described)
-  return { host, os: systemOf(host), digest: described.digest }
+  return withinInventory(path, () => {
+    const host = knownHost(described)
+    return { host, os: systemOf(host), digest: described.digest }
+  })
+}
+
+/** What is said of a host's files, which for an inventory file is said of that file. */
+const OF_A_HOST: ReadonlySet<ErrorCode> = new Set([
+  'ELF_NOT',
+  'ELF_MALFORMED',
+  'ELF_FOREIGN',
+  'LOADER_UNKNOWN',
+  'CACHE_MALFORMED',
+  'FILE_MISSING',
+  'FILE_UNREADABLE',
+  'PACKAGE_DATABASE',
+])
+
+/** Does something with a host that a file describes: what the host seems to lack, the file lacks. Throws INVENTORY_INVALID. */
+export function withinInventory<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof AppcError) || !OF_A_HOST.has(error.code)) throw error
+    throw invalidInventory(`${path} does not hold together: ${error.message}`, error)
+  }
 }
 
 /**
@@ -48,10 +72,7 @@ function readBounded(path: string): string {
   try {
     descriptor = openSync(path, 'r')
   } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw unreadable(path, error)
-    throw new AppcError('FILE_MISSING', `${path} does not exist`, {
-      hint: 'name a file that appc inventory --complete has made',
-    })
+    throw invalidInventory(hasCode(error, 'ENOENT') ? `${path} does not exist` : unreadable(path, error).message, error)
   }
   try {
     const chunks: Buffer[] = []
@@ -64,7 +85,7 @@ function readBounded(path: string): string {
       if (length > MAX_HOST_BYTES) throw invalidInventory(`${path} has more than ${MAX_HOST_BYTES} bytes`)
     }
   } catch (error) {
-    throw error instanceof AppcError ? error : unreadable(path, error)
+    throw error instanceof AppcError ? error : invalidInventory(unreadable(path, error).message, error)
   } finally {
     closeSync(descriptor)
   }

@@ -44,6 +44,7 @@ export function knownHost(described: Described): Host {
   for (const row of described.elf) {
     const stat = fs.lstat(row.path)
     if (stat?.kind !== 'file') throw invalidInventory(`${row.path} has ELF facts and is no file`)
+    if (rows.has(stat.ino)) throw invalidInventory(`it has the ELF facts of ${row.path} twice`)
     rows.set(stat.ino, row)
     const { start, facts: found, code, because } = row
     facts.put(stat, { start, facts: found, code, because })

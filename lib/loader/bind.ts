@@ -102,10 +102,10 @@ export class Process {
   /** What does not rest on the tables alone. */
   private correct(at: number, scope: Scope, providers: Int32Array): void {
     const table = this.#tables[at] as Table
-    for (const place of table.copies) {
-      // The program's own copy of a variable is filled from a library: the program itself is passed over.
-      if (providers[place] === 0) providers[place] = this.search(table, place, scope, (_, other) => other !== 0)
-    }
+    const isCopy = new Set(table.copies)
+    // The program's own copy of a variable is filled from a library: the program itself is passed over.
+    for (const place of table.copies)
+      if (providers[place] === 0) providers[place] = this.search(table, place, scope, other => other !== 0)
     if (this.#loader?.assertsVersions !== true) return
     // Where the very file that is to define a version has no version table, an older loader stops at an assertion.
     for (let place = 0; place < providers.length; place++) {
@@ -116,16 +116,21 @@ export class Process {
         !(this.#tables[other] as Table).versioned &&
         (this.objects[other] as LoadedObject).names.includes(file)
       if ((providers[place] as number) >= 0 && ends(providers[place] as number))
-        providers[place] = this.search(table, place, scope, (_, other) => !ends(other))
+        providers[place] = this.search(
+          table,
+          place,
+          scope,
+          other => !ends(other) && !(isCopy.has(place) && other === 0),
+        )
     }
   }
 
-  private search(table: Table, place: number, scope: Scope, may: (table: Table, at: number) => boolean): number {
+  private search(table: Table, place: number, scope: Scope, may: (at: number) => boolean): number {
     const { ends, ids } = this.index.servers(table)
     const serving = new Set(ids.subarray(place === 0 ? 0 : ends[place - 1], ends[place]))
     const found = scope.order.find(at => {
       const other = this.#tables[at] as Table
-      return serving.has(other.id) && may(other, at)
+      return serving.has(other.id) && may(at)
     })
     return found ?? -1
   }

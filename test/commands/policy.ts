@@ -31,6 +31,8 @@ t.test('set, change, show, forget', async t => {
 t.test('what is wrong changes nothing', async t => {
   policy('set', 'a=private')
   t.match(policy('set', 'b=private', 'c'), { status: 2, stdout: '', stderr: /"c" is no rule of a policy/ })
+  for (const version of ['a b', '1:2:3-', 'x1'])
+    t.match(policy('set', `b>=${version}`), { status: 2, stdout: '' }, version)
   t.match(policy('unset', 'a', 'b'), { status: 2, stdout: '', stderr: /says nothing of b/ })
   t.equal(policy().stdout, 'a: private\n')
 })

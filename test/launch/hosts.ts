@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { decide } from '../../lib/decide/decide.js'
 import { describeHost } from '../../lib/launch/describe-host.js'
-import { hostNamed, hostOfFile } from '../../lib/launch/hosts.js'
+import { hostNamed, hostOfFile, withinInventory } from '../../lib/launch/hosts.js'
 import { takeStockOf } from '../../lib/launch/stock.js'
-import { newStore, tree } from '../decide/scenario.js'
+import { newStore, openIn, packInto, program, tree } from '../decide/scenario.js'
 
 const store = newStore()
 const root = tree({ '/etc/os-release': 'ID=made\nPRETTY_NAME="Made Up 1"\n' })
@@ -32,8 +33,33 @@ t.test('a word is a directory or a file; both are seen without this user', async
 })
 
 t.test('what is not there, or none', async t => {
-  t.throws(() => hostOfFile(join(directory, 'nothing')), { code: 'FILE_MISSING' })
-  t.throws(() => hostOfFile(directory), { code: 'FILE_UNREADABLE' })
+  for (const path of [join(directory, 'nothing'), directory, ''])
+    t.throws(() => hostOfFile(path), { code: 'INVENTORY_INVALID' }, path)
   writeFileSync(join(directory, 'text'), 'text')
   t.throws(() => hostOfFile(join(directory, 'text')), { code: 'INVENTORY_INVALID' })
+})
+
+t.test('what a file lacks is told of the file', async t => {
+  const whole = JSON.parse(readFileSync(file, 'utf8'))
+  const elf = (change: object) => whole.elf.map((row: object) => ({ ...row, ...change }))
+  const { manifest } = packInto(store, tree({ '/usr/bin/app': program('int main(void) { return 0; }') }))
+  for (const [what, damaged] of Object.entries({
+    'no bytes': { ...whole, contents: [] },
+    'bytes of some': { ...whole, contents: whole.contents.slice(1) },
+    'no parts': { ...whole, contents: whole.contents.map((row: object) => ({ ...row, parts: [] })) },
+    'symbols that could not be read': { ...whole, elf: elf({ symbols: 'bad' }) },
+    'no facts': { ...whole, elf: elf({ facts: null }) },
+    'facts twice': { ...whole, elf: [...whole.elf, ...whole.elf] },
+    'bytes twice': { ...whole, contents: [...whole.contents, ...whole.contents] },
+  })) {
+    writeFileSync(join(directory, 'damaged'), JSON.stringify(damaged))
+    const deciding = () =>
+      withinInventory('damaged', () => decide(manifest, hostOfFile(join(directory, 'damaged')).host, openIn(store)))
+    try {
+      // Of what no loader would have found, nothing is missed.
+      t.type(deciding(), Object, what)
+    } catch (error) {
+      t.match(error, { code: 'INVENTORY_INVALID', hint: /appc inventory --complete/ }, what)
+    }
+  }
 })

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import t from 'tap'
 import type { PolicyRule } from '../../lib/container/policy.js'
@@ -191,5 +192,24 @@ t.test('a file that is no description, or one that contradicts itself', async t 
       t.match(error, { code: 'INVENTORY_INVALID', because: /./, hint: /appc inventory --complete/ }, what)
       t.ok((error as { because: string }).because.length < 5000, what)
     }
+  }
+})
+
+t.test('libraries where only the cache leads, or a link among libraries', async t => {
+  const bad = library('libtwo.so.1', 'int three(void) { return 3; }')
+  const cached = tree({
+    '/data/lib/libtwo.so.1': bad,
+    [`${libraries}/libtwo.so.1`]: two,
+    '/etc/ld.so.conf': '/data/lib\n',
+  })
+  execFileSync('ldconfig', ['-r', cached])
+  const linked = tree({ '/data/two': two, [`${libraries}/libtwo.so.1`]: { link: '/data/two' } })
+  for (const [host, choice] of [
+    [cached, 'private'],
+    [linked, 'shared'],
+  ] as const) {
+    const { there, here } = bothWays(home, host)
+    t.equal(there.libraries.find(({ soname }) => soname === 'libtwo.so.1')?.choice, choice)
+    t.same(flat(here), flat(there))
   }
 })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { bindSymbols } from '../../lib/loader/bind.js'
 import { resolveGraph } from '../../lib/loader/resolve.js'
 import { rootFileSystem } from '../../lib/loader/root-file-system.js'
-import type { LoadedObject } from '../../lib/loader/types.js'
+import type { LoadedObject, Graph as LoadedProgram } from '../../lib/loader/types.js'
 import { judgeBindings, symbolsOf } from '../support/bindings.js'
 import { compile, temporaryDirectory } from '../support/fixtures.js'
 
@@ -48,4 +48,22 @@ t.test('scopes: a plugin sees the program, the program does not see the plugin',
   const bindings = bindSymbols({ ...host, objects }, symbolsOf, index => (index === own ? local : global))
   t.equal(bindings[own]?.[0], 0)
   t.same(bindings[0], bindSymbols(host, symbolsOf)[0])
+})
+
+t.test('a copy relocation is filled by no program, whatever else keeps a library from serving', async t => {
+  const facts = { verdefs: [], verneeds: [] } as unknown as LoadedObject['facts']
+  const objects = ['program', 'library'].map(name => ({ path: `/${name}`, realPath: `/${name}`, names: [name], facts }))
+  const copied = { name: 'v', version: 'V_1', file: 'library', copySize: 8, weak: false }
+  const tables = [
+    { imports: [copied], exports: [{ name: 'v' }] },
+    { imports: [], exports: [{ name: 'v' }] },
+  ] as unknown as ReturnType<typeof symbolsOf>[]
+  const bindings = (assertsVersions?: true) =>
+    bindSymbols(
+      { objects, loader: { ...(assertsVersions && { assertsVersions }) } as LoadedProgram['loader'] },
+      object => tables[objects.indexOf(object as (typeof objects)[number])] as ReturnType<typeof symbolsOf>,
+    )
+  t.same([...(bindings()[0] ?? [])], [1])
+  // glibc until 2.40 ends at an assertion where the library that is to have the version has no versions at all.
+  t.same([...(bindings(true)[0] ?? [])], [-1])
 })
