@@ -2,9 +2,6 @@
 kind='compiler, linker, make'
 packages=(g++ gcc libc6-dev make)
 entries=(make gcc g++)
-known[trixie:bookworm]='libstdc++6 of the host is shared, though libstdc++-14-dev depends on a newer one (>= 14.2.0-19): what is compiled expects that library to set up std::cout, and crashes (lib/decide: minimum versions of packages of libraries are not asked for)'
-known[sid:bookworm]='libstdc++6 of the host is shared, though libstdc++-16-dev depends on a newer one (>= 16.2.0-4): what is compiled expects that library to set up std::cout, and crashes (lib/decide: minimum versions of packages of libraries are not asked for)'
-known[sid:bullseye]='the linker script libm.so names /usr/lib/x86_64-linux-gnu/libmvec.so.1, and the library is laid where that host, whose /lib is not merged, has it: /lib/x86_64-linux-gnu (lib/decide: a private file is not reached by its own path too)'
 check() {
   cat >hello.c <<'END'
 #include <math.h>
