@@ -27,7 +27,8 @@ export function clashesIn(state: Placed): readonly Demand[] {
     for (const stranger of strangers) {
       const common = namesInCommon(state.mix, stranger, libraries)
       for (const other of libraries) {
-        const what = other === stranger ? null : twice(stranger, other, common.get(other) ?? [])
+        if (other === stranger || areSiblings(state, stranger, other)) continue
+        const what = twice(stranger, other, common.get(other) ?? [])
         if (what === null) continue
         // By name, so that another process in which they meet, or the other of two strangers, tells the same.
         const [one, two] = nameOf(stranger) < nameOf(other) ? [stranger, other] : [other, stranger]
@@ -37,6 +38,12 @@ export function clashesIn(state: Placed): readonly Demand[] {
     }
   }
   return [...found.values()]
+}
+
+/** Built from one source to be used together, whatever both of them hold a copy of (libwayland-client and libwayland-server). */
+function areSiblings({ contents }: Judged, one: Loaded, other: Loaded): boolean {
+  const [a, b] = [one, other].map(object => contents.sourceOf(contents.libraries.get(nameOf(object))))
+  return a !== null && a === b && stem(nameOf(one)) !== stem(nameOf(other))
 }
 
 /** In what two libraries are one; null where in nothing. */

@@ -37,14 +37,14 @@ function privateFamilies(contents: Contents): readonly (readonly PackedRegular[]
  * of the names are meant for others (libgtk-3 and libgdk-3, ICU's, GLib's).
  */
 function sourcePairs(contents: Contents): readonly (readonly PackedRegular[])[] {
-  const sources = new Map(contents.manifest.packages.map(pkg => [pkg.name, pkg.source ?? pkg.name]))
-  const sourceOf = (file: PackedRegular) => (file.package === null ? undefined : sources.get(file.package))
   return [...contents.libraries.values()].flatMap(file => {
-    const source = sourceOf(file)
-    if (source === undefined || file.elf === undefined) return []
+    const source = contents.sourceOf(file)
+    if (source === null || file.elf === undefined) return []
     return Object.values(file.elf.resolved).flatMap(path => {
       const other = contents.follow(path)
-      return other && other !== file && sourceOf(other) === source && bindsPlainly(file, other) ? [[file, other]] : []
+      return other && other !== file && contents.sourceOf(other) === source && bindsPlainly(file, other)
+        ? [[file, other]]
+        : []
     })
   })
 }

@@ -15,6 +15,7 @@ export class Contents {
   private readonly asked: ReadonlyMap<string, string>
   private readonly linksTo: ReadonlyMap<string, readonly string[]>
   private readonly entryPaths: ReadonlySet<string>
+  private readonly sources: ReadonlyMap<string, string>
   private readonly shipped: ReadonlyMap<string, readonly string[]>
   /** What homeGraph found out before. */
   readonly homeGraphs = new Map<PackedRegular, Graph>()
@@ -26,6 +27,7 @@ export class Contents {
   ) {
     this.manifest = manifest
     this.byPath = new Map(manifest.files.map(file => [file.path, file]))
+    this.sources = new Map(manifest.packages.map(({ name, source }) => [name, source ?? name]))
     const libraries = new Map<string, PackedRegular>()
     const linksTo = new Map<string, string[]>()
     for (const file of manifest.files) {
@@ -109,6 +111,11 @@ export class Contents {
   /** Sonames of the libraries that a package ships. */
   sonamesOf(name: string): readonly string[] {
     return this.shipped.get(name) ?? []
+  }
+
+  /** What a file's package was built from; null for what no package ships. */
+  sourceOf(file: PackedFile | undefined): string | null {
+    return (file?.package && this.sources.get(file.package)) || null
   }
 
   /** Libraries that a recorded run loaded, by soname. */

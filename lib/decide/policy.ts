@@ -53,26 +53,27 @@ export function fixedBy(host: Host, finder: Finder, contents: Contents): Fixed {
 function driversOf(
   host: Host,
   finder: Finder,
-  { libraries, manifest }: Contents,
+  contents: Contents,
 ): { readonly packages: ReadonlySet<string>; readonly drivers: ReadonlyMap<string, string> } {
   const known = host.drivers?.(finder.directories) ?? new Map<string, string>()
   const isHere = (soname: string) => finder.reachable(soname).length > 0
   const drivers = new Map<string, string>()
   const sources = new Map<string, string>()
-  const sourceOf = new Map(manifest.packages.map(({ name, source }) => [name, source ?? name]))
-  for (const [soname, file] of libraries) {
+  for (const [soname, file] of contents.libraries) {
     const driver = isHere(soname) ? known.get(soname) : undefined
     if (driver === undefined) continue
     drivers.set(soname, driver)
-    const source = file.package === null ? undefined : sourceOf.get(file.package)
-    if (source !== undefined) sources.set(source, soname)
+    const source = contents.sourceOf(file)
+    if (source !== null) sources.set(source, soname)
   }
   const packages = new Set(
-    [...sourceOf].flatMap(([name, source]) => (sources.has(source) && host.packages?.named.has(name) ? [name] : [])),
+    contents.manifest.packages.flatMap(({ name, source }) =>
+      sources.has(source ?? name) && host.packages?.named.has(name) ? [name] : [],
+    ),
   )
-  for (const [soname, file] of libraries) {
+  for (const [soname, file] of contents.libraries) {
     if (drivers.has(soname) || !packages.has(file.package ?? '') || !isHere(soname)) continue
-    drivers.set(soname, `it is of one source with ${sources.get(sourceOf.get(file.package ?? '') ?? '')}, a driver`)
+    drivers.set(soname, `it is of one source with ${sources.get(contents.sourceOf(file) ?? '')}, a driver`)
   }
   return { packages, drivers }
 }

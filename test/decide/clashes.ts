@@ -1,6 +1,6 @@
 import t from 'tap'
 import { library } from '../container/tree.js'
-import { libraries, mix, program, tree, withoutOthers } from './scenario.js'
+import { debian, libraries, mix, program, tree, withoutOthers } from './scenario.js'
 
 const SAY = 'int printf(const char *, ...);\n'
 const at = (files: Record<string, Buffer>) =>
@@ -55,4 +55,44 @@ t.test('what was together at home is no clash', async t => {
   const from = tree({ '/usr/bin/app': app, ...at(both) })
   const outcome = mix(from, tree(at(both)))
   t.same([outcome.private, outcome.problems()], [[], []])
+})
+
+t.test('libraries of one source that hold a copy of the same are meant to be together', async t => {
+  const client = (more = '') =>
+    library('libclient.so.0', `int helper(void) { return 1; } int client(void) { return 2; } ${more}`)
+  const server = library('libserver.so.0', 'int helper(void) { return 1; } int server(void) { return 3; }')
+  // On the host something brings the second along.
+  const tool = (linked: Readonly<Record<string, Buffer>>) =>
+    library(
+      'libtool.so.1',
+      'int server(void); int tool(void) { return 4; } int with(void) { return server(); }',
+      '',
+      linked,
+    )
+  const own = library('libtool.so.1', 'int tool(void) { return 4; }')
+  const application = program(
+    `${SAY}int newer(void), tool(void); int main(void) { return printf("%d %d\\n", newer(), tool()) < 0; }`,
+    { 'libclient.so.0': client('int newer(void) { return 5; }'), 'libtool.so.1': own },
+  )
+  const packages = (source: string, version: string, files: Readonly<Record<string, Buffer>>, toolFile: Buffer) => [
+    ...Object.entries(files).map(([name, file]) => ({
+      control: { Package: name.split('.')[0] as string, Source: source, Version: version },
+      files: at({ [name]: file }),
+    })),
+    { control: { Package: 'libtool1', Version: version }, files: at({ 'libtool.so.1': toolFile }) },
+  ]
+  const host = debian(
+    packages('wire', '1', { 'libclient.so.0': client(), 'libserver.so.0': server }, tool({ 'libserver.so.0': server })),
+  )
+  const control = { Package: 'app', Depends: 'libclient, libserver, libtool1, libc6' }
+  const homeOf = (source: string) =>
+    debian([
+      ...packages(source, '2', { 'libclient.so.0': client('int newer(void) { return 5; }') }, own),
+      ...packages('wire', '2', { 'libserver.so.0': server }, own).slice(0, 1),
+      { control, files: { '/usr/bin/app': application } },
+    ])
+  const outcome = mix(homeOf('wire'), host)
+  t.same([outcome.private, outcome.problems()], [['libclient.so.0'], []])
+  t.match(outcome.run(), { status: 0, stdout: '5 4\n' })
+  t.same(mix(homeOf('another'), host).private, ['libclient.so.0', 'libtool.so.1'], 'two strangers')
 })
