@@ -1,6 +1,6 @@
 import type { ElfSymbols, ExportedSymbol } from '../elf/types.js'
-import type { SymbolIndex } from '../loader/bind.js'
 import { remember } from '../loader/remember.js'
+import type { SymbolIndex } from '../loader/symbol-index.js'
 import type { Judged, Subject } from './constraints.js'
 import { bringers, type Demand, demandOneOf, tell } from './demand.js'
 import { homeGraph } from './home.js'

@@ -5,8 +5,8 @@ import { readFacts } from '../elf/reader.js'
 import type { ElfFacts, ElfSymbols, OpenFile } from '../elf/types.js'
 import { Window } from '../elf/window.js'
 import { AppcError, type ErrorCode } from '../errors.js'
-import { SymbolIndex } from './bind.js'
 import { symbolsAt } from './content.js'
+import { SymbolIndex } from './symbol-index.js'
 import type { FileStat, FileSystem } from './types.js'
 
 /** What a regular file is: its ELF facts, or why it has none. */
