@@ -209,7 +209,9 @@ export class Neighbours {
     if (packages === null) return null
     const asking = new Set<Package>()
     for (const missing of gone) {
-      const owners = (places.libraries.get(missing.soname) ?? []).flatMap(packages.ownersOf)
+      const likely = this.world.contents.libraries.get(missing.soname)?.package ?? null
+      const paths = (places.libraries.get(missing.soname) ?? []).filter(path => fs.lstat(path) !== null)
+      const owners = paths.flatMap(path => packages.ownersOfFile(path, likely))
       if (owners.length === 0) return null
       for (const pkg of dependents(packages, owners)) asking.add(pkg)
     }

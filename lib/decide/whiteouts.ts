@@ -42,30 +42,43 @@ export function hidden(
   const nodes = new Map<string, PlacedNode>()
   const database = host.packages
   if (database === null) return nodes
-  const replaced = replacedPackages(database, contents, selection, places)
+  const replaced = replacedPackages(host, database, contents, selection, places)
   const above = new Set([...places.nodes.keys()].flatMap(ancestors))
   const hide = (path: string) => {
     if (!places.nodes.has(path) && !above.has(path) && coverable(path)) nodes.set(path, { kind: 'whiteout' })
   }
+  const theirs = new Set([...replaced].flatMap(pkg => database.filesOf(pkg)))
   for (const pkg of replaced) {
     for (const path of database.filesOf(pkg)) {
       const stat = host.fs.lstat(path)
       if (stat === null || !coverable(path)) continue
-      if (stat.kind !== 'directory') {
-        if (!inSearchDirectory(places, path) && !leadsToPlaced(host, places, path) && solely(database, path, replaced))
-          hide(path)
-      } else if (!COMMON.has(path) && solely(database, path, replaced) && !inSearchDirectory(places, join(path, 'x'))) {
-        for (const name of host.fs.readdir(path) ?? []) {
-          if (database.ownersOf(join(path, name)).length === 0) hide(join(path, name))
-        }
+      if (stat.kind === 'directory') {
+        if (COMMON.has(path) || inSearchDirectory(places, join(path, 'x'))) continue
+        const others = (host.fs.readdir(path) ?? []).map(name => join(path, name)).filter(inside => !theirs.has(inside))
+        if (others.length === 0 || database.isShippedByOthers(path, replaced)) continue
+        for (const inside of others) if (!database.isShippedByOthers(inside, replaced)) hide(inside)
+      } else if (!inSearchDirectory(places, path) && !leadsToPlaced(host, places, path)) {
+        if (!isSharedWithTwin(database, path, pkg, replaced)) hide(path)
       }
     }
   }
   return withoutParentless(nodes, places)
 }
 
+/** Two packages ship one file only where they are one package of two architectures (Multi-Arch: same). */
+function isSharedWithTwin(
+  database: PackageDatabase,
+  path: string,
+  pkg: Package,
+  replaced: ReadonlySet<Package>,
+): boolean {
+  const twins = database.named.get(pkg.name) ?? []
+  return twins.some(twin => !replaced.has(twin) && database.filesOf(twin).includes(path))
+}
+
 /** The host's packages that private ones stand for: those of the same name, and the owners of the files that are covered. */
 function replacedPackages(
+  { fs }: Host,
   database: PackageDatabase,
   contents: Contents,
   selection: Selection,
@@ -73,15 +86,12 @@ function replacedPackages(
 ): ReadonlySet<Package> {
   const native = (pkg: Package) => pkg.architecture === 'all' || pkg.architecture === database.architecture
   const named = [...selection.packages].flatMap(name => database.named.get(name) ?? [])
-  const covered = [...places.libraries].flatMap(([soname, paths]) =>
-    contents.libraries.has(soname) ? paths.flatMap(path => database.ownersOf(path)) : [],
-  )
+  const isThere = (path: string) => fs.lstat(path) !== null
+  const covered = [...places.libraries].flatMap(([soname, paths]) => {
+    const file = contents.libraries.get(soname)
+    return file ? paths.filter(isThere).flatMap(path => database.ownersOfFile(path, file.package)) : []
+  })
   return new Set([...named, ...covered].filter(native))
-}
-
-function solely(database: PackageDatabase, path: string, replaced: ReadonlySet<Package>): boolean {
-  const owners = database.ownersOf(path)
-  return owners.length > 0 && owners.every(owner => replaced.has(owner))
 }
 
 function ancestors(path: string): readonly string[] {

@@ -1,5 +1,6 @@
 import { AppcError } from '../errors.js'
 import { parent } from '../loader/file-system.js'
+import { remember } from '../loader/remember.js'
 import type { FileSystem } from '../loader/types.js'
 import { canonicalizer } from './canonical.js'
 import { type Diversion, parseDiversions } from './diversions.js'
@@ -22,6 +23,13 @@ export interface PackageDatabase {
   filesOf(pkg: Package): readonly string[]
   /** Who ships a canonical path: one package for files, any number for directories; empty for files that no package owns. */
   ownersOf(path: string): readonly Package[]
+  /**
+   * The same of a file, of which one package is enough: looked for first in that of the name that is likely. Quick for a few files, for
+   * which no list of all owners is made.
+   */
+  ownersOfFile(path: string, likely: string | null): readonly Package[]
+  /** Whether packages besides these ship a path; as quick. */
+  isShippedByOthers(path: string, own: ReadonlySet<Package>): boolean
 }
 
 const DATABASE = '/var/lib/dpkg'
@@ -35,12 +43,15 @@ export function readPackageDatabase(fs: FileSystem): PackageDatabase | null {
   if (status === null || status.trim() === '') return null
   const packages = parseStatus(status)
   const diversions = parseDiversions(readText(fs, `${DATABASE}/diversions`) ?? '')
+  const moved = new Set([...diversions].flatMap(([from, { to }]) => [from, to]))
   const resolver = canonicalizer(fs)
+  const texts = new Map<Package, string>()
+  const textOf = (pkg: Package) => remember(texts, pkg, () => readList(fs, pkg))
   const lists = new Map<Package, readonly string[]>()
   const filesOf = (pkg: Package): readonly string[] => {
     const known = lists.get(pkg)
     if (known !== undefined) return known
-    const listed = readList(fs, pkg).map(path => diverted(path, pkg, diversions))
+    const listed = pathsIn(textOf(pkg), pkg).map(path => diverted(path, pkg, diversions))
     const parents = new Set(listed.map(parent))
     // What has something below it is a directory to the package, even where this root has a link (/lib64 of a merged tree).
     const files = listed.map(path => (parents.has(path) ? resolver.directory(path) : resolver.path(path)))
@@ -48,15 +59,35 @@ export function readPackageDatabase(fs: FileSystem): PackageDatabase | null {
     return files
   }
   let owners: ReadonlyMap<string, readonly Package[]> | null = null
+  const ownersOf = (path: string) => {
+    owners ??= ownersByPath(packages, filesOf)
+    return owners.get(path) ?? []
+  }
+  // Lists have a path as it was before /lib became a link to /usr/lib, or as it is.
+  const spelled = (path: string) => [path, path.replace(/^\/usr(?=\/)/, '')]
+  const isMoved = (path: string) => spelled(path).some(name => moved.has(name))
+  const naming = (path: string) => {
+    const lines = spelled(path).map(line => `\n${line}\n`)
+    return packages.filter(pkg => lines.some(line => textOf(pkg).includes(line)))
+  }
+  const named = group(packages, pkg => [[pkg.name, pkg]])
   return {
     architecture: mostFrequent(packages.map(pkg => pkg.architecture).filter(name => name !== 'all')),
     packages,
-    named: group(packages, pkg => [[pkg.name, pkg]]),
+    named,
     provided: group(packages, pkg => pkg.provides.map(({ name, version }) => [name, { by: pkg, version }])),
     filesOf,
-    ownersOf: path => {
-      owners ??= ownersByPath(packages, filesOf)
-      return owners.get(path) ?? []
+    ownersOf,
+    ownersOfFile: (path, likely) => {
+      if (owners !== null) return ownersOf(path)
+      const ships = (pkg: Package) => filesOf(pkg).includes(path)
+      const there = named.get(likely ?? '')?.filter(ships) ?? []
+      const found = there.length > 0 ? there : naming(path).filter(ships)
+      return found.length > 0 ? found : ownersOf(path)
+    },
+    isShippedByOthers: (path, own) => {
+      const found = owners !== null || isMoved(path) ? ownersOf(path) : naming(path)
+      return found.some(pkg => !own.has(pkg))
     },
   }
 }
@@ -94,7 +125,7 @@ function architectureServes(
   return has === wanted || pkg.multiArch === 'foreign'
 }
 
-function readList(fs: FileSystem, pkg: Package): string[] {
+function readList(fs: FileSystem, pkg: Package): string {
   // Only packages of Multi-Arch: same carry their architecture in the name (dpkg lib/dpkg/db-ctrl-access.c).
   const name = pkg.multiArch === 'same' ? `${pkg.name}:${pkg.architecture}` : pkg.name
   const text = readText(fs, `${DATABASE}/info/${name}.list`)
@@ -103,6 +134,10 @@ function readList(fs: FileSystem, pkg: Package): string[] {
       because: `${DATABASE}/info/${name}.list does not exist`,
       hint: `reinstall ${pkg.name} in that tree`,
     })
+  return `\n${text}`
+}
+
+function pathsIn(text: string, pkg: Package): string[] {
   return text.split('\n').flatMap(line => (line === '' || line === '/.' ? [] : [checkPath(line, pkg)]))
 }
 

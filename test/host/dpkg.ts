@@ -46,6 +46,28 @@ t.test('files and owners agree with dpkg, in a merged and in a split tree', asyn
       ['libone', 'tool'],
     )
     t.same(database.ownersOf('/usr/share/none'), [])
+    // Before a list of all owners was made, and behind it.
+    for (const asked of [read(root), database]) {
+      const [one] = asked.named.get('libone') ?? []
+      const file = `${prefix}/lib/x/libone.so.1`
+      for (const likely of ['libone', 'tool', 'none', null])
+        t.same(
+          asked.ownersOfFile(file, likely).map(({ name }) => name),
+          ['libone'],
+        )
+      const own = new Set(one && [one])
+      t.same(
+        [file, '/usr/share/one', '/usr/share/none'].map(path => [
+          asked.isShippedByOthers(path, own),
+          asked.isShippedByOthers(path, new Set()),
+        ]),
+        [
+          [false, true],
+          [true, true],
+          [false, false],
+        ],
+      )
+    }
     for (const pkg of database.packages) {
       const listed = execFileSync('dpkg', [`--root=${root}`, '-L', pkg.name], { encoding: 'utf8' })
       const expected = listed
@@ -72,6 +94,10 @@ t.test("a diversion moves everybody's file but the diverter's", async t => {
     ['old'],
   )
   t.same(database.ownersOf('/usr/bin/tool'), [])
+  t.same(
+    ['/usr/bin/tool.old', '/usr/bin/tool'].map(path => read(root).isShippedByOthers(path, new Set())),
+    [true, false],
+  )
 })
 
 t.test('relations', async t => {
