@@ -68,7 +68,7 @@ t.test('it cannot run there', async t => {
 t.test('no host', async t => {
   t.match(appc(['plan', 'app', '--host', file('with'), '--root', '/']), { status: 2, stderr: /cannot be used with/ })
   t.match(appc(['plan', 'app', '--host', file('with'), '--diff', '/', '/']), { status: 2 })
-  t.match(appc(['plan', 'app', '--host', join(directory, 'none')]), { status: 1, stderr: /does not exist/ })
+  t.match(appc(['plan', 'app', '--host', join(directory, 'none')]), { status: 2, stderr: /does not exist/ })
   writeFileSync(join(directory, 'short.json'), appc(['inventory', '--json', '--root', home]).stdout)
   const { status, stderr } = appc(['plan', 'app', '--host', join(directory, 'short.json'), '--json'])
   t.equal(status, 2)

@@ -173,11 +173,11 @@ t.test('a private version ties the host’s to the host’s, though another buil
 })
 
 t.test('what only a library of the host’s brings finds its symbols where it was linked to', async t => {
-  // libe.so.1 is private as a relative of liba.so.1; only the host's libb.so.1 needs it. It was linked to libb.so.1 first.
+  // libe.so.1 is private as a relative of liba.so.1; only the host's libb.so.1 needs it. It was linked to another libb.so.1.
   const libraries = {
-    'liba.so.1': { home: code({ ...root, needed: ['libb.so.1'], exports: [inside, exported('shared')] }) },
+    'liba.so.1': { home: code({ ...root, needed: ['libb.so.1'], exports: [inside] }) },
     'libb.so.1': {
-      host: code({ needed: ['libe.so.1'], exports: [exported('shared')] }),
+      host: code({ needed: ['libe.so.1'] }),
       home: code({ exports: [exported('shared')] }),
     },
     'libe.so.1': {
