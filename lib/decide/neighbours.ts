@@ -1,12 +1,10 @@
-import type { ElfFacts, ElfSymbols, ImportedSymbol } from '../elf/types.js'
+import type { ElfSymbols, ImportedSymbol } from '../elf/types.js'
 import { AppcError } from '../errors.js'
-import { consumerPaths, mayBeConsumer } from '../host/consumers.js'
-import type { PackageDatabase } from '../host/dpkg.js'
-import type { Package } from '../host/packages.js'
 import { bindSymbols } from '../loader/bind.js'
-import { base, parent } from '../loader/file-system.js'
+import { base } from '../loader/file-system.js'
 import { resolveGraph } from '../loader/resolve.js'
 import type { Graph, LoadedObject, Problem } from '../loader/types.js'
+import { type Consumer, Consumers } from './consumers.js'
 import { bringers, type Demand, demandOneOf } from './demand.js'
 import { type Gone, goneFrom, isGone, type Missing } from './gone.js'
 import { strangeBuilds } from './lockstep.js'
@@ -15,26 +13,19 @@ import { bindingKey } from './scopes.js'
 import { hidden } from './whiteouts.js'
 import type { Placed, World } from './world.js'
 
-/** A program, plugin or library of the host's. */
-interface Consumer {
-  readonly path: string
-  readonly facts: ElfFacts
-}
-
 /**
  * Rule 5: the host's programs and plugins that could run inside go on working. They are looked for only when something that a
  * library of the host's supplied is gone; then those that ask for it, or load who asks, are resolved outside and inside, and
  * what is worse inside is a wish for the search.
  */
 export class Neighbours {
-  private consumers: readonly Consumer[] | null = null
-  private readonly byName = new Map<string, Consumer>()
-  private readonly needed = new Set<string>()
-  private readonly reach = new Map<string, ReadonlySet<string>>()
+  private readonly consumers: Consumers
   private readonly missing = new Map<string, Missing | null>()
   private readonly answers = new WeakMap<Placed, readonly Demand[]>()
 
-  constructor(private readonly world: World) {}
+  constructor(private readonly world: World) {
+    this.consumers = new Consumers(world)
+  }
 
   demands = (state: Placed): readonly Demand[] => {
     const known = this.answers.get(state)
@@ -48,18 +39,19 @@ export class Neighbours {
   private broken(state: Placed, gone: readonly Gone[]): readonly Demand[] {
     const asks = (consumer: Consumer) =>
       !state.places.nodes.has(consumer.path) && gone.some(missing => this.asksFor(consumer, missing))
-    const likeliest = this.likeliest(state, gone)?.filter(asks)
+    const likeliest = this.consumers.likeliest(state.places, gone)?.filter(asks)
     if (likeliest?.length === 0) return []
     const { host, contents } = this.world
     const covered = new Map([...state.places.nodes, ...hidden(host, contents, state.selection, state.places)])
     if (likeliest?.every(({ path }) => covered.has(path))) return []
-    const consumers = this.all().filter(({ path }) => !covered.has(path))
+    const consumers = this.consumers.all().filter(({ path }) => !covered.has(path))
     const asking = consumers.filter(asks)
     if (asking.length === 0) return []
     const askers = new Set(asking.map(({ path }) => path))
     const names = new Set(asking.map(({ path, facts }) => facts.soname ?? base(path)))
     return consumers.flatMap(consumer => {
-      if (this.isLibrary(consumer) || !(askers.has(consumer.path) || this.reaches(consumer, names))) return []
+      const isTouched = askers.has(consumer.path) || this.consumers.reaches(consumer, names)
+      if (this.consumers.isLibrary(consumer) || !isTouched) return []
       return this.compare(state, consumer, askers)
     })
   }
@@ -134,32 +126,6 @@ export class Neighbours {
     return (symbol.file === undefined || symbol.file === gone.soname) && isGone(gone, symbol)
   }
 
-  /** Whether a consumer loads one of these names, directly or not, as far as names tell. */
-  private reaches({ facts }: Consumer, names: ReadonlySet<string>): boolean {
-    return facts.needed.some(name => names.has(name) || [...this.reachOf(name)].some(other => names.has(other)))
-  }
-
-  private reachOf(name: string): ReadonlySet<string> {
-    const known = this.reach.get(name)
-    if (known !== undefined) return known
-    const reached = new Set<string>()
-    this.reach.set(name, reached)
-    const pending = [name]
-    for (let next = pending.pop(); next !== undefined; next = pending.pop())
-      for (const needed of this.byName.get(next)?.facts.needed ?? [])
-        if (!reached.has(needed)) {
-          reached.add(needed)
-          pending.push(needed)
-        }
-    return reached
-  }
-
-  /** What others need is judged with them; what nobody needs and lies beside the libraries is opened by name (NSS's modules). */
-  private isLibrary({ path, facts }: Consumer): boolean {
-    const name = facts.soname ?? base(path)
-    return facts.interpreter === null && this.needed.has(name) && this.byName.get(name)?.path === path
-  }
-
   private symbolsAt(path: string): ElfSymbols {
     try {
       return this.world.looked.hostSymbols(path)
@@ -169,69 +135,6 @@ export class Neighbours {
       return { imports: [], exports: [] }
     }
   }
-
-  /** Every program, plugin and library of the host's that its loader could load. */
-  private all(): readonly Consumer[] {
-    if (this.consumers !== null) return this.consumers
-    const { host, finder } = this.world
-    // A directory's own order is anybody's, and what is told must not depend on it.
-    const paths = [...consumerPaths(host.fs)].sort()
-    host.lookAhead?.(paths)
-    this.consumers = this.consumersAt(paths)
-    const searched = new Set(finder.directories)
-    for (const consumer of this.consumers) {
-      const { path, facts } = consumer
-      for (const needed of facts.needed) this.needed.add(base(needed))
-      const name = facts.soname ?? base(path)
-      if (searched.has(parent(path)) && !this.byName.has(name)) this.byName.set(name, consumer)
-    }
-    return this.consumers
-  }
-
-  private consumersAt(paths: readonly string[]): readonly Consumer[] {
-    const { host, looked, contents } = this.world
-    const { loader } = contents.manifest.source
-    return paths.flatMap(path => {
-      const stat = host.fs.lstat(path)
-      const facts = stat?.kind === 'file' ? looked.facts.inspect(host.fs, path, stat).facts : null
-      const loads = facts?.dynamic && facts.machine === loader?.machine && facts.class === loader.class
-      return loads ? [{ path, facts }] : []
-    })
-  }
-
-  /**
-   * Who may ask for what is gone, where packages tell: files of packages that depend on the changed library's, as every package does
-   * that is linked with it (Debian policy 8.6), of those of the same source, and what no package ships, below /usr/local. It spares
-   * the look at all of the host when none of these asks.
-   */
-  private likeliest({ places }: Placed, gone: readonly Gone[]): readonly Consumer[] | null {
-    const { packages, fs, lookAhead } = this.world.host
-    if (packages === null) return null
-    const asking = new Set<Package>()
-    for (const missing of gone) {
-      const likely = this.world.contents.libraries.get(missing.soname)?.package ?? null
-      const paths = (places.libraries.get(missing.soname) ?? []).filter(path => fs.lstat(path) !== null)
-      const owners = paths.flatMap(path => packages.ownersOfFile(path, likely))
-      if (owners.length === 0) return null
-      for (const pkg of dependents(packages, owners)) asking.add(pkg)
-    }
-    const owned = [...asking].flatMap(pkg => packages.filesOf(pkg).filter(mayBeConsumer))
-    const paths = [...owned, ...consumerPaths(fs, ['/usr/local'], [])].filter(path => !places.nodes.has(path))
-    lookAhead?.(paths)
-    return this.consumersAt(paths)
-  }
-}
-
-function dependents(database: PackageDatabase, owners: readonly Package[]): readonly Package[] {
-  const names = new Set(owners.flatMap(({ name, provides }) => [name, ...provides.map(({ name }) => name)]))
-  const sources = new Set(owners.map(sourceOf))
-  return database.packages.filter(
-    pkg => sources.has(sourceOf(pkg)) || pkg.depends.some(group => group.some(({ name }) => names.has(name))),
-  )
-}
-
-function sourceOf({ source, name }: Package): string {
-  return source ?? name
 }
 
 function problemKey(problem: Problem): string {
