@@ -113,8 +113,11 @@ function judge(judged: Judged, bound: Bound): Demand | null {
   if (isExpected || isPreloaded(subject.scope, provider)) return copyDemand(judged, bound, provider)
   if (!isNews(bound, `${home} ${name}`)) return null
   const text = `${tell(mix, object)} takes ${bindingKey(symbol)} from ${home}; here ${whoseName(mix, provider)} would supply it`
-  const names = [home, name, nameOf(object), ...everyName(subject.scope)]
-  return demandOneOf(selection, names, symbolReason(text), about(judged, object, name), null)
+  // Where the right one must stay the host's, making others private would not bring it back.
+  const fixed = selection.fixedAs(home)
+  const names = [home, name, nameOf(object), ...(fixed === undefined ? everyName(subject.scope) : [])]
+  const otherwise = fixed === undefined ? null : { kind: 'note' as const, text: `${text}; ${fixed}` }
+  return demandOneOf(selection, names, symbolReason(text), about(judged, object, name), otherwise)
 }
 
 /** Whether it is the first of its kind; one that may be missing says less than one that may not. */

@@ -137,3 +137,30 @@ t.test('a driver is the host’s', async t => {
   const without = mix(home, tree({ '/usr/share/vulkan/icd.d/one.json': icd('libone.so.1') }))
   t.same(without.private, ['libone.so.1'], 'a host that has it announced only')
 })
+
+t.test(
+  'a symbol that has moved away from a library that is fixed as shared: told, and nothing else is taken for it',
+  async t => {
+    const from = (name: string, source: string) => library(name, source)
+    const own = { 'libone.so.1': from('libone.so.1', 'int one(void) { return 1; } int moved(void) { return 2; }') }
+    const rest = { 'libtwo.so.1': from('libtwo.so.1', 'int two(void) { return 3; }') }
+    const application = program(
+      `${SAY}int one(void), moved(void), two(void); int main(void) { return printf("%d\\n", one() + moved() + two()) < 0; }`,
+      { ...own, ...rest },
+    )
+    const at = (files: Readonly<Record<string, Buffer>>) =>
+      Object.fromEntries(Object.entries(files).map(([name, file]) => [`${libraries}/${name}`, file]))
+    const host = tree(
+      at({
+        'libone.so.1': from('libone.so.1', 'int one(void) { return 1; }'),
+        'libtwo.so.1': from('libtwo.so.1', 'int two(void) { return 3; } int moved(void) { return 2; }'),
+      }),
+    )
+    const home = tree({ '/usr/bin/app': application, ...at({ ...own, ...rest }) })
+    t.same(mix(home, host).private, ['libone.so.1'])
+    const fixed = mix(home, host, ['app'], [], [parseRule('libone.so.1=shared')])
+    t.match(fixed.run(), fixed.decision.runnable ? { status: 0, stdout: '6\n' } : {})
+    t.notOk(fixed.private.some(name => name.startsWith('ld-linux') || name === 'libc.so.6'))
+    t.match(fixed.problems(), [/moved.*libone\.so\.1.*the policy has libone\.so\.1 shared/])
+  },
+)
