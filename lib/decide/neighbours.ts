@@ -13,6 +13,11 @@ import { bindingKey } from './scopes.js'
 import { hidden } from './whiteouts.js'
 import type { Placed, World } from './world.js'
 
+/** A symbol that a host's object had of a library, and has not inside. */
+interface Lost extends ImportedSymbol {
+  readonly from: string
+}
+
 /**
  * Rule 5: the host's programs and plugins that could run inside go on working. They are looked for only when something that a
  * library of the host's supplied is gone; then those that ask for it, or load who asks, are resolved outside and inside, and
@@ -71,7 +76,10 @@ export class Neighbours {
     for (const object of inside.objects) {
       if (!askers.has(object.realPath) || state.mix.fileOf(object) !== null) continue
       const lost = this.lostSymbol(state, outside, inside, object)
-      if (lost !== null) return [this.wish(state, path, inside, bringers(inside, object), lost)]
+      if (lost === null) continue
+      const names = [...this.withSymbol(inside, lost), ...bringers(inside, object)]
+      const because = `${nameOf(object)} needs the symbol ${bindingKey(lost)}, which the container's ${lost.from} does not have`
+      return [this.wish(state, path, inside, names, because)]
     }
     const strange = strangeBuilds(state, inside)[0]
     if (strange === undefined) return []
@@ -79,7 +87,7 @@ export class Neighbours {
     return [this.wish(state, path, inside, names, strange.text)]
   }
 
-  private lostSymbol(state: Placed, outside: Graph, inside: Graph, object: LoadedObject): string | null {
+  private lostSymbol(state: Placed, outside: Graph, inside: Graph, object: LoadedObject): Lost | null {
     const there = outside.objects.findIndex(({ realPath }) => realPath === object.realPath)
     const here = inside.objects.indexOf(object)
     if (there < 0) return null
@@ -98,7 +106,15 @@ export class Neighbours {
     const symbol = imports[at]
     const provider = outside.objects[bare[there]?.[at] ?? -1]
     if (symbol === undefined || provider === undefined) return null
-    return `${nameOf(object)} needs the symbol ${bindingKey(symbol)}, which the container's ${nameOf(provider)} does not have`
+    return { ...symbol, from: nameOf(provider) }
+  }
+
+  /** Of what is loaded, that which has a symbol in the container's own copy, to which it may have moved. */
+  private withSymbol({ objects }: Graph, { name }: ImportedSymbol): readonly string[] {
+    const { libraries } = this.world.contents
+    const exportsIt = (soname: string) =>
+      libraries.get(soname)?.elf?.symbols.exports.some(symbol => symbol.name === name)
+    return objects.map(nameOf).filter(exportsIt)
   }
 
   /** One of these names would help, or the container's own in the place of a library that is opened by name. */

@@ -231,3 +231,15 @@ t.test('neighbours are told in one order, whatever the order of a directory', as
   t.equal(usual?.length, 2)
   t.same(usual, other)
 })
+
+t.test('what a neighbour misses may have moved to another library of its process', async t => {
+  const moved = { name: 'moved', version: { name: 'Z_1', of: 'liba.so.1' }, weak: false }
+  const libraries = {
+    'liba.so.1': { host: code({ versions: ['Z_1'], exports: [exported('moved', 'Z_1')] }), home: code() },
+    'libb.so.1': { host: code(), home: code({ versions: ['Z_1'], exports: [exported('moved', 'Z_1')], padding: 512 }) },
+  }
+  const programs = [code({ needed: ['libb.so.1', 'liba.so.1'] })]
+  const neighbours = [code({ needed: ['libb.so.1', 'liba.so.1'], imports: [moved] })]
+  const policy = { 'liba.so.1': 'private' as const }
+  t.same(outcome(world(libraries, { programs, neighbours, policy })), { private: ['liba.so.1', 'libb.so.1'], told: [] })
+})
