@@ -12,7 +12,7 @@ import { type Container, listContainers, removeContainer } from './container/con
 import { packContainer } from './container/pack.js'
 import type { PolicyRule } from './container/policy.js'
 import type { Inventory } from './host/inventory.js'
-import { hostOfFile, withinInventory } from './launch/hosts.js'
+import { hostOfFile } from './launch/hosts.js'
 import { launcherPath } from './launch/launcher.js'
 import { hostFor, searchContext } from './launch/machine.js'
 import { openStore, openStoreAt } from './launch/open-store.js'
@@ -95,8 +95,10 @@ export interface PlanOptions extends InStore, OnHost {
 /** What a container would share with a host and what it would keep private, and why. Nothing is mounted or run. */
 export function plan(name: string, options: PlanOptions = {}): Decided {
   const store = storeOf(options)
-  const { host } = options
-  if (host !== undefined) return withinInventory(host, () => decideContainer(store, name, hostOfFile(host).host))
+  if (options.host !== undefined) {
+    const { host, within } = hostOfFile(options.host)
+    return within(() => decideContainer(store, name, host))
+  }
   const facts = factsOf(store)
   const decided = decideContainer(store, name, hostFor(store, rootOf(options), process.env, facts))
   facts.save()

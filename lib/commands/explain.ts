@@ -1,7 +1,7 @@
 import type { LibraryCandidate } from '../decide/candidates.js'
 import type { Decision } from '../decide/types.js'
 import { type Explanation, explainLibrary, type Otherwise } from '../launch/explain.js'
-import { hostOfFile, withinInventory } from '../launch/hosts.js'
+import { hostOfFile } from '../launch/hosts.js'
 import { hostFor } from '../launch/machine.js'
 import { openStore } from '../launch/open-store.js'
 import { decideContainer } from '../launch/prepare.js'
@@ -22,8 +22,9 @@ export function runExplain(
 ): number {
   const store = openStore(process.env)
   const facts = factsOf(store)
-  const host = file === undefined ? hostFor(store, root, process.env, facts) : hostOfFile(file).host
-  const within = <T>(work: () => T) => (file === undefined ? work() : withinInventory(file, work))
+  const elsewhere = file === undefined ? null : hostOfFile(file)
+  const host = elsewhere?.host ?? hostFor(store, root, process.env, facts)
+  const within = <T>(work: () => T) => (elsewhere === null ? work() : elsewhere.within(work))
   if (soname === undefined) {
     const { container, decision } = within(() => decideContainer(store, name, host))
     const { libraries, packages, problems, runnable } = decision

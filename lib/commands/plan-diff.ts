@@ -8,7 +8,7 @@ import {
   type Pair,
   type Remedy,
 } from '../launch/compare.js'
-import { hostNamed, withinInventory } from '../launch/hosts.js'
+import { hostNamed } from '../launch/hosts.js'
 import { openStore } from '../launch/open-store.js'
 import { travelText } from './plan.js'
 import { human, visibleLines } from './report.js'
@@ -21,9 +21,7 @@ export function runPlanDiff(name: string, words: readonly string[], { json }: { 
       hint: 'the container comes first: appc plan NAME --diff HOST1 HOST2',
     })
   const store = openStore(process.env)
-  const comparison = withinInventory(`${one} or ${other}`, () =>
-    compareHosts(store, name, [hostNamed(store, one), hostNamed(store, other)]),
-  )
+  const comparison = compareHosts(store, name, [hostNamed(store, one), hostNamed(store, other)])
   process.stdout.write(`${json ? asJson(comparison, [one, other]) : visibleLines(asText(comparison, [one, other]))}\n`)
   return comparison.hosts.every(({ runnable }) => runnable) ? 0 : 1
 }

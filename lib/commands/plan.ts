@@ -1,6 +1,6 @@
 import { readPolicy } from '../container/host-policy.js'
 import { readOperatingSystem } from '../host/os.js'
-import { hostOfFile, withinInventory } from '../launch/hosts.js'
+import { hostOfFile } from '../launch/hosts.js'
 import { type Told as KeptDecision, KeptDecisions } from '../launch/kept.js'
 import { hostFor } from '../launch/machine.js'
 import { openStore } from '../launch/open-store.js'
@@ -45,8 +45,8 @@ function planHere(store: Store, name: string, root: string, json: boolean): numb
 }
 
 function planElsewhere(store: Store, name: string, file: string, json: boolean): number {
-  const { host, os, digest } = hostOfFile(file)
-  const { container, decision } = withinInventory(file, () => decideContainer(store, name, host))
+  const { host, os, digest, within } = hostOfFile(file)
+  const { container, decision } = within(() => decideContainer(store, name, host))
   const told = { container, decision, travel: travelOf(store, container.digest, decision) }
   return tell(told, json ? asJson(told, { id: digest, os }) : asText(told, os ?? 'that host'))
 }

@@ -67,7 +67,8 @@ export function demandSymbols(
     if (object === undefined) continue
     const providers = process.bind(at)
     const { imports } = mix.symbolsOf(object)
-    if (!scopes.isNew(subject.file, mix.symbolsOf(object), process.identify(providers))) continue
+    const suppliers = process.identify(providers)
+    if (!scopes.isNew(subject.file, mix.symbolsOf(object), suppliers)) continue
     const expected = scopes.expectedOf(subject.file, mix.fileOf(object), object)
     const { packed } = expected
     const told = new Set(asked)
@@ -82,8 +83,7 @@ export function demandSymbols(
       const demand = judge(judged, bound)
       if (demand) demands.push(demand)
     }
-    if (demands.length === before && asked.size === 0)
-      scopes.settle(subject.file, mix.symbolsOf(object), process.identify(providers))
+    if (demands.length === before && asked.size === 0) scopes.settle(subject.file, mix.symbolsOf(object), suppliers)
   }
   return demands
 }

@@ -51,7 +51,8 @@ export type Remedy =
 
 /** Decides for both, and says what differs. Throws as decideContainer does. */
 export function compareHosts(store: Store, name: string, hosts: Pair<OtherHost>): Comparison {
-  const [one, other] = [decideContainer(store, name, hosts[0].host), decideContainer(store, name, hosts[1].host)]
+  const decideOn = ({ host, within }: OtherHost) => within(() => decideContainer(store, name, host))
+  const [one, other] = [decideOn(hosts[0]), decideOn(hosts[1])]
   const { container } = one
   const side = ({ os }: OtherHost, decision: Decision, elsewhere: OtherHost, there: Decision): Side => ({
     os,

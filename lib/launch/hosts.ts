@@ -17,14 +17,17 @@ export interface OtherHost {
   readonly host: Host
   /** Of the system; null where it does not say what it is. */
   readonly os: string | null
+  /** Does something with the host: what it seems to lack then, an inventory file lacks. Throws INVENTORY_INVALID for one. */
+  within<T>(work: () => T): T
 }
 
 /** The host of an inventory file, with its digest. Throws INVENTORY_INVALID. */
 export function hostOfFile(path: string): OtherHost & { readonly digest: string } {
   const described = parseDescribedHost(readBounded(path))
-  return withinInventory(path, () => {
+  const within = <T>(work: () => T): T => withinInventory(path, work)
+  return within(() => {
     const host = knownHost(described)
-    return { host, os: systemOf(host), digest: described.digest }
+    return { host, os: systemOf(host), digest: described.digest, within }
   })
 }
 
@@ -40,8 +43,7 @@ const OF_A_HOST: ReadonlySet<ErrorCode> = new Set([
   'PACKAGE_DATABASE',
 ])
 
-/** Does something with a host that a file describes: what the host seems to lack, the file lacks. Throws INVENTORY_INVALID. */
-export function withinInventory<T>(path: string, work: () => T): T {
+function withinInventory<T>(path: string, work: () => T): T {
   try {
     return work()
   } catch (error) {
@@ -57,7 +59,8 @@ export function withinInventory<T>(path: string, work: () => T): T {
 export function hostNamed(store: Store, word: string): OtherHost {
   if (statSync(word, { throwIfNoEntry: false })?.isDirectory() !== true) return hostOfFile(word)
   const host = hostFor(store, resolve(word), {}, factsOf(store))
-  return { host: { ...host, context: { ...host.context, workingDirectory: '/' } }, os: systemOf(host) }
+  const context = { ...host.context, workingDirectory: '/' }
+  return { host: { ...host, context }, os: systemOf(host), within: work => work() }
 }
 
 function systemOf({ fs }: Host): string | null {

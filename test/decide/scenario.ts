@@ -68,6 +68,11 @@ export function debian(packages: readonly DebianPackage[], libc6: Files = glibc(
   return root
 }
 
+/** A package with these files. */
+export function shipping(name: string, version: string, files: Files, depends = 'libc6'): DebianPackage {
+  return { control: { Package: name, Version: version, 'Multi-Arch': 'same', Depends: depends }, files }
+}
+
 /** For what a --root tree has of the machine; without /proc no loader knows what $ORIGIN is. */
 function withMountPoints(root: string): string {
   for (const name of ['proc', 'sys', 'dev', 'tmp']) mkdirSync(join(root, name))

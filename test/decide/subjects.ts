@@ -1,6 +1,6 @@
 import t from 'tap'
 import { library } from '../container/tree.js'
-import { debian, libraries, mix, program } from './scenario.js'
+import { debian, libraries, mix, program, shipping } from './scenario.js'
 
 /** What is kept from one mix to the next must not outlive what it rests on. */
 const libx = library('libx.so.1', 'int f(void) { return 1; }')
@@ -13,16 +13,6 @@ const printing = (name: string, linked: Readonly<Record<string, Buffer>>, flags:
     linked,
     flags,
   )
-
-const shipping = (
-  name: string,
-  version: string,
-  files: Readonly<Record<string, string | Buffer>>,
-  depends = 'libc6',
-) => ({
-  control: { Package: name, Version: version, 'Multi-Arch': 'same', Depends: depends },
-  files,
-})
 
 for (const [what, runpath] of [
   ['the directory', '/opt/d'],

@@ -2,20 +2,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { library } from '../container/tree.js'
-import { debian, libraries, mix, program, put } from './scenario.js'
+import { debian, libraries, mix, program, put, shipping } from './scenario.js'
 
 const liby = (more = '') => library('liby.so.1', `int y(void) { return 1; } ${more}`)
 const newer = liby('int y2(void) { return 2; }')
-const shipping = (
-  name: string,
-  version: string,
-  files: Readonly<Record<string, string | Buffer>>,
-  depends = 'libc6',
-) => ({
-  control: { Package: name, Version: version, 'Multi-Arch': 'same', Depends: depends },
-  files,
-})
-
 t.test('a directory that nobody ships, and in which the container has something, stays', async t => {
   const app = program(
     `int printf(const char *, ...), y2(void), access(const char *, int);

@@ -3,8 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { decide } from '../../lib/decide/decide.js'
+import { AppcError } from '../../lib/errors.js'
 import { describeHost } from '../../lib/launch/describe-host.js'
-import { hostNamed, hostOfFile, withinInventory } from '../../lib/launch/hosts.js'
+import { hostNamed, hostOfFile } from '../../lib/launch/hosts.js'
 import { takeStockOf } from '../../lib/launch/stock.js'
 import { newStore, openIn, packInto, program, tree } from '../decide/scenario.js'
 
@@ -53,8 +54,10 @@ t.test('what a file lacks is told of the file', async t => {
     'bytes twice': { ...whole, contents: [...whole.contents, ...whole.contents] },
   })) {
     writeFileSync(join(directory, 'damaged'), JSON.stringify(damaged))
-    const deciding = () =>
-      withinInventory('damaged', () => decide(manifest, hostOfFile(join(directory, 'damaged')).host, openIn(store)))
+    const deciding = () => {
+      const { host, within } = hostOfFile(join(directory, 'damaged'))
+      return within(() => decide(manifest, host, openIn(store)))
+    }
     try {
       // Of what no loader would have found, nothing is missed.
       t.type(deciding(), Object, what)
@@ -62,4 +65,17 @@ t.test('what a file lacks is told of the file', async t => {
       t.match(error, { code: 'INVENTORY_INVALID', hint: /appc inventory --complete/ }, what)
     }
   }
+})
+
+t.test('what a directory lacks is told of the directory', async t => {
+  const damaged = tree({ '/var/lib/dpkg/status': 'Package\n' })
+  t.throws(() => hostNamed(store, damaged), { code: 'PACKAGE_DATABASE' })
+  const other = hostNamed(store, root)
+  t.throws(
+    () =>
+      other.within(() => {
+        throw new AppcError('PACKAGE_DATABASE', 'one of its lists is damaged')
+      }),
+    { code: 'PACKAGE_DATABASE' },
+  )
 })
