@@ -60,8 +60,8 @@ function driversOf(
   const drivers = new Map<string, string>()
   const sources = new Map<string, string>()
   for (const [soname, file] of contents.libraries) {
-    const driver = isHere(soname) ? known.get(soname) : undefined
-    if (driver === undefined) continue
+    const driver = known.get(soname)
+    if (driver === undefined || !isHere(soname)) continue
     drivers.set(soname, driver)
     const source = contents.sourceOf(file)
     if (source !== null) sources.set(source, soname)
