@@ -58,7 +58,9 @@ export function hidden(
         if (others.length === 0 || database.isShippedByOthers(path, replaced)) continue
         for (const inside of others) if (!database.isShippedByOthers(inside, replaced)) hide(inside)
       } else if (!inSearchDirectory(places, path) && !leadsToPlaced(host, places, path)) {
-        if (!isSharedWithTwin(database, path, pkg, replaced)) hide(path)
+        // A link may stand where others have a directory: /lib of a merged root.
+        const isShared = stat.kind === 'symlink' && database.isShippedByOthers(path, replaced)
+        if (!isShared && !isSharedWithTwin(database, path, pkg, replaced)) hide(path)
       }
     }
   }

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { library } from '../container/tree.js'
@@ -45,5 +45,29 @@ t.test('what lies unowned in everybody’s directories was made of no package', 
   t.ok(outcome.packages().includes('libc6'))
   t.same(outcome.problems(), [])
   t.notOk(outcome.hidden().some(path => ['/usr/bin', '/usr/sbin', '/usr/lib'].includes(path)))
+  t.match(outcome.run(), { status: 0, stdout: 'app\n' })
+})
+
+t.test('a link that stands where packages have a directory is everybody’s: /lib of a merged root', async t => {
+  const app = program(
+    'int puts(const char *), y2(void); int main(void) { return puts(y2() == 2 ? "app" : "?") < 0; }',
+    {
+      'liby.so.1': newer,
+    },
+  )
+  const home = debian([
+    shipping('liby1', '2.0', { [`${libraries}/liby.so.1`]: newer }),
+    shipping('app', '1.0', { '/usr/bin/app': app }, 'liby1'),
+  ])
+  const host = debian([
+    shipping('liby1', '1.0', { [`${libraries}/liby.so.1`]: liby() }),
+    shipping('base', '1', { '/lib/base/file': 'x' }),
+  ])
+  // As Debian's libunwind8 lists it, with nothing in it.
+  for (const name of ['liby1:amd64', 'liby1'])
+    if (existsSync(join(host, `var/lib/dpkg/info/${name}.list`)))
+      appendFileSync(join(host, `var/lib/dpkg/info/${name}.list`), '/lib\n')
+  const outcome = mix(home, host)
+  t.same([outcome.private, outcome.hidden(), outcome.problems()], [['liby.so.1'], [], []])
   t.match(outcome.run(), { status: 0, stdout: 'app\n' })
 })
