@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include "memory.h"
 #include "report.h"
 #include "sys.h"
 
@@ -65,45 +66,55 @@ void parseSubject(const char* word, Options& options) {
   if (!isFileName) fail(Exit::failed, "not a program's name:", word, nullptr, "write NAME/ENTRY");
 }
 
-/** The value of `--name VALUE` or `--name=VALUE`, null when `argument` is another option. Moves `argv` to the next. */
-const char* optionValue(const char* name, const char* const*& argv) {
-  if (!startsWith(*argv, name)) return nullptr;
-  const char* rest = *argv + strlen(name);
-  const char* value = nullptr;
-  if (*rest == '=') {
-    value = rest + 1;
-  } else if (*rest == '\0') {
-    value = *++argv;
-  } else {
-    return nullptr;
+/** One option: `apply` gets its value, null for one that takes none. */
+struct Option {
+  const char* name;
+  /** What its value is, for the error without one; null when it takes none. */
+  const char* value;
+  void (*apply)(Options& options, const char* value);
+};
+
+constexpr Option known[] = {
+    {"--help", nullptr, [](Options&, const char*) { print(help); }},
+    {"--version", nullptr, [](Options&, const char*) { print("appc-run " APPC_VERSION "\n"); }},
+    {"--root", "a directory",
+     [](Options& options, const char* value) {
+       if (options.root != nullptr) fail(Exit::failed, "given twice:", "--root", nullptr, hint);
+       options.root = value;
+     }},
+    {"--lib", "a directory",
+     [](Options& options, const char* value) {
+       if (options.libraryCount == maxLibraryDirectories) {
+         fail(Exit::failed, "too many of", "--lib", "64 at most", nullptr);
+       }
+       options.libraries[options.libraryCount++] = value;
+     }},
+};
+
+/** `--name`, `--name VALUE` or `--name=VALUE`. Moves `argv` to the next word. */
+void parseOption(const char* const*& argv, Options& options) {
+  const char* word = *argv++;
+  for (const Option& option : known) {
+    if (!startsWith(word, option.name)) continue;
+    const char* rest = word + strlen(option.name);
+    if (*rest != '\0' && (*rest != '=' || option.value == nullptr)) continue;
+    if (option.value == nullptr) return option.apply(options, nullptr);
+    const char* value = *rest == '=' ? rest + 1 : *argv;
+    if (value == nullptr || *value == '\0') {
+      fail(Exit::failed, joined(joined("this option needs ", option.value), ":"), option.name, nullptr, hint);
+    }
+    if (*rest != '=') ++argv;
+    return option.apply(options, value);
   }
-  if (value == nullptr || *value == '\0') fail(Exit::failed, "this option needs a directory:", name, nullptr, hint);
-  ++argv;
-  return value;
+  fail(Exit::failed, "unknown option", word, nullptr, hint);
 }
 
 }  // namespace
 
 void parseOptions(const char* const* argv, Options& options) {
   if (*argv != nullptr) ++argv;
-  while (*argv != nullptr && **argv == '-') {
-    if (equal(*argv, "--")) {
-      ++argv;
-      break;
-    }
-    if (equal(*argv, "--help")) print(help);
-    if (equal(*argv, "--version")) print("appc-run " APPC_VERSION "\n");
-    if (const char* root = optionValue("--root", argv); root != nullptr) {
-      if (options.root != nullptr) fail(Exit::failed, "given twice:", "--root", nullptr, hint);
-      options.root = root;
-    } else if (const char* library = optionValue("--lib", argv); library != nullptr) {
-      if (options.libraryCount == maxLibraryDirectories)
-        fail(Exit::failed, "too many of", "--lib", "64 at most", nullptr);
-      options.libraries[options.libraryCount++] = library;
-    } else {
-      fail(Exit::failed, "unknown option", *argv, nullptr, hint);
-    }
-  }
+  while (*argv != nullptr && **argv == '-' && !equal(*argv, "--")) parseOption(argv, options);
+  if (*argv != nullptr && equal(*argv, "--")) ++argv;
   if (*argv == nullptr) fail(Exit::failed, "nothing to run", nullptr, nullptr, hint);
   parseSubject(*argv, options);
   options.arguments = argv + 1;
