@@ -9,6 +9,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 import { type Container, listContainers, removeContainer } from './container/containers.js'
+import { parseNeeds } from './container/needs.js'
 import { packContainer } from './container/pack.js'
 import type { PolicyRule } from './container/policy.js'
 import type { Inventory } from './host/inventory.js'
@@ -65,6 +66,8 @@ export interface PackOptions extends InStore {
   readonly withLocales?: boolean
   /** What is fixed for its libraries on every host. */
   readonly policy?: readonly PolicyRule[]
+  /** What its programs need of the host when they are confined, in the words of `appc-run --allow`. */
+  readonly needs?: readonly string[]
   /**
    * A command that is run once, with this process's streams, to take what it opens and executes as well. In a tree it has the tree as its
    * root. That it fails is no error. This process waits for it.
@@ -75,9 +78,10 @@ export interface PackOptions extends InStore {
 /** Makes a container from programs in a root tree. The same content under the same name again is no error. */
 export function pack(options: PackOptions): Container {
   const { name, entries, include = [], record, policy = [] } = options
+  const needs = parseNeeds(options.needs ?? [])
   const { withEssential = false, withDocumentation = false, withLocales = false } = options
   const [root, store] = [rootOf(options), storeOf(options)]
-  const request = { name, entries, root, include, withEssential, withDocumentation, withLocales, policy }
+  const request = { name, entries, root, include, withEssential, withDocumentation, withLocales, policy, needs }
   if (record === undefined) return packContainer(request, store)
   return packContainer({ ...request, record: tree => recordRun(root, tree, record, store).recording }, store)
 }

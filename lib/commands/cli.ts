@@ -33,6 +33,12 @@ function program(args: readonly string[], finish: (status: number) => void): Com
       collect,
       [],
     )
+    .option(
+      '--needs <word...>',
+      'what its programs need when they are confined by appc-run --sandbox, in the words of --allow (repeatable)',
+      collect,
+      [],
+    )
     .option('--record', 'run the command after -- once, by strace, and take what it opens and executes', false)
     .option('--json', 'print JSON', false)
     .usage('[options] <entry...> [--record -- command...]')

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { Container } from '../container/containers.js'
+import { parseNeeds } from '../container/needs.js'
 import { packContainer } from '../container/pack.js'
 import { type PolicyRule, parseRule, withRule } from '../container/policy.js'
 import type { Manifest } from '../container/types.js'
@@ -16,6 +17,7 @@ export interface PackOptions {
   readonly withDocumentation: boolean
   readonly withLocales: boolean
   readonly policy: readonly string[]
+  readonly needs: readonly string[]
   readonly record: boolean
   readonly json: boolean
 }
@@ -30,6 +32,7 @@ export function runPack(words: readonly string[], behind: readonly string[], opt
   const entries = words.slice(0, words.length - command.length)
   if (record && command.length === 0) throw wrongRecord('there is no command after --')
   if (entries.length === 0) throw wrongRecord('no program to pack stands before --')
+  const needs = parseNeeds(options.needs)
   const policy = options.policy.map(parseRule).reduce(withRule, [] as readonly PolicyRule[])
   const root = resolve(options.root)
   const store = openStore(process.env)
@@ -38,6 +41,7 @@ export function runPack(words: readonly string[], behind: readonly string[], opt
     {
       ...selection,
       policy,
+      needs,
       entries,
       root,
       ...(record && {

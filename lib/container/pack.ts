@@ -20,6 +20,8 @@ export interface PackRequest extends Selection {
   readonly name: string
   /** What is fixed for this container's libraries, on every host; absent: nothing. */
   readonly policy?: readonly PolicyRule[]
+  /** What the programs need of the host when they are confined. */
+  readonly needs?: readonly string[]
 }
 
 /**
@@ -47,7 +49,7 @@ export function packContainer(request: PackRequest, store: Store): Container {
 }
 
 function describe(
-  { name, policy = [] }: PackRequest,
+  { name, policy = [], needs = [] }: PackRequest,
   gathered: Gathered,
   copy: Parameters<typeof describeFiles>[1],
 ): Manifest {
@@ -62,6 +64,7 @@ function describe(
     entries: gathered.entries,
     packages: describePackages(gathered),
     ...(policy.length === 0 ? {} : { policy }),
+    ...(needs.length === 0 ? {} : { needs }),
     files: describeFiles(gathered, copy),
   }
 }

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { needsSchema } from './needs.js'
 import { policySchema } from './policy.js'
 
 /** Bounds on what is believed of a manifest; the largest real ones (a whole desktop) stay far below. */
@@ -149,6 +150,7 @@ export const manifestSchema = v.strictObject({
   entries: v.pipe(list(v.strictObject({ name: line, path })), v.minLength(1)),
   packages: list(pkg),
   policy: v.exactOptional(policySchema),
+  needs: v.exactOptional(needsSchema),
   files: list(file),
 })
 

@@ -24,6 +24,8 @@ export interface Manifest {
   readonly packages: readonly PackedPackage[]
   /** What the packager fixes; absent where nothing. */
   readonly policy?: readonly PolicyRule[]
+  /** What its programs need of the host when they are confined, in the words of `appc-run --allow`; absent where nothing. */
+  readonly needs?: readonly string[]
   /** Sorted by path. */
   readonly files: readonly PackedFile[]
 }

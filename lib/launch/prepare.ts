@@ -62,7 +62,8 @@ export function prepareContainer(destination: Destination, name: string, openHos
     return withLock(store, 'shared', () => {
       const { container, decision } = decideContainer(store, name, host)
       const programs = programsOf(container.manifest)
-      const request = { name, request: [name], programs, sources: [refPath(store, name), policyPath(store)] }
+      const { needs = [] } = container.manifest
+      const request = { name, request: [name], programs, needs, sources: [refPath(store, name), policyPath(store)] }
       return makePlan(destination, container.digest, request, decision, host)
     })
   })
@@ -130,6 +131,7 @@ function prepareProgramOnce(destination: Destination, program: string, libraries
     name: program,
     request: [program, ...libraries],
     programs: [],
+    needs: [],
     sources: [program, ...libraries, ...sources, policyPath(store)],
   }
   return withLock(store, 'shared', () => makePlan(destination, digest, request, decision, host))

@@ -27,6 +27,8 @@ export interface Request {
   readonly request: readonly string[]
   /** Programs to be run by name, with their paths in the container. */
   readonly programs: readonly { readonly name: string; readonly path: string }[]
+  /** What they need when they are confined (lib/plan/types.ts). */
+  readonly needs: readonly string[]
   /** Files of this machine that the decision rests on besides the host's: the container's ref, the --lib directories. */
   readonly sources: readonly string[]
 }
@@ -68,6 +70,7 @@ export function compilePlan(
     binds: root === null ? [] : bindsInto(host, circumstances),
     programs: request.programs.map(({ name, path }) => ({ name, path: hostPath(host.fs, path) })),
     environment: [{ name: 'APPC_CONTAINER', value: request.name }],
+    needs: request.needs,
   }
 }
 

@@ -89,6 +89,7 @@ export function encodePlan(plan: Plan): Buffer {
     if (name === '' || name.includes('=')) throw invalid(`${JSON.stringify(name)} is no name of a variable`)
     out.string(record, 0, value === null ? name : `${name}=${value}`, MAX_LENGTH.variable)
   })
+  out.table('needs', plan.needs, (record, need) => out.string(record, 0, need, MAX_LENGTH.path))
   return out.finish()
 }
 
@@ -203,6 +204,7 @@ export function decodePlan(bytes: Uint8Array): Plan {
         ? { name: variable, value: null }
         : { name: variable.slice(0, end), value: variable.slice(end + 1) }
     }),
+    needs: file.table('needs', at => file.string(at, MAX_LENGTH.path)),
   }
 }
 

@@ -3,7 +3,7 @@
  * structures and limits. All numbers are little-endian; `String` and `Table` are pairs of 32-bit numbers.
  */
 export const MAGIC = 'appcplan'
-export const VERSION = 1
+export const VERSION = 2
 export const MAX_SIZE = 16 << 20
 
 /** Byte offsets in the header. */
@@ -26,7 +26,8 @@ export const HEADER = {
   binds: 96,
   programs: 104,
   environment: 112,
-  end: 120,
+  needs: 120,
+  end: 128,
 } as const
 
 /** Bytes of a record of each table. */
@@ -39,6 +40,7 @@ export const RECORD = {
   binds: 16,
   programs: 16,
   environment: 8,
+  needs: 8,
 } as const
 
 export type TableName = keyof typeof RECORD
@@ -53,6 +55,7 @@ export const MAX_COUNT: Readonly<Record<TableName, number>> = {
   binds: 64,
   programs: 65536,
   environment: 65536,
+  needs: 64,
 }
 
 /**

@@ -26,6 +26,8 @@ export interface Plan {
   readonly programs: readonly { readonly name: string; readonly path: string }[]
   /** Set for the program, on top of the caller's environment; null unsets. */
   readonly environment: readonly { readonly name: string; readonly value: string | null }[]
+  /** What its programs need of the host when they are confined, in the words of `appc-run --allow`. */
+  readonly needs: readonly string[]
 }
 
 export type Guard =

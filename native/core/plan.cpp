@@ -9,10 +9,11 @@ namespace appc {
 namespace {
 
 constexpr char magic[8] = {'a', 'p', 'p', 'c', 'p', 'l', 'a', 'n'};
-constexpr uint32_t version = 1;
+constexpr uint32_t version = 2;
 constexpr uint32_t maxPath = 4095;
 constexpr uint32_t maxString = 131071;  // MAX_ARG_STRLEN of the kernel: execve refuses longer ones
 constexpr uint32_t maxRecords = 65536;
+constexpr uint32_t maxNeeds = 64;
 
 /** The bytes, with the questions that decoding asks of them. */
 class Bytes {
@@ -49,7 +50,8 @@ bool tablesFit(const file::Header& header, const Bytes& bytes) {
          bytes.holdsTable<file::String>(header.carried, maxCarried) &&
          bytes.holdsTable<file::Bind>(header.binds, maxBinds) &&
          bytes.holdsTable<file::Program>(header.programs, maxRecords) &&
-         bytes.holdsTable<file::String>(header.environment, maxRecords);
+         bytes.holdsTable<file::String>(header.environment, maxRecords) &&
+         bytes.holdsTable<file::String>(header.needs, maxNeeds);
 }
 
 bool factsHold(const Plan& plan, const Bytes& bytes) {
@@ -89,6 +91,9 @@ bool operationsHold(const Plan& plan, const Bytes& bytes) {
     if (!bytes.holdsString(variable, maxString)) return false;
     const char first = *plan.text(variable);
     if (first == '=' || first == '\0') return false;
+  }
+  for (const file::String& need : plan.needs()) {
+    if (!bytes.holdsString(need, maxPath)) return false;
   }
   return true;
 }

@@ -55,6 +55,7 @@ struct Header {
   Table binds;
   Table programs;
   Table environment;
+  Table needs;
 };
 
 enum class GuardKind : uint32_t { identity = 0, absent = 1 };
@@ -89,7 +90,7 @@ struct Program {
   String path;
 };
 
-static_assert(sizeof(Header) == 120 && sizeof(Guard) == 64 && sizeof(Overlay) == 24);
+static_assert(sizeof(Header) == 128 && sizeof(Guard) == 64 && sizeof(Overlay) == 24);
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 
 }  // namespace file
@@ -126,6 +127,8 @@ class Plan {
   Records<file::Program> programs() const { return records<file::Program>(header_->programs); }
   /** Each `NAME=VALUE` to set, or `NAME` to unset. */
   Records<file::String> environment() const { return records<file::String>(header_->environment); }
+  /** What the container's programs need of the host when they are confined, in the words of --allow. */
+  Records<file::String> needs() const { return records<file::String>(header_->needs); }
 
  private:
   template <typename Record>

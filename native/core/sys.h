@@ -21,6 +21,9 @@
 #ifndef MS_REC
 #define MS_REC 16384
 #endif
+#ifndef MS_PRIVATE
+#define MS_PRIVATE (1 << 18)
+#endif
 #ifndef MS_SLAVE
 #define MS_SLAVE (1 << 19)
 #endif
@@ -115,6 +118,11 @@ inline int fsconfig(int context, unsigned command, const char* key, const char* 
 }
 inline int fsmount(int context, unsigned attributes) {
   return static_cast<int>(call(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes));
+}
+/** Of a mount and all mounts below it. Linux 5.12. */
+inline int setMountAttributes(int mount, const struct mount_attr& attributes) {
+  return static_cast<int>(
+      call(SYS_mount_setattr, mount, word(""), AT_EMPTY_PATH | AT_RECURSIVE, word(&attributes), sizeof attributes));
 }
 inline int closeOnExecFrom(unsigned first) {
   return static_cast<int>(call(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC));

@@ -6,40 +6,17 @@
 #include <new>
 
 #include "cold.h"
+#include "confined.h"
 #include "environment.h"
 #include "guards.h"
-#include "memory.h"
-#include "mountinfo.h"
-#include "mounts.h"
-#include "namespaces.h"
-#include "options.h"
-#include "plan.h"
-#include "replanned.h"
+#include "program.h"
 #include "report.h"
-#include "request.h"
-#include "root.h"
 #include "signals.h"
-#include "sys.h"
+#include "state.h"
+#include "supervise.h"
 
 namespace appc {
 namespace {
-
-/** Everything of a launch; one for the process. Never destroyed: it ends in exec, which closes what is open. */
-struct Launch {
-  const char* const* environment;
-  uint32_t uid;
-  uint32_t gid;
-  /** Empty when it cannot be told. */
-  PathText workingDirectory;
-  Options options;
-  Replanned replanned;
-  Request request;
-  MountTable mounts;
-  Namespaces namespaces;
-  Plan plan;
-  RootTree root;
-  Overlays overlays;
-};
 
 /**
  * Whether the kernel gave this process rights that its caller does not have: the executable is setuid or has
@@ -106,23 +83,12 @@ Result findPlan(Launch& launch) {
   return result;
 }
 
-const file::Program& chooseProgram(const Launch& launch) {
-  const auto programs = launch.plan.programs();
-  for (const file::Program& program : programs) {
-    if (launch.options.entry == nullptr || equal(launch.options.entry, launch.plan.text(program.name))) return program;
-  }
-  if (launch.options.entry == nullptr) {
-    fail(Exit::notFound, "nothing to run in the container", launch.options.container.get(), nullptr, nullptr);
-  }
-  fail(Exit::notFound, "no such program in the container:", launch.options.entry, nullptr,
-       "appc list shows the programs of each container");
-}
-
 /** Mounts everything, and looks at the shared files once more as programs will see them. */
 Result setUp(Launch& launch) {
   const Plan& plan = launch.plan;
   const char* root = plan.text(plan.header().root);
-  if (root == nullptr && plan.overlays().count == 0) return success();
+  const bool needsMounts = root != nullptr || plan.overlays().count > 0;
+  if (!needsMounts && !needsNamespaces(launch)) return success();
   if (const Result entered = enterNamespaces(launch.namespaces); !entered.ok()) return entered;
   sys::Descriptor machineRoot;
   int viewRoot = -1;
@@ -138,8 +104,10 @@ Result setUp(Launch& launch) {
   if (result.ok()) result = launch.overlays.mount(plan, viewRoot, launch.namespaces);
   if (result.ok()) result = checkThroughView(plan, viewRoot);
   if (result.ok() && root != nullptr) result = launch.root.bind(plan);
-  if (!result.ok()) return result;
-  return root == nullptr ? success() : launch.root.enter();
+  if (result.ok() && launch.confined != nullptr) result = openConfined(launch);
+  if (result.ok() && root != nullptr) result = launch.root.enter();
+  if (result.ok() && launch.confined != nullptr) result = mountConfined(launch);
+  return result;
 }
 
 /** What a new plan can mend: the host is not as it was when the guards were looked at. */
@@ -148,11 +116,12 @@ bool isStale(const Result& result) {
   return result.step == Step::checkView || (result.step == Step::openDirectory && gone);
 }
 
-bool isCovered(const Plan& plan, const char* path) {
-  for (const file::Overlay& overlay : plan.overlays()) {
-    if (isWithin(path, plan.text(overlay.target))) return true;
-  }
-  return false;
+/** Where it cannot be seen any more, a program starts as after a login; never in the directory that was covered. */
+void enterConfinedDirectory(const Launch& launch) {
+  const char* directory = launch.workingDirectory.get();
+  if (*directory == '/' && sys::chdir(directory) == 0) return;
+  const char* home = launch.confined->owner.home;
+  if (home == nullptr || sys::chdir(home) < 0) sys::chdir("/");
 }
 
 /**
@@ -161,6 +130,7 @@ bool isCovered(const Plan& plan, const char* path) {
 void enterWorkingDirectory(const Launch& launch) {
   const Plan& plan = launch.plan;
   const char* directory = launch.workingDirectory.get();
+  if (launch.confined != nullptr) return enterConfinedDirectory(launch);
   if (*directory != '/') return;
   if (plan.text(plan.header().root) != nullptr) {
     // A directory that is not in the tree is no error: / is where the tree was entered.
@@ -170,81 +140,6 @@ void enterWorkingDirectory(const Launch& launch) {
   // It was reachable a moment ago; if it was removed since, the program starts in a removed directory, as it would
   // have.
   if (isCovered(plan, directory)) sys::chdir(directory);
-}
-
-/** Whether the program is what lies at `path`. Overlay shows a device number of its own. */
-bool isProgram(const Launch& launch, const char* path) {
-  struct statx program;
-  struct statx found;
-  return sys::statAt(launch.request.program.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, program) == 0 &&
-         sys::statAt(AT_FDCWD, path, 0, STATX_BASIC_STATS, found) == 0 && found.stx_ino == program.stx_ino &&
-         found.stx_size == program.stx_size && found.stx_mtime.tv_sec == program.stx_mtime.tv_sec &&
-         found.stx_mtime.tv_nsec == program.stx_mtime.tv_nsec;
-}
-
-/**
- * The path to execute, which a script gets as an argument: as it was typed, as without appc. In a tree that may lead
- * elsewhere, though: the tree has no such working directory, or lacks or has files of its own where a link leads to, or
- * a directory of the machine's lies over its own. Then it is the program's real path, or there is none.
- */
-const char* programPath(const Launch& launch) {
-  const char* typed = launch.options.program;
-  const char* root = launch.request.root.get();
-  if (*root == '\0' || isProgram(launch, typed)) return typed;
-  const char* real = launch.request.subject.get();
-  const bool inTree = isStrictlyBelow(real, root);
-  if (inTree && root[1] != '\0') real += launch.request.root.length();
-  // An overlay may replace the program itself, where it is a library too (libc.so.6, ld.so).
-  if (isProgram(launch, real) || (inTree && isCovered(launch.plan, real))) return real;
-  Text<8192> cause;
-  cause.add("the tree at ").addEscaped(root).add(" does not show ").addEscaped(real);
-  fail(Exit::notFound, "no such program:", typed, cause.get(),
-       "move it into the tree, or below /home or /tmp, which a tree that has these shares with this machine");
-}
-
-/**
- * What a shell would call it: by its bare name where every PATH has it; elsewhere by its path, without which some do
- * not find what lies beside them (PostgreSQL's initdb its postgres), or themselves again (sshd).
- */
-const char* calledAs(const file::Program& entry, const Plan& plan) {
-  const char* path = plan.text(entry.path);
-  const char* name = lastComponent(path);
-  static constexpr const char* onPath[] = {"/usr/bin/", "/bin/", "/usr/local/bin/"};
-  for (const char* directory : onPath) {
-    if (startsWith(path, directory) && path + strlen(directory) == name) return plan.text(entry.name);
-  }
-  return path;
-}
-
-[[noreturn]] void execute(const Launch& launch, const char* path, const char* name) {
-  const Plan& plan = launch.plan;
-  Environment environment(launch.environment, plan.environment().count);
-  ignoreAgain(launch.replanned.ignoredSignals);
-  environment.unset(replannedVariable);
-  for (const file::String& variable : plan.environment()) {
-    const char* text = plan.text(variable);
-    if (memchr(text, '=', variable.length) != nullptr) {
-      environment.set(text);
-    } else {
-      environment.unset(text);
-    }
-  }
-  size_t count = 0;
-  while (launch.options.arguments[count] != nullptr) ++count;
-  const char** argv = allocatePointers(count + 2);
-  argv[0] = name;
-  memcpy(argv + 1, launch.options.arguments, count * sizeof *argv);
-
-  // CVE-2024-21626: no descriptor of ours may reach the program; each was opened close-on-exec. Those of the caller are
-  // the program's (`appc-run NAME <(command)`, sockets of a service manager, a jobserver), as without appc.
-  const int error = sys::execve(path, argv, environment.get());
-  const bool missing = error == -ENOENT || error == -ENOTDIR;
-  struct statx status;
-  if (missing && sys::statAt(AT_FDCWD, path, 0, STATX_TYPE, status) == 0) {
-    fail(Exit::notExecutable, "cannot execute", path, "the interpreter that it names does not exist",
-         "look at its first line, or for a binary at the interpreter that readelf -l shows");
-  }
-  fail(missing ? Exit::notFound : Exit::notExecutable, failure(Step::execute, path, error));
 }
 
 }  // namespace
@@ -280,7 +175,8 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
   }
   if (!result.ok()) goCold(launch.options, launch.request, argv, environment, result);
 
-  const file::Program* entry = launch.options.program == nullptr ? &chooseProgram(launch) : nullptr;
+  requireEntry(launch);
+  composeConfined(launch);
   result = setUp(launch);
   if (!result.ok()) {
     launch.overlays.remove();
@@ -289,8 +185,13 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
     fail(Exit::failed, result);
   }
   enterWorkingDirectory(launch);
-  if (entry == nullptr) execute(launch, programPath(launch), launch.options.program);
-  execute(launch, launch.plan.text(entry->path), calledAs(*entry, launch.plan));
+  ignoreAgain(launch.replanned.ignoredSignals);
+  const Program program = findProgram(launch);
+  if (needsSupervisor(launch)) supervise(launch, program);
+  if (launch.confined != nullptr) {
+    if (result = confineProcess(*launch.confined); !result.ok()) fail(Exit::failed, result);
+  }
+  execute(program);
 }
 
 }  // namespace appc

@@ -74,6 +74,27 @@ struct Option {
   void (*apply)(Options& options, const char* value);
 };
 
+template <uint32_t Part>
+void confine(Options& options, const char*) {
+  options.confinement.parts |= Part;
+}
+
+template <uint32_t Part>
+void leave(Options& options, const char*) {
+  options.confinement.without |= Part;
+}
+
+int parseDescriptor(const char* text) {
+  const uint64_t fd = parseDecimal(text);
+  bool valid = fd < 1 << 20;
+  for (const char* at = text; *at != '\0'; ++at) valid = valid && *at >= '0' && *at <= '9';
+  if (!valid) fail(Exit::failed, "no descriptor:", text, nullptr, hint);
+  if (sys::call(SYS_fcntl, static_cast<long>(fd), F_GETFD) < 0) {
+    fail(Exit::failed, "this descriptor is not open:", text, nullptr, nullptr);
+  }
+  return static_cast<int>(fd);
+}
+
 constexpr Option known[] = {
     {"--help", nullptr, [](Options&, const char*) { print(help); }},
     {"--version", nullptr, [](Options&, const char*) { print("appc-run " APPC_VERSION "\n"); }},
@@ -89,6 +110,30 @@ constexpr Option known[] = {
        }
        options.libraries[options.libraryCount++] = value;
      }},
+    {"--sandbox", nullptr, [](Options& options, const char*) { options.confinement.sandbox = true; }},
+    {"--read-only", nullptr, confine<part::readOnly>},
+    {"--private-tmp", nullptr, confine<part::tmp>},
+    {"--private-home", nullptr, confine<part::home>},
+    {"--private-run", nullptr, confine<part::run>},
+    {"--private-dev", nullptr, confine<part::dev>},
+    {"--unshare-pid", nullptr, confine<part::pid>},
+    {"--unshare-ipc", nullptr, confine<part::ipc>},
+    {"--unshare-uts", nullptr, confine<part::uts>},
+    {"--unshare-net", nullptr, confine<part::net>},
+    {"--new-session", nullptr, confine<part::session>},
+    {"--seccomp", nullptr, confine<part::seccomp>},
+    {"--no-seccomp", nullptr, leave<part::seccomp>},
+    {"--landlock", nullptr, confine<part::landlock>},
+    {"--no-landlock", nullptr, leave<part::landlock>},
+    {"--drop-capabilities", nullptr, confine<part::capabilities>},
+    {"--allow", "words", [](Options& options, const char* value) { addAllowed(options.confinement, value); }},
+    {"--deny", "words", [](Options& options, const char* value) { addDenied(options.confinement, value); }},
+    {"--ro", "a path", [](Options& options, const char* value) { addShown(options.confinement, value, false); }},
+    {"--rw", "a path", [](Options& options, const char* value) { addShown(options.confinement, value, true); }},
+    {"--limit", "NAME=VALUE", [](Options& options, const char* value) { addLimit(options.confinement, value); }},
+    {"--keep-fd", "a number",
+     [](Options& options, const char* value) { addKept(options.confinement, parseDescriptor(value)); }},
+    {"--status-fd", "a number", [](Options& options, const char* value) { options.statusFd = parseDescriptor(value); }},
 };
 
 /** `--name`, `--name VALUE` or `--name=VALUE`. Moves `argv` to the next word. */

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "confine.h"
 #include "text.h"
 
 namespace appc {
@@ -20,6 +21,9 @@ struct Options {
   const char* entry = nullptr;
   /** The program's arguments, the null at the end included; argv[0] is not among them. */
   const char* const* arguments = nullptr;
+  ConfinementWords confinement;
+  /** -1 when nobody asks. */
+  int statusFd = -1;
 };
 
 /** Prints and exits on --help, --version and whatever makes no sense. */

@@ -5,6 +5,13 @@
 #include "text.h"
 
 namespace appc {
+namespace {
+
+int failureDescriptor = -1;
+
+}  // namespace
+
+void tellFailureTo(int fd) { failureDescriptor = fd; }
 
 void fail(Exit status, const char* message, const char* subject, const char* cause, const char* hint) {
   Text<8192> out;
@@ -15,6 +22,7 @@ void fail(Exit status, const char* message, const char* subject, const char* cau
   if (hint != nullptr) out.add("\nhint: ").add(hint).add('\n');
   // One write, so that the lines of launches at the same time do not mix. If it fails there is nobody to tell.
   sys::write(2, out.get(), out.length());
+  if (failureDescriptor >= 0) sys::write(failureDescriptor, "f", 1);
   sys::exit(static_cast<int>(status));
 }
 

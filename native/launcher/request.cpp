@@ -7,6 +7,7 @@
 #include "explain.h"
 #include "guards.h"
 #include "memory.h"
+#include "path-of.h"
 #include "report.h"
 #include "sys.h"
 
@@ -26,19 +27,6 @@ class Fnv {
  private:
   uint64_t hash_ = 0xcbf29ce484222325ULL;
 };
-
-/** The path of an open file, as the kernel knows it. */
-int pathOf(int fd, PathText& path) {
-  Text<32> link;
-  link.add("/proc/self/fd/").addDecimal(static_cast<uint64_t>(fd));
-  char buffer[4096];
-  const long length = sys::readlink(AT_FDCWD, link.get(), buffer, sizeof buffer - 1);
-  if (length < 0) return static_cast<int>(length);
-  buffer[length] = '\0';
-  path.clear();
-  path.add(buffer);
-  return 0;
-}
 
 int realDirectory(const char* path, PathText& real) {
   const sys::Descriptor directory(sys::open(AT_FDCWD, path, O_PATH | O_DIRECTORY));

@@ -41,4 +41,9 @@ void ignoreAgain(uint64_t signals) {
   }
 }
 
+void setDefaultAction(int signal) {
+  const Action standard;
+  changeAction(signal, &standard, nullptr);
+}
+
 }  // namespace appc

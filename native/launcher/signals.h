@@ -11,4 +11,6 @@ uint64_t ignoredSignals();
 
 void ignoreAgain(uint64_t signals);
 
+void setDefaultAction(int signal);
+
 }  // namespace appc

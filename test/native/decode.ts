@@ -22,6 +22,7 @@ const plan = sandbox.plan('whole', {
     { name: 'GONE', value: null },
   ],
   loaderEnvironment: { LD_PRELOAD: '/x.so' },
+  needs: ['net', 'rw=/srv'],
 })
 
 t.test('no damaged byte gets past the checksum, and none behind it makes the decoder read elsewhere', async t => {

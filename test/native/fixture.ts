@@ -98,6 +98,7 @@ export class Sandbox {
       binds: [],
       programs: [{ name: 'sh', path: '/bin/sh' }],
       environment: [{ name: 'APPC_CONTAINER', value: name }],
+      needs: [],
       ...parts,
     }
   }

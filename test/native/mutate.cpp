@@ -28,6 +28,7 @@ size_t readAll(const appc::Plan& plan) {
   for (const auto& program : plan.programs())
     total += readAll(plan.text(program.name)) + readAll(plan.text(program.path));
   for (const auto& string : plan.environment()) total += readAll(plan.text(string));
+  for (const auto& string : plan.needs()) total += readAll(plan.text(string));
   return total;
 }
 

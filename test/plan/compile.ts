@@ -49,7 +49,13 @@ function compiled(mountPoints: readonly string[], uid = 0) {
     digest,
     layersOf(decision.placement, new Targets(at.fs, mountsInside(mountPoints, host), 'deepest')),
   )
-  const request = { name: 'app', request: ['app'], programs: manifest.entries, sources: [refPath(store, 'app')] }
+  const request = {
+    name: 'app',
+    request: ['app'],
+    programs: manifest.entries,
+    needs: [],
+    sources: [refPath(store, 'app')],
+  }
   const plan = compilePlan(store, request, decision, at, host, layers, now)
   return { store, manifest, plan, layers }
 }

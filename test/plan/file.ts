@@ -37,6 +37,7 @@ const plan: Plan = {
     { name: 'EMPTY', value: '' },
     { name: 'GONE', value: null },
   ],
+  needs: ['net', 'rw=~/Music'],
 }
 const bare: Plan = {
   ...plan,
@@ -47,6 +48,7 @@ const bare: Plan = {
   binds: [],
   programs: [],
   environment: [],
+  needs: [],
   loaderEnvironment: {},
 }
 

@@ -1,0 +1,120 @@
+#include "limits.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+
+#include "text.h"
+
+namespace appc {
+namespace {
+
+constexpr const char* hierarchies[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+
+/** The line `0::/PATH` of /proc/self/cgroup; below a hybrid hierarchy there are others before it. */
+Result findOwnGroup(PathText& path) {
+  constexpr const char* file = "/proc/self/cgroup";
+  const sys::Descriptor open(sys::open(AT_FDCWD, file, O_RDONLY));
+  if (open.error() != 0) return failure(Step::makeCgroup, file, open.error());
+  char buffer[8192];
+  const long count = sys::read(open.get(), buffer, sizeof buffer - 1);
+  if (count < 0) return failure(Step::makeCgroup, file, static_cast<int>(count));
+  buffer[count] = '\0';
+  for (const char* line = buffer; *line != '\0';) {
+    const bool own = startsWith(line, "0::/");
+    if (own) line += 3;
+    for (; *line != '\0' && *line != '\n'; ++line) {
+      if (own) path.add(*line);
+    }
+    if (own) return success();
+    if (*line == '\n') ++line;
+  }
+  return failure(Step::makeCgroup, "cgroup v2", ENOENT);
+}
+
+Result openOwnGroup(sys::Descriptor& group) {
+  PathText own;
+  if (const Result found = findOwnGroup(own); !found.ok()) return found;
+  for (const char* hierarchy : hierarchies) {
+    const sys::Descriptor top(sys::open(AT_FDCWD, hierarchy, O_PATH | O_DIRECTORY));
+    struct statfs status;
+    if (top.error() != 0 || sys::statfs(top.get(), status) < 0 || status.f_type != CGROUP2_SUPER_MAGIC) continue;
+    group.reset(sys::openResolved(top.get(), own.get(), O_RDONLY | O_DIRECTORY,
+                                  RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV));
+    return group.error() != 0 ? failure(Step::makeCgroup, hierarchy, group.error()) : success();
+  }
+  return failure(Step::makeCgroup, "cgroup v2", ENOENT);
+}
+
+/** `file` is there when the controller was enabled for the children of the caller's group. */
+Result writeLimit(int group, const char* file, const char* text) {
+  const sys::Descriptor open(sys::open(group, file, O_WRONLY));
+  long error = -open.error();
+  if (error == 0) error = sys::write(open.get(), text, strlen(text));
+  return error < 0 ? failure(Step::makeCgroup, file, static_cast<int>(error)) : success();
+}
+
+Result writeNumber(int group, const char* file, uint64_t value) {
+  Text<32> text;
+  return value == 0 ? success() : writeLimit(group, file, text.addDecimal(value).get());
+}
+
+Result writeLimits(int group, const GroupLimits& limits) {
+  Result result = writeNumber(group, "memory.max", limits.memory);
+  // Else what is over the limit goes to the swap space.
+  if (result.ok() && limits.memory != 0) {
+    result = writeLimit(group, "memory.swap.max", "0");
+    if (result.error == ENOENT) result = success();
+  }
+  if (result.ok()) result = writeNumber(group, "pids.max", limits.processes);
+  if (result.ok() && limits.processors != 0) {
+    constexpr uint64_t period = 100000;
+    Text<64> text;
+    text.addDecimal(limits.processors * period / 1000).add(' ').addDecimal(period);
+    result = writeLimit(group, "cpu.max", text.get());
+  }
+  return result;
+}
+
+}  // namespace
+
+Result setProcessLimits(const Confinement& confinement) {
+  for (size_t i = 0; i < confinement.limitCount; ++i) {
+    const ProcessLimit& limit = confinement.limits[i];
+    const uint64_t both[2] = {limit.value, limit.value};
+    const int error = static_cast<int>(sys::call(SYS_prlimit64, 0, limit.resource, sys::word(both), 0));
+    if (error < 0) return failure(Step::setLimit, limit.name, error);
+  }
+  return success();
+}
+
+Result ControlGroup::make(const GroupLimits& limits, int identity) {
+  if (const Result opened = openOwnGroup(parent_); !opened.ok()) return opened;
+  name_.add("appc-").addDecimal(static_cast<uint64_t>(identity));
+  const int error = static_cast<int>(sys::call(SYS_mkdirat, parent_.get(), sys::word(name_.get()), 0755));
+  if (error < 0) {
+    name_.clear();
+    return failure(Step::makeCgroup, "mkdir", error);
+  }
+  group_.reset(sys::openResolved(parent_.get(), name_.get(), O_RDONLY | O_DIRECTORY, RESOLVE_NO_SYMLINKS));
+  Result result = group_.error() != 0 ? failure(Step::makeCgroup, name_.get(), group_.error()) : success();
+  if (result.ok()) result = writeLimits(group_.get(), limits);
+  if (!result.ok()) remove();
+  return result;
+}
+
+Result ControlGroup::join() const { return writeLimit(group_.get(), "cgroup.procs", "0"); }
+
+void ControlGroup::kill() const {
+  const Result killed = writeLimit(group_.get(), "cgroup.kill", "1");
+  // Linux 5.14. Before it, the end of the PID namespace does the same.
+  static_cast<void>(killed);
+}
+
+int ControlGroup::remove() {
+  if (name_.length() == 0) return 0;
+  const int error = static_cast<int>(sys::call(SYS_unlinkat, parent_.get(), sys::word(name_.get()), AT_REMOVEDIR));
+  if (error == 0) name_.clear();
+  return error;
+}
+
+}  // namespace appc

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "confinement.h"
+#include "result.h"
+#include "sys.h"
+#include "text.h"
+
+namespace appc {
+
+/** setrlimit(2) for each, soft and hard. */
+Result setProcessLimits(const Confinement& confinement);
+
+/**
+ * A control group (cgroup v2) of the program's own below that of the caller, where that was delegated to him. Nothing
+ * of it is left when the process that holds it has called remove().
+ */
+class ControlGroup {
+ public:
+  /** Makes the directory and writes the limits; `identity` tells it from others. */
+  Result make(const GroupLimits& limits, int identity);
+  bool isMade() const { return name_.length() > 0; }
+  /** Moves the calling process, which has one thread, into it. */
+  Result join() const;
+  /** Kills what is in it. The directory can be removed when all of that was waited for. */
+  void kill() const;
+  /** A negative errno: EBUSY while processes are in it. */
+  int remove();
+
+ private:
+  sys::Descriptor parent_;
+  sys::Descriptor group_;
+  Text<32> name_;
+};
+
+}  // namespace appc

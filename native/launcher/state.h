@@ -1,0 +1,54 @@
+// Everything of a launch; one for the process. Never destroyed: it ends in exec, which closes what is open.
+#pragma once
+
+#include "bus.h"
+#include "confined-files.h"
+#include "confinement.h"
+#include "mountinfo.h"
+#include "mounts.h"
+#include "namespaces.h"
+#include "options.h"
+#include "plan.h"
+#include "replanned.h"
+#include "request.h"
+#include "root.h"
+#include "sys.h"
+#include "text.h"
+
+namespace appc {
+
+/** What only a confined launch has: the pages of another are never touched. */
+struct Confined {
+  Confinement confinement;
+  ConfinedFiles files;
+  BusProxy bus;
+  Owner owner;
+};
+
+struct Launch {
+  const char* const* environment;
+  uint32_t uid;
+  uint32_t gid;
+  /** Empty when it cannot be told. */
+  PathText workingDirectory;
+  Options options;
+  Replanned replanned;
+  Request request;
+  MountTable mounts;
+  Namespaces namespaces;
+  Plan plan;
+  RootTree root;
+  Overlays overlays;
+  /** Null without a confinement. */
+  Confined* confined = nullptr;
+};
+
+/** Whether the plan covers what lies at this path inside. */
+inline bool isCovered(const Plan& plan, const char* path) {
+  for (const file::Overlay& overlay : plan.overlays()) {
+    if (isWithin(path, plan.text(overlay.target))) return true;
+  }
+  return false;
+}
+
+}  // namespace appc
