@@ -19,7 +19,7 @@ struct Findings {
 };
 
 /** A file system of the child's own with two directories, laid over each other. Nothing of it outlives the child. */
-Result tryOverlay(const Namespaces& namespaces) {
+Result tryOverlay() {
   const char* type = "tmpfs";
   const sys::Descriptor context(sys::fsopen(type));
   if (context.error() != 0) return failure(Step::createOverlay, nullptr, context.error());
@@ -36,7 +36,7 @@ Result tryOverlay(const Namespaces& namespaces) {
   const sys::Descriptor layer(sys::open(mounted.get(), "layer", O_PATH | O_DIRECTORY));
   const sys::Descriptor lower(sys::open(mounted.get(), "lower", O_PATH | O_DIRECTORY));
   sys::Descriptor overlay;
-  return createOverlay(nullptr, layer.get(), lower.get(), namespaces, overlay);
+  return createOverlay(nullptr, layer.get(), lower.get(), overlay);
 }
 
 /** In a child: a process with threads, as Node is, may not enter a user namespace. Raw system calls only. */
@@ -53,7 +53,7 @@ Result tryOverlay(const Namespaces& namespaces) {
   if (status != 0) findings.userNamespace = failure(Step::unshareUser, nullptr, WEXITSTATUS(status));
   Namespaces namespaces;
   findings.launch = enterNamespaces(namespaces);
-  if (findings.launch.ok()) findings.launch = tryOverlay(namespaces);
+  if (findings.launch.ok()) findings.launch = tryOverlay();
   sys::write(findingsPipe, &findings, sizeof findings);
   sys::exit(0);
 }

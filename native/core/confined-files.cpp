@@ -22,6 +22,8 @@ constexpr Link deviceLinks[] = {
     {"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"},
 };
 
+constexpr uint64_t inside = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+
 int cloneTree(int fd) { return sys::openTree(fd, OPEN_TREE_CLONE | AT_RECURSIVE); }
 
 /**
@@ -33,7 +35,7 @@ int openShownPath(int root, const char* path, const Owner& owner) {
   if (path[0] == '~' && (path[1] == '/' || path[1] == '\0')) {
     if (owner.home == nullptr) return -ENOENT;
     // The home directory itself may be reached by a link of the system.
-    const sys::Descriptor home(sys::openResolved(root, owner.home, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT));
+    const sys::Descriptor home(sys::openResolved(root, owner.home, O_PATH | O_DIRECTORY, inside));
     if (home.error() != 0) return -home.error();
     return path[1] == '\0' || path[2] == '\0' ? sys::openResolved(home.get(), ".", O_PATH | O_DIRECTORY, strictly)
                                               : sys::openResolved(home.get(), path + 2, O_PATH, strictly);
@@ -79,7 +81,7 @@ Result ConfinedFiles::openShown(int root, const Shown& shown, const Owner& owner
 }
 
 Result ConfinedFiles::openDevices(int root, bool graphics) {
-  const sys::Descriptor directory(sys::openResolved(root, "/dev", O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT));
+  const sys::Descriptor directory(sys::openResolved(root, "/dev", O_PATH | O_DIRECTORY, inside));
   if (directory.error() != 0) return failure(Step::mountPrivate, "/dev", directory.error());
   const auto take = [&](const char* name) {
     const sys::Descriptor device(
@@ -120,8 +122,7 @@ Result ConfinedFiles::mount(int root, const Confinement& confinement, const Owne
 
 /** Nothing where there is no such directory. */
 Result ConfinedFiles::coverDirectory(int root, const char* path, const char* mode) {
-  const sys::Descriptor there(
-      sys::openResolved(root, path, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
+  const sys::Descriptor there(sys::openResolved(root, path, O_PATH | O_DIRECTORY, inside));
   if (there.error() == ENOENT || there.error() == ENOTDIR) return success();
   sys::Descriptor& covering = private_[privateCount_++];
   Result result = createTmpfs(path, mode, covering);
@@ -152,7 +153,7 @@ Result ConfinedFiles::coverRun(int root, const Owner& owner) {
   sys::Descriptor directory;
   const Result made = makePath(root, runtime.get(), true, directory);
   if (!made.ok()) return failure(Step::mountPrivate, "/run", made.error);
-  const sys::Descriptor real(sys::openResolved(root, runtime.get(), O_RDONLY | O_DIRECTORY, RESOLVE_IN_ROOT));
+  const sys::Descriptor real(sys::openResolved(root, runtime.get(), O_RDONLY | O_DIRECTORY, inside));
   // XDG base directory specification: nobody else may come in.
   const long error = real.error() != 0 ? -real.error() : sys::call(SYS_fchmod, real.get(), 0700);
   return error < 0 ? failure(Step::mountPrivate, "/run", static_cast<int>(error)) : success();

@@ -132,15 +132,14 @@ const char* hintForOverlay(int error) {
     case ENODEV:
       return "this kernel has no overlay file system: load its module (modprobe overlay) as root";
     case EPERM:
-      return "mounting an overlay in a user namespace takes Linux 5.11, or root";
+      return "this system does not let users mount overlays in user namespaces; root may";
     case EINVAL:
       return "the kernel refuses this combination: a mount lies below the directory and you are not root, the "
-             "directory is itself an overlay on an overlay (two is the limit), or Linux is older than 5.11; the "
-             "kernel's log (dmesg) says which";
+             "directory is itself an overlay on an overlay (two is the limit); the kernel's log (dmesg) says which";
     case ENOENT:
       return "overlays are set up through /proc/self/fd: /proc must be mounted";
     case ENOSYS:
-      return "this takes Linux 5.6 or later, and a seccomp filter that knows the new mount calls";
+      return "this takes Linux 5.12 or later, and a seccomp filter that knows the new mount calls";
     default:
       return nullptr;
   }
@@ -175,6 +174,7 @@ const char* hintFor(const Result& result) {
     case Step::configureOverlay:
     case Step::mountOverlay:
       return hintForOverlay(result.error);
+    case Step::makeSlave:
     case Step::cloneTree:
     case Step::attachMount:
       if (result.error == ENOSPC) return "the limit on mounts is reached: sysctl fs.mount-max";

@@ -39,7 +39,7 @@ Result openOwnGroup(sys::Descriptor& group) {
     struct statfs status;
     if (top.error() != 0 || sys::statfs(top.get(), status) < 0 || status.f_type != CGROUP2_SUPER_MAGIC) continue;
     group.reset(sys::openResolved(top.get(), own.get(), O_RDONLY | O_DIRECTORY,
-                                  RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV));
+                                  RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV));
     return group.error() != 0 ? failure(Step::makeCgroup, hierarchy, group.error()) : success();
   }
   return failure(Step::makeCgroup, "cgroup v2", ENOENT);
@@ -95,7 +95,8 @@ Result ControlGroup::make(const GroupLimits& limits, int identity) {
     name_.clear();
     return failure(Step::makeCgroup, "mkdir", error);
   }
-  group_.reset(sys::openResolved(parent_.get(), name_.get(), O_RDONLY | O_DIRECTORY, RESOLVE_NO_SYMLINKS));
+  group_.reset(sys::openResolved(parent_.get(), name_.get(), O_RDONLY | O_DIRECTORY,
+                                 RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS));
   Result result = group_.error() != 0 ? failure(Step::makeCgroup, name_.get(), group_.error()) : success();
   if (result.ok()) result = writeLimits(group_.get(), limits);
   if (!result.ok()) remove();

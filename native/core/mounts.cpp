@@ -23,35 +23,15 @@ bool comesWithAnother(const Plan& plan, const file::Overlay& overlay, const char
   return false;
 }
 
-/** A lower directory as a path that no ':' or ',' in its name can disturb. */
-struct DescriptorPath : Text<32> {
-  explicit DescriptorPath(int fd) { add("/proc/self/fd/").addDecimal(static_cast<uint64_t>(fd)); }
-};
-
-int setLowerDirectories(int context, int layer, int lower) {
-  const DescriptorPath layerPath(layer);
-  const DescriptorPath lowerPath(lower);
-  const int error = sys::fsconfig(context, FSCONFIG_SET_STRING, "lowerdir+", layerPath.get());
-  if (error == 0) return sys::fsconfig(context, FSCONFIG_SET_STRING, "lowerdir+", lowerPath.get());
-  if (error != -EINVAL) return error;
-  // Before Linux 6.8 there is the one option for all.
-  Text<64> both;
-  both.add(layerPath.get()).add(':').add(lowerPath.get());
-  return sys::fsconfig(context, FSCONFIG_SET_STRING, "lowerdir", both.get());
-}
-
-int configureOverlay(int context, int layer, int lower, const Namespaces& namespaces) {
+int configureOverlay(int context, int layer, int lower) {
   int error = sys::fsconfig(context, FSCONFIG_SET_STRING, "source", overlaySource);
   if (error == 0) error = sys::fsconfig(context, FSCONFIG_SET_FLAG, "ro", nullptr);
-  if (error == 0) {
-    // Needed in a user namespace. Refused before Linux 5.11, where only root can mount an overlay and needs it not.
-    error = sys::fsconfig(context, FSCONFIG_SET_FLAG, "userxattr", nullptr);
-    if (error == -EINVAL && !namespaces.ownUser) error = 0;
-  }
+  // Needed in a user namespace.
+  if (error == 0) error = sys::fsconfig(context, FSCONFIG_SET_FLAG, "userxattr", nullptr);
   // Inode numbers stay the file's own, also when layer and host lie on two file systems: checkThroughView() compares
   // them.
   if (error == 0) error = sys::fsconfig(context, FSCONFIG_SET_STRING, "xino", "off");
-  if (error == 0) error = setLowerDirectories(context, layer, lower);
+  if (error == 0) error = sys::setLowerDirectories(context, layer, lower);
   return error;
 }
 
@@ -72,10 +52,10 @@ unsigned attributesOf(int lower) {
 
 }  // namespace
 
-Result createOverlay(const char* target, int layer, int lower, const Namespaces& namespaces, sys::Descriptor& mounted) {
+Result createOverlay(const char* target, int layer, int lower, sys::Descriptor& mounted) {
   const sys::Descriptor context(sys::fsopen("overlay"));
   if (context.error() != 0) return failure(Step::createOverlay, target, context.error());
-  int error = configureOverlay(context.get(), layer, lower, namespaces);
+  int error = configureOverlay(context.get(), layer, lower);
   if (error < 0) return failure(Step::configureOverlay, target, error);
   error = sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr);
   if (error < 0) return failure(Step::mountOverlay, target, error);
@@ -107,18 +87,18 @@ Result Overlays::open(const Plan& plan, int viewRoot) {
   return success();
 }
 
-Result Overlays::mount(const Plan& plan, int viewRoot, const Namespaces& namespaces) {
+Result Overlays::mount(const Plan& plan, int viewRoot) {
   for (uint32_t i = 0; i < plan.overlays().count; ++i) {
-    if (const Result result = mountOne(plan, i, viewRoot, namespaces); !result.ok()) return result;
+    if (const Result result = mountOne(plan, i, viewRoot); !result.ok()) return result;
   }
   return success();
 }
 
-Result Overlays::mountOne(const Plan& plan, uint32_t index, int viewRoot, const Namespaces& namespaces) {
+Result Overlays::mountOne(const Plan& plan, uint32_t index, int viewRoot) {
   const file::Overlay& overlay = plan.overlays()[index];
   const char* target = plan.text(overlay.target);
   sys::Descriptor& mounted = mounted_[index];
-  const Result created = createOverlay(target, layer_[index].get(), lower_[index].get(), namespaces, mounted);
+  const Result created = createOverlay(target, layer_[index].get(), lower_[index].get(), mounted);
   if (!created.ok()) return created;
 
   // Opened only now: the overlay of a directory above it may have come between.
@@ -149,10 +129,7 @@ Result Overlays::putBack(const Plan& plan, const file::Overlay& overlay, int vie
 }
 
 void Overlays::remove() {
-  while (mountedCount_ > 0) {
-    const DescriptorPath overlay(mounted_[--mountedCount_].get());
-    sys::umount(overlay.get(), MNT_DETACH);
-  }
+  while (mountedCount_ > 0) sys::detach(mounted_[--mountedCount_].get());
 }
 
 }  // namespace appc

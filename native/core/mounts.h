@@ -17,19 +17,19 @@ inline constexpr const char* hostDirectory = ".appc-host";
  * Creates a read-only overlay of the directory `layer` over the directory `lower`, not attached anywhere yet. `target`
  * is what failures name.
  */
-Result createOverlay(const char* target, int layer, int lower, const Namespaces& namespaces, sys::Descriptor& mounted);
+Result createOverlay(const char* target, int layer, int lower, sys::Descriptor& mounted);
 
 class Overlays {
  public:
   /** Opens all directories and clones what goes back on top. `viewRoot`: the root directory, in the own namespace. */
   Result open(const Plan& plan, int viewRoot);
   /** Mounts in the plan's order. On a failure, those that were mounted stay until remove(). */
-  Result mount(const Plan& plan, int viewRoot, const Namespaces& namespaces);
+  Result mount(const Plan& plan, int viewRoot);
   /** Takes the overlays away again, the last one first. */
   void remove();
 
  private:
-  Result mountOne(const Plan& plan, uint32_t index, int viewRoot, const Namespaces& namespaces);
+  Result mountOne(const Plan& plan, uint32_t index, int viewRoot);
   Result putBack(const Plan& plan, const file::Overlay& overlay, int viewRoot);
 
   sys::Descriptor lower_[maxOverlays];

@@ -44,10 +44,12 @@ Result enterNamespaces(Namespaces& namespaces) {
     if (error != -EPERM) return failure(Step::unshareMounts, nullptr, error);
     if (const Result result = unshareAsUser(uid, gid); !result.ok()) return result;
   }
-  namespaces = {true, error < 0};
+  namespaces.entered = true;
   // systemd makes / shared: without this every mount below would appear on the host. Slave, not private, so that what
   // the host mounts later (a USB stick, a home directory) is seen inside.
-  const int slave = sys::changePropagation("/", MS_REC | MS_SLAVE);
+  const sys::Descriptor root(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
+  if (root.error() != 0) return failure(Step::openDirectory, "/", root.error());
+  const int slave = sys::changePropagation(root.get(), MS_SLAVE);
   return slave < 0 ? failure(Step::makeSlave, "/", slave) : success();
 }
 

@@ -7,8 +7,6 @@ namespace appc {
 /** What this process has entered so far. */
 struct Namespaces {
   bool entered = false;
-  /** A user namespace of our own came with it: the process was not allowed a mount namespace as it was. */
-  bool ownUser = false;
 };
 
 /** A private mount namespace whose mounts do not get back to the host; nothing when already entered. */

@@ -88,7 +88,7 @@ Result mountProcesses(int root, bool readOnlySettings) {
 }
 
 Result makePath(int root, const char* path, bool isDirectory, sys::Descriptor& opened) {
-  sys::Descriptor at(sys::openResolved(root, "/", O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT));
+  sys::Descriptor at(sys::openResolved(root, "/", O_PATH | O_DIRECTORY, inside));
   const char* from = path;
   while (*from == '/') ++from;
   while (*from != '\0') {
@@ -111,10 +111,10 @@ Result attachAt(int root, const char* path, const sys::Descriptor& mounted) {
 }
 
 Result makeReadOnly(const char* path, int mount, bool isolated) {
-  struct mount_attr attributes = {};
+  mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_RDONLY;
   attributes.propagation = isolated ? MS_PRIVATE : 0;
-  const int error = sys::setMountAttributes(mount, attributes);
+  const int error = sys::changeMounts(mount, attributes);
   return error < 0 ? failure(Step::makeReadOnly, path, error) : success();
 }
 

@@ -33,17 +33,12 @@ Result RootTree::bind(const Plan& plan) {
 }
 
 Result RootTree::enter() {
-  int error = sys::fchdir(tree_.get());
-  // pivot_root(2): with "." twice the old root lies over the new one at /, where it can be detached, and the tree needs
-  // no directory to hold it.
-  if (error == 0) error = sys::pivotRoot(".", ".");
-  if (error == 0) error = sys::umount(".", MNT_DETACH);
-  if (error == 0) error = sys::chdir("/");
+  const int error = sys::pivotRoot(tree_.get());
   return error < 0 ? failure(Step::changeRoot, directory_, error) : success();
 }
 
 void RootTree::remove() {
-  if (tree_.get() >= 0) sys::umount(directory_, MNT_DETACH);
+  if (tree_.get() >= 0) sys::detach(tree_.get());
 }
 
 }  // namespace appc

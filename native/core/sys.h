@@ -17,21 +17,17 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
-// Newer than the headers of GCC 12's contemporaries; the values are the kernel's and fixed.
-#ifndef MS_REC
-#define MS_REC 16384
-#endif
+#include "text.h"
+
+// In <sys/mount.h> alone; the values are the kernel's and fixed.
 #ifndef MS_PRIVATE
 #define MS_PRIVATE (1 << 18)
-#endif
-#ifndef MS_SLAVE
-#define MS_SLAVE (1 << 19)
 #endif
 #ifndef MNT_DETACH
 #define MNT_DETACH 2
 #endif
-#ifndef MOUNT_ATTR_RDONLY
-#error "linux/mount.h without the mount API of Linux 5.2"
+#ifndef MOUNT_ATTR_SIZE_VER0
+#error "linux/mount.h without mount_setattr(2), of Linux 5.12"
 #endif
 
 namespace appc::sys {
@@ -97,12 +93,37 @@ inline int fchdir(int fd) { return static_cast<int>(call(SYS_fchdir, fd)); }
 /** Length with the terminating NUL. */
 inline long getcwd(char* buffer, size_t size) { return call(SYS_getcwd, word(buffer), word(size)); }
 inline int unshare(int flags) { return static_cast<int>(call(SYS_unshare, flags)); }
-inline int changePropagation(const char* target, unsigned long flags) {
-  return static_cast<int>(call(SYS_mount, 0, word(target), 0, word(flags), 0));
+
+// Mounts, all by descriptor: a path could lead elsewhere by the time that the kernel walks it.
+
+/** A path that leads to an open file, whatever becomes of its name, for calls that take nothing but a path. */
+struct DescriptorPath : Text<32> {
+  explicit DescriptorPath(int fd) { add("/proc/self/fd/").addDecimal(static_cast<uint64_t>(fd)); }
+};
+
+/** Of the mount whose root directory is open as `mount`, and of all below. Since Linux 5.12. */
+inline int changeMounts(int mount, const mount_attr& attributes) {
+  return static_cast<int>(
+      call(SYS_mount_setattr, mount, word(""), AT_EMPTY_PATH | AT_RECURSIVE, word(&attributes), sizeof attributes));
 }
-inline int umount(const char* target, int flags) { return static_cast<int>(call(SYS_umount2, word(target), flags)); }
-inline int pivotRoot(const char* newRoot, const char* putOld) {
-  return static_cast<int>(call(SYS_pivot_root, word(newRoot), word(putOld)));
+/** MS_SLAVE or the like. */
+inline int changePropagation(int mount, uint64_t propagation) {
+  mount_attr attributes{};
+  attributes.propagation = propagation;
+  return changeMounts(mount, attributes);
+}
+/** Takes the mount away, with all below it. */
+inline int detach(int mount) {
+  return static_cast<int>(call(SYS_umount2, word(DescriptorPath(mount).get()), MNT_DETACH));
+}
+/** Makes the mount the root and the working directory, and takes the old root away with all that is mounted there. */
+inline int pivotRoot(int mount) {
+  int error = fchdir(mount);
+  // pivot_root(2): with "." twice the old root lies over the new one at /, where it can be detached, and the new one
+  // needs no directory to hold it.
+  if (error == 0) error = static_cast<int>(call(SYS_pivot_root, word("."), word(".")));
+  if (error == 0) error = static_cast<int>(call(SYS_umount2, word("."), MNT_DETACH));
+  return error < 0 ? error : chdir("/");
 }
 inline int openTree(int fd, unsigned flags) {
   return static_cast<int>(call(SYS_open_tree, fd, word(""), flags | AT_EMPTY_PATH | OPEN_TREE_CLOEXEC));
@@ -116,13 +137,17 @@ inline int fsopen(const char* type) { return static_cast<int>(call(SYS_fsopen, w
 inline int fsconfig(int context, unsigned command, const char* key, const char* value) {
   return static_cast<int>(call(SYS_fsconfig, context, command, word(key), word(value), 0));
 }
+/**
+ * The lower directories of an overlay, the upper one first. As one option, which all kernels have: before Linux 6.5 an
+ * overlay takes any option, also the later "lowerdir+", and fails when it is created. In these paths is no ':' or ','.
+ */
+inline int setLowerDirectories(int context, int upper, int lower) {
+  Text<64> both;
+  both.add(DescriptorPath(upper).get()).add(':').add(DescriptorPath(lower).get());
+  return fsconfig(context, FSCONFIG_SET_STRING, "lowerdir", both.get());
+}
 inline int fsmount(int context, unsigned attributes) {
   return static_cast<int>(call(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes));
-}
-/** Of a mount and all mounts below it. Linux 5.12. */
-inline int setMountAttributes(int mount, const struct mount_attr& attributes) {
-  return static_cast<int>(
-      call(SYS_mount_setattr, mount, word(""), AT_EMPTY_PATH | AT_RECURSIVE, word(&attributes), sizeof attributes));
 }
 inline int closeOnExecFrom(unsigned first) {
   return static_cast<int>(call(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC));

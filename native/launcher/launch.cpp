@@ -101,7 +101,7 @@ Result setUp(Launch& launch) {
     viewRoot = launch.root.get();
   }
   Result result = launch.overlays.open(plan, viewRoot);
-  if (result.ok()) result = launch.overlays.mount(plan, viewRoot, launch.namespaces);
+  if (result.ok()) result = launch.overlays.mount(plan, viewRoot);
   if (result.ok()) result = checkThroughView(plan, viewRoot);
   if (result.ok() && root != nullptr) result = launch.root.bind(plan);
   if (result.ok() && launch.confined != nullptr) result = openConfined(launch);

@@ -50,8 +50,8 @@ Result Terminal::open(int terminals) {
   if (isTerminal_[0]) input_ = 0;
   output_ = isTerminal_[1] ? 1 : outer_;
   sys::ioctl(outer_, TCGETS, &before_);
-  master_.reset(sys::open(terminals < 0 ? AT_FDCWD : terminals, terminals < 0 ? "/dev/ptmx" : "ptmx",
-                          O_RDWR | O_NOCTTY | O_NONBLOCK));
+  constexpr int flags = O_RDWR | O_NOCTTY | O_NONBLOCK;
+  master_.reset(terminals < 0 ? sys::open(AT_FDCWD, "/dev/ptmx", flags) : sys::open(terminals, "ptmx", flags));
   if (master_.error() != 0) return failure(Step::openTerminal, nullptr, master_.error());
   const int unlocked = 0;
   int error = sys::ioctl(master_.get(), TIOCSPTLCK, &unlocked);
