@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto'
-import { closeSync, lstatSync, rmSync } from 'node:fs'
-import { release } from 'node:os'
 import { join } from 'node:path'
 import { type Container, isExecutable, readContainer } from '../container/containers.js'
 import { policyPath } from '../container/host-policy.js'
@@ -14,34 +12,23 @@ import { AppcError } from '../errors.js'
 import { overlayFileSystem } from '../loader/overlay-file-system.js'
 import { openHostFile, rootFileSystem } from '../loader/root-file-system.js'
 import type { FileSystem } from '../loader/types.js'
-import { type Circumstances, compilePlan, mountsInside, type Request } from '../plan/compile.js'
-import { decodePlan, encodePlan } from '../plan/file.js'
+import { compilePlan, mountsInside, type Request } from '../plan/compile.js'
 import { changedSince } from '../plan/guards.js'
-import { MAX_SIZE } from '../plan/layout.js'
 import { layersOf, Targets } from '../plan/overlays.js'
-import { refreshPlan } from '../plan/refresh.js'
 import type { Plan } from '../plan/types.js'
 import { buildView } from '../plan/view.js'
 import { objectPath } from '../store/objects.js'
 import { refPath } from '../store/refs.js'
-import { readRegular } from '../store/regular.js'
-import { holdLinks, type Store, withLock } from '../store/store.js'
+import { type Store, withLock } from '../store/store.js'
 import { Writer } from '../store/writer.js'
-import { hasCode, writeDurably, writing } from '../store/writing.js'
 import { addon } from './addon.js'
-import { loaderEnvironment } from './machine.js'
+import { type Destination, writePlan } from './destination.js'
+import { circumstances } from './machine.js'
 
 /** A container, and what was decided for it on some host. */
 export interface Decided {
   readonly container: Container
   readonly decision: Decision
-}
-
-/** Where a plan file is to lie, and the tree that is the host (null: this machine's own root). */
-export interface Destination {
-  readonly store: Store
-  readonly key: string
-  readonly root: string | null
 }
 
 /** Decides for a container of the store. Throws CONTAINER_UNKNOWN, STORE_CORRUPT, MANIFEST_INVALID. */
@@ -162,58 +149,6 @@ function importPrivate(store: Store, decision: Decision, fs: FileSystem): readon
   })
 }
 
-/**
- * Brings the plan up to date without deciding anew when all that changed is that its private files got other links, else by
- * `prepare`. Returns a descriptor that keeps others from linking them until it is closed: what many containers hold would
- * else, while all of these are planned for, hardly ever be as the launcher's plan says.
- */
-export function bringUpToDate(destination: Destination, prepare: () => void): number {
-  const before = refresh(destination)
-  if (before.refreshed) return before.links
-  closeSync(before.links)
-  prepare()
-  return refresh(destination).links
-}
-
-function refresh(destination: Destination): { readonly refreshed: boolean; readonly links: number } {
-  const { store } = destination
-  return withLock(store, 'shared', () => {
-    const links = holdLinks(store)
-    try {
-      const known = readPlan(destination)
-      const plan = known && refreshPlan(store, known, circumstances())
-      if (plan) writePlan(destination, plan)
-      return { refreshed: plan !== null, links }
-    } catch (error) {
-      closeSync(links)
-      throw error
-    }
-  })
-}
-
-/** null where there is none, none of this version, or something in its place that is no file: it is planned anew. */
-function readPlan(destination: Destination): Plan | null {
-  const path = planPath(destination)
-  try {
-    return decodePlan(readRegular(path, MAX_SIZE, `remove ${path}`))
-  } catch (error) {
-    const unusable = error instanceof AppcError && (error.code === 'PLAN_INVALID' || error.code === 'STORE_CORRUPT')
-    if (unusable || hasCode(error, 'ENOENT')) return null
-    throw error
-  }
-}
-
-/** Under a lock of the store. */
-function writePlan(destination: Destination, plan: Plan): void {
-  const { store } = destination
-  const path = planPath(destination)
-  writing(store.home, () => {
-    // rename(2) replaces whatever has the name, but for a directory.
-    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true, force: true })
-  })
-  writeDurably(store, path, encodePlan(plan), 0o644)
-}
-
 function makePlan(destination: Destination, digest: string, request: Request, decision: Decision, host: Host): Plan {
   if (!decision.runnable) throw impossible(request, decision)
   const { store, root } = destination
@@ -221,21 +156,6 @@ function makePlan(destination: Destination, digest: string, request: Request, de
   const directories = new Targets(host.fs, mountsInside(now.mountPoints, root), now.uid === 0 ? 'deepest' : 'common')
   const layers = buildView(store, addon(), digest, layersOf(decision.placement, directories))
   return compilePlan(store, request, decision, host, root, layers, now)
-}
-
-function planPath({ store, key }: Destination): string {
-  return join(store.home, 'plans', key)
-}
-
-function circumstances(): Circumstances {
-  return {
-    uid: process.geteuid?.() ?? 0,
-    gid: process.getegid?.() ?? 0,
-    kernelRelease: release(),
-    cpuLevel: addon().cpuLevel(),
-    loaderEnvironment: loaderEnvironment(process.env),
-    mountPoints: addon().mountPoints(),
-  }
 }
 
 function impossible({ name, programs }: Request, decision: Decision): AppcError {

@@ -1,4 +1,5 @@
-import { chmodSync, closeSync, fchmodSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { chmodSync, closeSync, constants, fchmodSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { OPEN_OWN } from './regular.js'
@@ -8,6 +9,8 @@ import { hasCode, makeDirectory, writing } from './writing.js'
 export interface StoreSystem {
   /** flock(2). False when `wait` is false and somebody holds the lock. Released when the descriptor is closed. */
   flock(fd: number, mode: 'shared' | 'exclusive', wait: boolean): boolean
+  /** fcntl(2): the exclusive lock of one byte. Waits for it; released when the descriptor is closed. */
+  lockByte(fd: number, offset: number): void
   /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
   syncfs(fd: number): void
 }
@@ -21,6 +24,7 @@ export interface StoreSystem {
  *     tmp/                  what is being written; anything found there under the exclusive lock was left by the dead
  *     lock                  flock: shared by writers, exclusive for removal
  *     links                 flock: exclusive for whoever links or unlinks objects; taken after `lock`
+ *     planning              fcntl: one byte for each plan, for whoever makes it; taken before `lock`
  */
 export interface Store {
   readonly home: string
@@ -49,8 +53,7 @@ export function createStore(store: Store, uid: number): void {
       // Once more by chmod, since mkdir's mode is cut by the umask.
       if (makeDirectory(directory, mode)) chmodSync(directory, mode)
     }
-    createLock(join(store.home, 'lock'))
-    createLock(join(store.home, 'links'))
+    for (const name of ['lock', 'links', 'planning']) createLock(join(store.home, name))
   })
 }
 
@@ -93,6 +96,21 @@ export function holdLinks(store: Store): number {
   return takeLock(store, 'links', 'exclusive')
 }
 
+/**
+ * Runs `fn`, which makes the plan of this key, while nobody else makes it. All plans share one file, in which each has the byte at a
+ * hash of its key: a file for each would stay behind, or be removed while somebody waits for it.
+ */
+export function withPlanning<T>(store: Store, key: string, fn: () => T): T {
+  const offset = createHash('sha256').update(key).digest().readUIntBE(0, 6)
+  const lock = openLock(store, 'planning', constants.O_RDWR)
+  try {
+    writing(store.home, () => store.system.lockByte(lock, offset))
+    return fn()
+  } finally {
+    closeSync(lock)
+  }
+}
+
 /** Runs `fn` under the exclusive lock if nobody holds any; else does nothing. */
 export function ifAlone(store: Store, fn: () => void): void {
   const lock = openLock(store, 'lock')
@@ -126,10 +144,10 @@ function takeLock(store: Store, name: LockName, mode: 'shared' | 'exclusive'): n
   }
 }
 
-type LockName = 'lock' | 'links'
+type LockName = 'lock' | 'links' | 'planning'
 
-function openLock(store: Store, name: LockName): number {
-  return writing(store.home, () => openSync(join(store.home, name), OPEN_OWN))
+function openLock(store: Store, name: LockName, access = constants.O_RDONLY): number {
+  return writing(store.home, () => openSync(join(store.home, name), OPEN_OWN | access))
 }
 
 function absolute(variable: string, path: string): string {

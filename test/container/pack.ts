@@ -54,7 +54,7 @@ function pack(request: Partial<PackRequest>, store = emptyStore()): Container {
 /** Everything that is in a store, by path. */
 function contentOf(store: Store): string[] {
   return readdirSync(store.home, { recursive: true, encoding: 'utf8' })
-    .filter(path => statSync(join(store.home, path)).isFile() && path !== 'lock' && path !== 'links')
+    .filter(path => statSync(join(store.home, path)).isFile() && !['lock', 'links', 'planning'].includes(path))
     .sort()
 }
 
