@@ -31,10 +31,14 @@ export interface Store {
   readonly system: StoreSystem
 }
 
-/** Where the store is: $APPC_HOME, else root's, else the user's by the XDG base directory specification. */
-export function storeHome(environment: Readonly<Record<string, string | undefined>>, uid: number): string {
+type Environment = Readonly<Record<string, string | undefined>>
+
+const SYSTEM_HOME = '/var/lib/appc'
+
+/** Where the caller's store is: $APPC_HOME, else root's, else the user's by the XDG base directory specification. */
+export function storeHome(environment: Environment, uid: number): string {
   if (environment.APPC_HOME) return absolute('APPC_HOME', environment.APPC_HOME)
-  if (uid === 0) return '/var/lib/appc'
+  if (uid === 0) return SYSTEM_HOME
   // The specification has relative values ignored.
   if (environment.XDG_DATA_HOME?.startsWith('/')) return join(environment.XDG_DATA_HOME, 'appc')
   if (environment.HOME) return join(absolute('HOME', environment.HOME), '.local/share/appc')
@@ -42,6 +46,14 @@ export function storeHome(environment: Readonly<Record<string, string | undefine
     because: 'neither APPC_HOME nor HOME is set',
     hint: 'set APPC_HOME to a directory of yours',
   })
+}
+
+/**
+ * Where root's store is, for an ordinary user, who finds its containers too; null where the caller's store stands alone: for root, and
+ * where APPC_HOME says which one is meant.
+ */
+export function systemHome(environment: Environment, uid: number): string | null {
+  return environment.APPC_HOME || uid === 0 ? null : SYSTEM_HOME
 }
 
 /** Makes what is missing of the store's directories. Root's may be read by users, a user's by nobody else. */

@@ -1,42 +1,27 @@
 import { once } from 'node:events'
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  type Stats,
-  statSync,
-  watch,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
+import { closeSync, openSync, readFileSync, type Stats, statSync, watch, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
 import { compile } from '../support/fixtures.js'
 import { finished, forEachPerson, type Site } from '../support/site.js'
-import { LIBRARIES, makeSmallTree } from '../support/small-tree.js'
+import { LIBRARIES, makeSmallTree, upgrade } from '../support/small-tree.js'
 
 const PROGRAM = '#include <stdio.h>\nint version(void); int main(void) { printf("%d\\n", version()); return 0; }'
 
-/** As dpkg does it: a new file beside, renamed over the old one. */
-function upgrade(tree: string, version: number): void {
-  const path = `${LIBRARIES}/libx.so.1`
-  mkdirSync(dirname(join(tree, path)), { recursive: true })
-  const source = `int version(void) { return ${version}; }`
-  renameSync(compile(tree, `${path}.new`, source, ['-shared', '-fPIC', '-Wl,-soname,libx.so.1']), join(tree, path))
-}
+const LIBRARY = `${LIBRARIES}/libx.so.1`
+const ofVersion = (version: number) => `int version(void) { return ${version}; }`
 
 /** A tree that is the host, and the container `program`, packed from one like it. */
 async function prepare(site: Site): Promise<string> {
   const host = join(site.directory, 'host')
   makeSmallTree(host)
-  upgrade(host, 1)
+  upgrade(host, LIBRARY, ofVersion(1))
   const origin = join(site.directory, 'origin')
   makeSmallTree(origin)
-  upgrade(origin, 1)
-  compile(origin, 'usr/bin/program', PROGRAM, [join(origin, LIBRARIES, 'libx.so.1')])
+  upgrade(origin, LIBRARY, ofVersion(1))
+  compile(origin, 'usr/bin/program', PROGRAM, [join(origin, LIBRARY)])
   await site.pack(origin, 'program', 'program')
   return host
 }
@@ -83,7 +68,7 @@ forEachPerson((who, makeSite) =>
     const launch = (times: number) => Promise.all(Array.from({ length: times }, () => site.run(args)))
 
     t.test('a hundred after the host has changed: one makes a plan, and all run by it', async t => {
-      upgrade(host, 2)
+      upgrade(host, LIBRARY, ofVersion(2))
       const written = await plansWritten(site, async () => {
         const release = hold()
         const launches = launch(100)
@@ -95,7 +80,7 @@ forEachPerson((who, makeSite) =>
     })
 
     t.test('whoever makes the plan is killed: the next one makes it', async t => {
-      upgrade(host, 3)
+      upgrade(host, LIBRARY, ofVersion(3))
       const written = await plansWritten(site, async () => {
         const release = hold()
         const kill = ['-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', '-e', 'inject=fsync:signal=SIGKILL:when=1']
