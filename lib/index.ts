@@ -16,7 +16,7 @@ import type { Inventory } from './host/inventory.js'
 import { hostOfFile } from './launch/hosts.js'
 import { launcherPath } from './launch/launcher.js'
 import { hostFor, searchContext } from './launch/machine.js'
-import { openStore, openStoreAt } from './launch/open-store.js'
+import { openStore, openStoreAt, openStores } from './launch/open-store.js'
 import { type Decided, decideContainer } from './launch/prepare.js'
 import { recordRun } from './launch/record.js'
 import { factsOf } from './launch/remembered-facts.js'
@@ -26,6 +26,7 @@ import { rootFileSystem } from './loader/root-file-system.js'
 import type { Graph, SearchContext } from './loader/types.js'
 import type { Freed } from './store/collect.js'
 import type { Store } from './store/store.js'
+import { requireOwn, type Stores, storeOf } from './store/stores.js'
 
 export type { Container } from './container/containers.js'
 export type { PolicyRule, Strictness } from './container/policy.js'
@@ -44,7 +45,10 @@ export { rootFileSystem } from './loader/root-file-system.js'
 export type { Edge, FileSystem, Graph, How, LoadedObject, Loader, Problem, SearchContext } from './loader/types.js'
 export type { Freed } from './store/collect.js'
 
-/** Where containers are kept; absent: $APPC_HOME, else the caller's own place, as for the commands. */
+/**
+ * Where containers are kept; absent: $APPC_HOME, else the caller's own place, as for the commands. An ordinary user then finds those of
+ * the system as well.
+ */
 export interface InStore {
   readonly store?: string
 }
@@ -80,7 +84,7 @@ export function pack(options: PackOptions): Container {
   const { name, entries, include = [], record, policy = [] } = options
   const needs = parseNeeds(options.needs ?? [])
   const { withEssential = false, withDocumentation = false, withLocales = false } = options
-  const [root, store] = [rootOf(options), storeOf(options)]
+  const [root, store] = [rootOf(options), ownStore(options)]
   const request = { name, entries, root, include, withEssential, withDocumentation, withLocales, policy, needs }
   if (record === undefined) return packContainer(request, store)
   return packContainer({ ...request, record: tree => recordRun(root, tree, record, store).recording }, store)
@@ -88,7 +92,7 @@ export function pack(options: PackOptions): Container {
 
 /** Takes stock of a host. */
 export function inventory(options: InStore & OnHost = {}): Inventory {
-  return takeStockOf(storeOf(options), rootOf(options))
+  return takeStockOf(ownStore(options), rootOf(options))
 }
 
 export interface PlanOptions extends InStore, OnHost {
@@ -98,12 +102,13 @@ export interface PlanOptions extends InStore, OnHost {
 
 /** What a container would share with a host and what it would keep private, and why. Nothing is mounted or run. */
 export function plan(name: string, options: PlanOptions = {}): Decided {
-  const store = storeOf(options)
+  const stores = storesOf(options)
+  const store = storeOf(stores, name)
   if (options.host !== undefined) {
     const { host, within } = hostOfFile(options.host)
     return within(() => decideContainer(store, name, host))
   }
-  const facts = factsOf(store)
+  const facts = factsOf(stores.own)
   const decided = decideContainer(store, name, hostFor(store, rootOf(options), process.env, facts))
   facts.save()
   return decided
@@ -124,14 +129,16 @@ export function tree(file: string, options: TreeOptions = {}): Graph {
   })
 }
 
-/** The containers in the store, sorted by name. */
+/** The containers that there are, sorted by name. */
 export function list(options: InStore = {}): readonly Container[] {
-  return listContainers(storeOf(options))
+  return listContainers(storesOf(options))
 }
 
 /** Removes a container and what only it needed. */
 export function remove(name: string, options: InStore = {}): Freed {
-  return removeContainer(storeOf(options), name)
+  const stores = storesOf(options)
+  requireOwn(stores, name)
+  return removeContainer(stores.own, name)
 }
 
 export interface RunOptions extends InStore, OnHost, Omit<SpawnOptions, 'shell'> {
@@ -153,8 +160,12 @@ export function run(subject: string, args: readonly string[] = [], options: RunO
   return spawn(launcherPath, [...chosen, '--', subject, ...args], { ...spawning, env })
 }
 
-function storeOf({ store }: InStore): Store {
+function ownStore({ store }: InStore): Store {
   return store === undefined ? openStore(process.env) : openStoreAt(resolve(store))
+}
+
+function storesOf({ store }: InStore): Stores {
+  return store === undefined ? openStores(process.env) : { own: openStoreAt(resolve(store)), system: null }
 }
 
 function rootOf({ root = '/' }: OnHost): string {

@@ -116,7 +116,7 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .action(async names => finish((await import('./policy.js')).runPolicyUnset(names, policy.opts())))
   appc
     .command('list')
-    .description('the containers in the store')
+    .description('the containers that there are, each with the store that it is in')
     .option('--json', 'print one JSON object a line for each container', false)
     .action(async options => finish((await import('./list.js')).runList(options)))
   appc
@@ -130,7 +130,7 @@ function program(args: readonly string[], finish: (status: number) => void): Com
 
 const HELP = `
 A container is run by appc-run (see appc-run --help). Containers are kept in $APPC_HOME when it is set, else in
-/var/lib/appc for root and in $XDG_DATA_HOME/appc for others.
+/var/lib/appc for root and in $XDG_DATA_HOME/appc for others, who find those of /var/lib/appc besides.
 
 Exit status: 0 done, 1 a negative answer (not runnable, missing, corrupt), 2 usage, 125 appc's own failure.
 

@@ -3,9 +3,10 @@ import type { Decision } from '../decide/types.js'
 import { type Explanation, explainLibrary, type Otherwise } from '../launch/explain.js'
 import { hostOfFile } from '../launch/hosts.js'
 import { hostFor } from '../launch/machine.js'
-import { openStore } from '../launch/open-store.js'
+import { openStores } from '../launch/open-store.js'
 import { decideContainer } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
+import { storeOf } from '../store/stores.js'
 import { human, visibleLines } from './report.js'
 
 interface ExplainOptions {
@@ -20,8 +21,9 @@ export function runExplain(
   soname: string | undefined,
   { root, json, host: file }: ExplainOptions,
 ): number {
-  const store = openStore(process.env)
-  const facts = factsOf(store)
+  const stores = openStores(process.env)
+  const store = storeOf(stores, name)
+  const facts = factsOf(stores.own)
   const elsewhere = file === undefined ? null : hostOfFile(file)
   const host = elsewhere?.host ?? hostFor(store, root, process.env, facts)
   const within = <T>(work: () => T) => (elsewhere === null ? work() : elsewhere.within(work))

@@ -1,15 +1,14 @@
 import { type Container, readContainer } from '../container/containers.js'
-import { openStore } from '../launch/open-store.js'
-import { listRefs } from '../store/refs.js'
+import { openStores } from '../launch/open-store.js'
+import { listNames } from '../store/stores.js'
 import { totalsOf } from './pack.js'
 import { human, reportError, visible } from './report.js'
 
 /** `appc list`: one damaged container does not hide the others; then the status is that of its error. */
 export function runList({ json }: { readonly json: boolean }): number {
-  const store = openStore(process.env)
   let status = 0
   const containers: Container[] = []
-  for (const name of listRefs(store)) {
+  for (const { name, store } of listNames(openStores(process.env))) {
     try {
       containers.push(readContainer(store, name))
     } catch (error) {
@@ -21,11 +20,12 @@ export function runList({ json }: { readonly json: boolean }): number {
   return status
 }
 
-function asJson({ name, digest, manifest }: Container): string {
+function asJson({ name, store, digest, manifest }: Container): string {
   const { source, entries } = manifest
   return JSON.stringify({
     schema: 'appc.list/1',
     name,
+    store,
     digest,
     source: source.os?.name ?? null,
     entries,
@@ -33,9 +33,9 @@ function asJson({ name, digest, manifest }: Container): string {
   })
 }
 
-function asRow({ name, digest, manifest }: Container): readonly string[] {
+function asRow({ name, store, digest, manifest }: Container): readonly string[] {
   const entries = manifest.entries.map(({ name }) => name).join(', ')
-  return [name, digest.slice(0, 12), entries, human(totalsOf(manifest).bytes), manifest.source.os?.name ?? '-']
+  return [name, digest.slice(0, 12), entries, human(totalsOf(manifest).bytes), manifest.source.os?.name ?? '-', store]
 }
 
 /** Columns as wide as their widest cell; the last one is not padded. */

@@ -9,7 +9,9 @@ import {
   type Remedy,
 } from '../launch/compare.js'
 import { hostNamed } from '../launch/hosts.js'
-import { openStore } from '../launch/open-store.js'
+import { openStores } from '../launch/open-store.js'
+import { factsOf } from '../launch/remembered-facts.js'
+import { storeOf } from '../store/stores.js'
 import { travelText } from './plan.js'
 import { human, visibleLines } from './report.js'
 
@@ -20,8 +22,10 @@ export function runPlanDiff(name: string, words: readonly string[], { json }: { 
     throw new AppcError('USAGE', `--diff compares two hosts, and ${words.length} were named`, {
       hint: 'the container comes first: appc plan NAME --diff HOST1 HOST2',
     })
-  const store = openStore(process.env)
-  const comparison = compareHosts(store, name, [hostNamed(store, one), hostNamed(store, other)])
+  const stores = openStores(process.env)
+  const store = storeOf(stores, name)
+  const facts = factsOf(stores.own)
+  const comparison = compareHosts(store, name, [hostNamed(store, facts, one), hostNamed(store, facts, other)])
   process.stdout.write(`${json ? asJson(comparison, [one, other]) : visibleLines(asText(comparison, [one, other]))}\n`)
   return comparison.hosts.every(({ runnable }) => runnable) ? 0 : 1
 }

@@ -3,7 +3,7 @@ import { readOperatingSystem } from '../host/os.js'
 import { hostOfFile } from '../launch/hosts.js'
 import { type Told as KeptDecision, KeptDecisions } from '../launch/kept.js'
 import { hostFor } from '../launch/machine.js'
-import { openStore } from '../launch/open-store.js'
+import { openStores } from '../launch/open-store.js'
 import { decideContainer } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
 import { takeStockOf } from '../launch/stock.js'
@@ -11,6 +11,7 @@ import { type Travel, travelOf } from '../launch/travel.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import { requireRef } from '../store/refs.js'
 import type { Store } from '../store/store.js'
+import { storeOf } from '../store/stores.js'
 import { human, visibleLines } from './report.js'
 
 interface Totals {
@@ -34,14 +35,16 @@ interface PlanOptions {
 
 /** `appc plan`: 0 when the container can run on the host, 1 when it cannot. */
 export function runPlan(name: string, { root, json, host }: PlanOptions): number {
-  const store = openStore(process.env)
-  return host === undefined ? planHere(store, name, root, json) : planElsewhere(store, name, host, json)
+  const stores = openStores(process.env)
+  const store = storeOf(stores, name)
+  return host === undefined ? planHere(stores.own, store, name, root, json) : planElsewhere(store, name, host, json)
 }
 
-function planHere(store: Store, name: string, root: string, json: boolean): number {
+/** What is found out is remembered in the caller's own store, wherever the container is. */
+function planHere(own: Store, store: Store, name: string, root: string, json: boolean): number {
   const container = { name, digest: requireRef(store, name) }
-  const told = { container, decision: decided(store, name, root), travel: null }
-  return tell(told, json ? asJson(told, hostOf(store, root)) : asText(told, systemOf(root)))
+  const told = { container, decision: decided(own, store, name, root), travel: null }
+  return tell(told, json ? asJson(told, hostOf(own, root)) : asText(told, systemOf(root)))
 }
 
 function planElsewhere(store: Store, name: string, file: string, json: boolean): number {
@@ -56,13 +59,13 @@ function tell({ decision }: Told, text: string): number {
   return decision.runnable ? 0 : 1
 }
 
-function decided(store: Store, name: string, root: string): KeptDecision {
+function decided(own: Store, store: Store, name: string, root: string): KeptDecision {
   const policy = readPolicy(store)
-  const kept = new KeptDecisions(store, { digest: requireRef(store, name), root, policy })
+  const kept = new KeptDecisions(own, store, { digest: requireRef(store, name), root, policy })
   const known = kept.recall()
   if (known !== null) return known
   const began = BigInt(Date.now()) * 1_000_000n
-  const facts = factsOf(store)
+  const facts = factsOf(own)
   const { decision } = decideContainer(store, name, hostFor(store, root, process.env, facts))
   facts.save()
   kept.keep(decision, began)

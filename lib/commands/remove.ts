@@ -1,23 +1,15 @@
 import { removeContainer } from '../container/containers.js'
-import { AppcError } from '../errors.js'
-import { openStore } from '../launch/open-store.js'
+import { openStores } from '../launch/open-store.js'
 import type { Freed } from '../store/collect.js'
-import { requireRef } from '../store/refs.js'
+import { requireOwn } from '../store/stores.js'
 import { human, visibleLines } from './report.js'
 
 /** `appc remove`: all names are looked at before the first is removed, so that a misspelt one costs nothing. */
 export function runRemove(names: readonly string[], { json }: { readonly json: boolean }): number {
-  const store = openStore(process.env)
+  const stores = openStores(process.env)
+  for (const name of new Set(names)) requireOwn(stores, name)
   for (const name of new Set(names)) {
-    try {
-      requireRef(store, name)
-    } catch (error) {
-      // A container whose ref is damaged can be removed.
-      if (!(error instanceof AppcError && error.code === 'STORE_CORRUPT')) throw error
-    }
-  }
-  for (const name of new Set(names)) {
-    const freed = removeContainer(store, name)
+    const freed = removeContainer(stores.own, name)
     const line = json ? JSON.stringify({ schema: 'appc.remove/1', name, ...freed }) : visibleLines(asText(name, freed))
     process.stdout.write(`${line}\n`)
   }

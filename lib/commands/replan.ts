@@ -3,11 +3,20 @@ import { isUtf8 } from 'node:buffer'
 import { writeSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { AppcError, type ErrorCode } from '../errors.js'
-import { addon, inheritedDescriptors, originalEnvironment, rawArguments, restoreEnvironment } from '../launch/addon.js'
+import {
+  addon,
+  inheritedDescriptors,
+  isSecondRound,
+  originalEnvironment,
+  rawArguments,
+  restoreEnvironment,
+} from '../launch/addon.js'
 import { hostFor } from '../launch/machine.js'
-import { openStoreAt } from '../launch/open-store.js'
-import { bringUpToDate, prepareContainer, prepareProgram } from '../launch/prepare.js'
+import { openStoreAt, systemStore } from '../launch/open-store.js'
+import { prepareContainer, prepareProgram } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
+import { bringUpToDate } from '../launch/up-to-date.js'
+import type { Store } from '../store/store.js'
 import { asKnown, asText } from './report.js'
 
 /**
@@ -38,10 +47,10 @@ function main(): void {
   const store = openStoreAt(home)
   const destination = { store, key, root: root ?? null }
   const facts = factsOf(store)
-  const host = () => hostFor(store, root ?? '/', process.env, facts)
-  const links = bringUpToDate(destination, () => {
-    if (kind === 'container') prepareContainer(destination, subject, host)
-    else prepareProgram(destination, subject, values.lib ?? [], host)
+  const host = (of: Store) => hostFor(of, root ?? '/', process.env, facts)
+  const links = bringUpToDate(destination, isSecondRound(), () => {
+    if (kind === 'container') prepareContainer(destination, systemStore(process.env), subject, host)
+    else prepareProgram(destination, subject, values.lib ?? [], () => host(store))
   })
   facts.save()
   addon().execve(exe, after, originalEnvironment(links), [...inheritedDescriptors(), links])

@@ -1,14 +1,17 @@
 import { AppcError } from '../errors.js'
-import { type Freed, removeContainer as removeFromStore } from '../store/collect.js'
+import { collectReplaced, type Freed, removeContainer as removeFromStore } from '../store/collect.js'
 import { readObject } from '../store/objects.js'
-import { listRefs, requireRef } from '../store/refs.js'
-import { type Store, withLock } from '../store/store.js'
+import { digestOf, listRefs, requireRef } from '../store/refs.js'
+import { ifAlone, type Store, withLock } from '../store/store.js'
+import { listNames, type Stores } from '../store/stores.js'
 import { decodeManifest } from './manifest.js'
 import { MAX_MANIFEST_BYTES } from './schema.js'
 import type { Manifest } from './types.js'
 
 export interface Container {
   readonly name: string
+  /** The home of the store that it is kept in. */
+  readonly store: string
   readonly digest: string
   readonly manifest: Manifest
 }
@@ -25,12 +28,12 @@ export function readContainer(store: Store, name: string): Container {
       because: `its manifest is that of ${manifest.name}`,
       hint: `remove ${name} and pack it again`,
     })
-  return { name, digest, manifest }
+  return { name, store: store.home, digest, manifest }
 }
 
-/** All containers, sorted by name. */
-export function listContainers(store: Store): readonly Container[] {
-  return listRefs(store).map(name => readContainer(store, name))
+/** All containers that a caller finds, sorted by name. */
+export function listContainers(stores: Stores): readonly Container[] {
+  return listNames(stores).map(({ name, store }) => readContainer(store, name))
 }
 
 /** Removes a container, its plans and views, and the objects that no other one needs. */
@@ -40,6 +43,18 @@ export function removeContainer(store: Store, name: string): Freed {
     // Once more: another process may have removed it while this one waited for the lock.
     requireRefToRemove(store, name)
     return removeFromStore(store, name, digest => referencesOf(readManifest(store, digest)))
+  })
+}
+
+/**
+ * Frees what the caller's store holds of containers of the system's that root has replaced since. Does nothing while somebody else uses
+ * the store: the next plan makes up for it.
+ */
+export function freeReplaced(own: Store, system: Store): void {
+  ifAlone(own, () => {
+    const digests = [own, system].flatMap(store => listRefs(store).map(name => digestOf(store, name)))
+    const current = new Set(digests.filter(digest => digest !== null))
+    collectReplaced(own, current, digest => referencesOf(readManifest(own, digest)))
   })
 }
 

@@ -44,7 +44,7 @@ export function packContainer(request: PackRequest, store: Store): Container {
     writer.commit()
     // Somebody else may have taken the name since it was checked.
     if (!writer.publish(request.name, digest)) checkFree(store, request.name, digest)
-    return { name: request.name, digest, manifest }
+    return { name: request.name, store: store.home, digest, manifest }
   })
 }
 

@@ -28,6 +28,11 @@ export interface Addon {
   ): Promise<Captured>
   /** flock(2). False when `wait` is false and somebody holds the lock. Released when the descriptor is closed. */
   flock(fd: number, mode: 'shared' | 'exclusive', wait: boolean): boolean
+  /**
+   * Waits for the exclusive lock of one byte of a file, which need not be there; the descriptor is open for writing. Released when it is
+   * closed: fcntl(2), "Open file description locks".
+   */
+  lockByte(fd: number, offset: number): void
   /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
   syncfs(fd: number): void
   /** mknod(2) of the character device 0/0: what overlayfs takes for "nothing here". */
@@ -144,13 +149,22 @@ export function restoreEnvironment(): void {
   for (const [name, value] of hidden) process.env[name.slice(CALLER_PREFIX.length)] = value
 }
 
-/** The descriptors that the launcher's caller gave to the program: the third part of APPC_REPLANNED (docs/formats.md). */
+/** Whether the launcher comes back, in one launch, with what it was given before: the first part of APPC_REPLANNED. */
+export function isSecondRound(): boolean {
+  return Number(replannedPart(0)) > 1
+}
+
+/** The descriptors that the launcher's caller gave to the program: the third part of APPC_REPLANNED. */
 export function inheritedDescriptors(): number[] {
-  const list = process.env.APPC_REPLANNED?.split(':')[2] ?? ''
-  return list
+  return replannedPart(2)
     .split(',')
     .filter(text => /^\d+$/.test(text))
     .map(Number)
+}
+
+/** See docs/formats.md, "Planning anew". */
+function replannedPart(index: number): string {
+  return process.env.APPC_REPLANNED?.split(':')[index] ?? ''
 }
 
 /** Each part ends with a NUL. */

@@ -4,13 +4,13 @@ import type { Host } from '../decide/types.js'
 import { AppcError, type ErrorCode } from '../errors.js'
 import { invalidInventory } from '../host/described.js'
 import { readOperatingSystem } from '../host/os.js'
+import type { FactsMemory } from '../loader/facts-cache.js'
 import { unreadable } from '../loader/unreadable.js'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { MAX_HOST_BYTES } from './host-schema.js'
 import { knownHost, parseDescribedHost } from './known-host.js'
 import { hostFor } from './machine.js'
-import { factsOf } from './remembered-facts.js'
 
 /** A host other than the one that is planned for by itself. */
 export interface OtherHost {
@@ -54,11 +54,11 @@ function withinInventory<T>(path: string, work: () => T): T {
 
 /**
  * The host that a word names: an inventory file, or the directory of a tree (`/` for this machine). To be comparable, each is seen as by a
- * program that is started in the root directory without variables for the loader.
+ * program that is started in the root directory without variables for the loader; and as the containers of the store.
  */
-export function hostNamed(store: Store, word: string): OtherHost {
+export function hostNamed(store: Store, facts: FactsMemory, word: string): OtherHost {
   if (statSync(word, { throwIfNoEntry: false })?.isDirectory() !== true) return hostOfFile(word)
-  const host = hostFor(store, resolve(word), {}, factsOf(store))
+  const host = hostFor(store, resolve(word), {}, facts)
   const context = { ...host.context, workingDirectory: '/' }
   return { host: { ...host, context }, os: systemOf(host), within: work => work() }
 }

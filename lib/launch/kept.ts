@@ -41,7 +41,8 @@ export class KeptDecisions {
   readonly #root: string
   readonly #manifest: string
 
-  constructor(store: Store, question: Question) {
+  /** `own` keeps them; the container is in `store`. */
+  constructor(own: Store, store: Store, question: Question) {
     const about = [
       FORMAT,
       question,
@@ -52,7 +53,7 @@ export class KeptDecisions {
       process.cwd(),
     ]
     const key = createHash('sha256').update(JSON.stringify(about)).digest('hex')
-    this.#path = join(store.home, 'cache', `decision-${key.slice(0, 32)}`)
+    this.#path = join(own.home, 'cache', `decision-${key.slice(0, 32)}`)
     // One that is damaged is to be told, not what it once said.
     this.#manifest = objectPath(store, question.digest, false)
     this.#root = question.root === '/' ? '' : question.root

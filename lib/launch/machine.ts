@@ -8,6 +8,7 @@ import type { Kernel } from '../host/inventory.js'
 import { FactsCache, type FactsMemory } from '../loader/facts-cache.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import type { SearchContext } from '../loader/types.js'
+import type { Circumstances } from '../plan/compile.js'
 import { LOADER_VARIABLES } from '../plan/types.js'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
@@ -46,6 +47,18 @@ export function hostAt(root: string, environment: NodeJS.ProcessEnv, memory: Fac
 /** A host as the containers of a store see it: with the site's policy, and what earlier runs found out. Throws POLICY_INVALID. */
 export function hostFor(store: Store, root: string, environment: NodeJS.ProcessEnv, memory: FactsMemory): Host {
   return { ...hostAt(root, environment, memory), policy: readPolicy(store) }
+}
+
+/** What a plan that is made now, for this process, is bound to. */
+export function circumstances(): Circumstances {
+  return {
+    uid: process.geteuid?.() ?? 0,
+    gid: process.getegid?.() ?? 0,
+    kernelRelease: release(),
+    cpuLevel: addon().cpuLevel(),
+    loaderEnvironment: loaderEnvironment(process.env),
+    mountPoints: addon().mountPoints(),
+  }
 }
 
 /** The versions of the kernel's modules that have one, by name. */

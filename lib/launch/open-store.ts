@@ -1,9 +1,31 @@
-import { createStore, type Store, storeHome } from '../store/store.js'
+import { accessSync, constants } from 'node:fs'
+import { join } from 'node:path'
+import { createStore, type Store, storeHome, systemHome } from '../store/store.js'
+import type { Stores } from '../store/stores.js'
+import { hasCode } from '../store/writing.js'
 import { addon } from './addon.js'
 
 /** The caller's store, made if it is not there yet. */
 export function openStore(environment: NodeJS.ProcessEnv): Store {
   return openStoreAt(storeHome(environment, process.geteuid?.() ?? 0))
+}
+
+/** The stores in which the caller finds containers. */
+export function openStores(environment: NodeJS.ProcessEnv): Stores {
+  return { own: openStore(environment), system: systemStore(environment) }
+}
+
+/** null too where nobody has made one, and where users may not look into it. */
+export function systemStore(environment: NodeJS.ProcessEnv): Store | null {
+  const home = systemHome(environment, process.geteuid?.() ?? 0)
+  if (home === null) return null
+  try {
+    accessSync(join(home, 'refs'), constants.R_OK | constants.X_OK)
+    return { home, system: addon() }
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return null
+    throw error
+  }
 }
 
 export function openStoreAt(home: string): Store {

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto'
-import { closeSync, lstatSync, rmSync } from 'node:fs'
-import { release } from 'node:os'
 import { join } from 'node:path'
-import { type Container, isExecutable, readContainer } from '../container/containers.js'
+import { type Container, freeReplaced, isExecutable, readContainer } from '../container/containers.js'
 import { policyPath } from '../container/host-policy.js'
 import { describeProgram } from '../container/program.js'
 import type { Manifest, PackedRegular } from '../container/types.js'
@@ -14,34 +12,24 @@ import { AppcError } from '../errors.js'
 import { overlayFileSystem } from '../loader/overlay-file-system.js'
 import { openHostFile, rootFileSystem } from '../loader/root-file-system.js'
 import type { FileSystem } from '../loader/types.js'
-import { type Circumstances, compilePlan, mountsInside, type Request } from '../plan/compile.js'
-import { decodePlan, encodePlan } from '../plan/file.js'
+import { compilePlan, mountsInside, type Request } from '../plan/compile.js'
 import { changedSince } from '../plan/guards.js'
-import { MAX_SIZE } from '../plan/layout.js'
 import { layersOf, Targets } from '../plan/overlays.js'
-import { refreshPlan } from '../plan/refresh.js'
 import type { Plan } from '../plan/types.js'
 import { buildView } from '../plan/view.js'
 import { objectPath } from '../store/objects.js'
 import { refPath } from '../store/refs.js'
-import { readRegular } from '../store/regular.js'
-import { holdLinks, type Store, withLock } from '../store/store.js'
-import { Writer } from '../store/writer.js'
-import { hasCode, writeDurably, writing } from '../store/writing.js'
+import { clearTemporary, ifAlone, type Store, withLock } from '../store/store.js'
+import { storeOf } from '../store/stores.js'
 import { addon } from './addon.js'
-import { loaderEnvironment } from './machine.js'
+import { type Destination, writePlan } from './destination.js'
+import { importFiles, importObjects } from './import-private.js'
+import { circumstances } from './machine.js'
 
 /** A container, and what was decided for it on some host. */
 export interface Decided {
   readonly container: Container
   readonly decision: Decision
-}
-
-/** Where a plan file is to lie, and the tree that is the host (null: this machine's own root). */
-export interface Destination {
-  readonly store: Store
-  readonly key: string
-  readonly root: string | null
 }
 
 /** Decides for a container of the store. Throws CONTAINER_UNKNOWN, STORE_CORRUPT, MANIFEST_INVALID. */
@@ -52,21 +40,56 @@ export function decideContainer(store: Store, name: string, host: Host): Decided
 }
 
 /**
- * Decides, builds the view and writes the plan file that the launcher will find. `openHost` looks at the host afresh: it is asked
- * again when the host changed meanwhile.
+ * Decides for the container that the name leads to, builds the view and writes the plan file that the launcher will find. `openHost`
+ * looks at the host afresh, as the containers of that store see it: it is asked again when the host changed meanwhile.
  */
-export function prepareContainer(destination: Destination, name: string, openHost: () => Host): void {
-  const { store } = destination
+export function prepareContainer(
+  destination: Destination,
+  system: Store | null,
+  name: string,
+  openHost: (store: Store) => Host,
+): void {
+  const own = destination.store
   untilSettled(destination, () => {
-    const host = openHost()
-    return withLock(store, 'shared', () => {
-      const { container, decision } = decideContainer(store, name, host)
-      const programs = programsOf(container.manifest)
-      const { needs = [] } = container.manifest
-      const request = { name, request: [name], programs, needs, sources: [refPath(store, name), policyPath(store)] }
-      return makePlan(destination, container.digest, request, decision, host)
-    })
+    const store = storeOf({ own, system }, name)
+    const host = openHost(store)
+    return store === own
+      ? withLock(own, 'shared', () => prepareOwn(destination, name, host))
+      : withLock(store, 'shared', () => prepareSystems(destination, store, name, host))
   })
+}
+
+function prepareOwn(destination: Destination, name: string, host: Host): Plan {
+  const { store } = destination
+  const decided = decideContainer(store, name, host)
+  return makePlan(destination, decided.container.digest, requestFor(store, decided, []), decided.decision, host)
+}
+
+/**
+ * A container of the system's, for one of its users: manifest and files are read where they are, and plan, view and a copy of what is
+ * private are his own. That he has none of this name himself is a part of what the plan rests on.
+ */
+function prepareSystems(destination: Destination, system: Store, name: string, host: Host): Plan {
+  const own = destination.store
+  freeReplaced(own, system)
+  const decided = decideContainer(system, name, host)
+  const request = requestFor(system, decided, [refPath(own, name)])
+  requireRunnable(request, decided.decision)
+  return withLock(own, 'shared', () => {
+    importObjects(own, system, decided.decision)
+    return makePlan(destination, decided.container.digest, request, decided.decision, host)
+  })
+}
+
+function requestFor(store: Store, { container }: Decided, sources: readonly string[]): Request {
+  const { name, manifest } = container
+  return {
+    name,
+    request: [name],
+    programs: programsOf(manifest),
+    needs: manifest.needs ?? [],
+    sources: [...sources, refPath(store, name), policyPath(store)],
+  }
 }
 
 /**
@@ -75,6 +98,8 @@ export function prepareContainer(destination: Destination, name: string, openHos
  */
 function untilSettled(destination: Destination, prepare: () => Plan): void {
   const { store } = destination
+  // Left by planners that were killed.
+  ifAlone(store, () => clearTemporary(store))
   for (let attempt = 1; ; attempt++) {
     const began = BigInt(Date.now()) * 1_000_000n
     const plan = prepare()
@@ -126,15 +151,19 @@ function prepareProgramOnce(destination: Destination, program: string, libraries
   const described = describeProgram(seen, inside, libraries, machine)
   const digest = createHash('sha256').update(JSON.stringify(described.manifest)).digest('hex')
   const decision = decide(described.manifest, host, file => described.fs.open(file.path), described.inPlace)
-  const sources = importPrivate(store, decision, described.fs)
   const request = {
     name: program,
     request: [program, ...libraries],
     programs: [],
     needs: [],
-    sources: [program, ...libraries, ...sources, policyPath(store)],
+    sources: [program, ...libraries, policyPath(store)],
   }
-  return withLock(store, 'shared', () => makePlan(destination, digest, request, decision, host))
+  requireRunnable(request, decision)
+  return withLock(store, 'shared', () => {
+    const sources = importFiles(store, decision, described.fs)
+    const whole = { ...request, sources: [...request.sources, ...sources] }
+    return makePlan(destination, `=${digest}`, whole, decision, host)
+  })
 }
 
 /** A tree that serves as the host sees the machine's programs in the directories that it shares with it (/home, /tmp). */
@@ -142,107 +171,20 @@ function withProgram(fs: FileSystem, machine: FileSystem, program: string): File
   return overlayFileSystem(fs, new Map([[program, { kind: 'file', from: machine, path: program }]]))
 }
 
-/** Copies what is private into the store; returns where on the machine it was read. */
-function importPrivate(store: Store, decision: Decision, fs: FileSystem): readonly string[] {
-  const files = [...decision.placement.values()].flatMap(node => (node.kind === 'file' ? [node.file] : []))
-  const distinct = [...new Map(files.map(file => [file.sha256, file])).values()]
-  if (distinct.length === 0) return []
-  return Writer.use(store, writer => {
-    const sources = distinct.map(file => {
-      const source = fs.open(file.path)
-      try {
-        const { sha256 } = writer.add(source, isExecutable(file.mode))
-        if (sha256 !== file.sha256)
-          throw new AppcError('PLAN_UNSTABLE', `${file.path} changed while it was planned for`)
-      } finally {
-        source.close()
-      }
-      return fs.hostPath(file.path)
-    })
-    writer.commit()
-    return sources.filter(path => path !== null)
-  })
-}
-
-/**
- * Brings the plan up to date without deciding anew when all that changed is that its private files got other links, else by
- * `prepare`. Returns a descriptor that keeps others from linking them until it is closed: what many containers hold would
- * else, while all of these are planned for, hardly ever be as the launcher's plan says.
- */
-export function bringUpToDate(destination: Destination, prepare: () => void): number {
-  const before = refresh(destination)
-  if (before.refreshed) return before.links
-  closeSync(before.links)
-  prepare()
-  return refresh(destination).links
-}
-
-function refresh(destination: Destination): { readonly refreshed: boolean; readonly links: number } {
-  const { store } = destination
-  return withLock(store, 'shared', () => {
-    const links = holdLinks(store)
-    try {
-      const known = readPlan(destination)
-      const plan = known && refreshPlan(store, known, circumstances())
-      if (plan) writePlan(destination, plan)
-      return { refreshed: plan !== null, links }
-    } catch (error) {
-      closeSync(links)
-      throw error
-    }
-  })
-}
-
-/** null where there is none, none of this version, or something in its place that is no file: it is planned anew. */
-function readPlan(destination: Destination): Plan | null {
-  const path = planPath(destination)
-  try {
-    return decodePlan(readRegular(path, MAX_SIZE, `remove ${path}`))
-  } catch (error) {
-    const unusable = error instanceof AppcError && (error.code === 'PLAN_INVALID' || error.code === 'STORE_CORRUPT')
-    if (unusable || hasCode(error, 'ENOENT')) return null
-    throw error
-  }
-}
-
-/** Under a lock of the store. */
-function writePlan(destination: Destination, plan: Plan): void {
-  const { store } = destination
-  const path = planPath(destination)
-  writing(store.home, () => {
-    // rename(2) replaces whatever has the name, but for a directory.
-    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true, force: true })
-  })
-  writeDurably(store, path, encodePlan(plan), 0o644)
-}
-
-function makePlan(destination: Destination, digest: string, request: Request, decision: Decision, host: Host): Plan {
-  if (!decision.runnable) throw impossible(request, decision)
+/** `views`: the directory of the store's views in which this one is to be. */
+function makePlan(destination: Destination, views: string, request: Request, decision: Decision, host: Host): Plan {
+  requireRunnable(request, decision)
   const { store, root } = destination
   const now = circumstances()
   const directories = new Targets(host.fs, mountsInside(now.mountPoints, root), now.uid === 0 ? 'deepest' : 'common')
-  const layers = buildView(store, addon(), digest, layersOf(decision.placement, directories))
+  const layers = buildView(store, addon(), views, layersOf(decision.placement, directories))
   return compilePlan(store, request, decision, host, root, layers, now)
 }
 
-function planPath({ store, key }: Destination): string {
-  return join(store.home, 'plans', key)
-}
-
-function circumstances(): Circumstances {
-  return {
-    uid: process.geteuid?.() ?? 0,
-    gid: process.getegid?.() ?? 0,
-    kernelRelease: release(),
-    cpuLevel: addon().cpuLevel(),
-    loaderEnvironment: loaderEnvironment(process.env),
-    mountPoints: addon().mountPoints(),
-  }
-}
-
-function impossible({ name, programs }: Request, decision: Decision): AppcError {
+function requireRunnable({ name, programs }: Request, decision: Decision): void {
+  if (decision.runnable) return
   const [first, ...others] = decision.problems.filter(({ kind }) => kind !== 'note').map(({ text }) => text)
-  return new AppcError('PLAN_IMPOSSIBLE', `${name} cannot run on this host`, {
+  throw new AppcError('PLAN_IMPOSSIBLE', `${name} cannot run on this host`, {
     ...(first === undefined ? {} : { because: first + (others.length > 0 ? `, and ${others.length} more` : '') }),
     hint:
       programs.length > 0

@@ -65,7 +65,7 @@ export function compilePlan(
     overlays: layers.map(({ target, directory }) => ({
       target,
       layer: directory,
-      carried: mounts.filter(path => path !== target && within(path, target)),
+      carried: carriedOn(target, mounts),
     })),
     binds: root === null ? [] : bindsInto(host, circumstances),
     programs: request.programs.map(({ name, path }) => ({ name, path: hostPath(host.fs, path) })),
@@ -86,6 +86,11 @@ function privateGuards(store: Store, placement: Placement): readonly Guard[] {
     paths.add(objectPath(store, node.file.sha256, isExecutable(node.file.mode)))
   }
   return [...paths].sort().map(path => guardOf(path, null))
+}
+
+/** Those of the mount points, as seen from inside, that an overlay on `target` would hide. */
+export function carriedOn(target: string, mounts: readonly string[]): readonly string[] {
+  return mounts.filter(path => path !== target && within(path, target))
 }
 
 /** Mount points as seen from inside the tree that serves as the root. */

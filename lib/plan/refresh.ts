@@ -1,22 +1,32 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDigest, isSound, objectPath } from '../store/objects.js'
 import type { Store } from '../store/store.js'
-import type { Circumstances } from './compile.js'
+import { type Circumstances, carriedOn, mountsInside } from './compile.js'
 import { guardOf } from './guards.js'
-import type { Guard, Plan } from './types.js'
+import { type Guard, LOADER_VARIABLES, type OverlayMount, type Plan } from './types.js'
 
 /**
- * The plan with its guards brought up to date, when nothing failed but the change time of private files and their bytes are still
- * what their names say: another container that holds the same object has linked or unlinked it. null when anything else
- * changed, or nothing that could be seen: then it must be decided anew.
+ * The plan itself where it holds. With its guards brought up to date, where nothing failed but the change time of private files and
+ * their bytes are still what their names say: another container that holds the same object has linked or unlinked it. null when
+ * anything else changed: then it must be decided anew.
  */
 export function refreshPlan(store: Store, plan: Plan, now: Circumstances): Plan | null {
   if (plan.uid !== now.uid || plan.gid !== now.gid) return null
   if (plan.kernelRelease !== now.kernelRelease || plan.cpuLevel !== now.cpuLevel) return null
+  if (LOADER_VARIABLES.some(name => plan.loaderEnvironment[name] !== now.loaderEnvironment[name])) return null
+  const mounts = mountsInside(now.mountPoints, plan.root)
+  if (!plan.overlays.every(overlay => isMountable(overlay, mounts))) return null
   const guards = plan.guards.map(guard => refreshGuard(store, guard))
   const sound = guards.filter(guard => guard !== null)
-  const isChanged = sound.some((guard, index) => guard !== plan.guards[index])
-  return sound.length === guards.length && isChanged ? { ...plan, guards: sound } : null
+  if (sound.length < guards.length) return null
+  return sound.every((guard, index) => guard === plan.guards[index]) ? plan : { ...plan, guards: sound }
+}
+
+/** Whether its part of the view is there, and just what it carries is mounted below. */
+function isMountable({ layer, target, carried }: OverlayMount, mounts: readonly string[]): boolean {
+  const below = carriedOn(target, mounts)
+  return existsSync(layer) && below.length === carried.length && below.every(path => carried.includes(path))
 }
 
 /** The same guard where it holds, a new one where only the change time of an object differs; null where it failed. */

@@ -38,15 +38,16 @@ export interface BuiltLayer {
 
 /**
  * The directory trees of private files, hard-linked from the store, one for each overlay. Built aside, synced and renamed into
- * place as a whole, and found again by what it holds: the same decision has the same view.
+ * place as a whole, and found again by what it holds: the same decision has the same view. `views` is the directory of one container's,
+ * or one program's.
  */
 export function buildView(
   store: Store,
   system: ViewSystem,
-  container: string,
+  views: string,
   layers: readonly Layer[],
 ): readonly BuiltLayer[] {
-  const view = join(store.home, 'views', container, digestOf(layers))
+  const view = join(store.home, 'views', views, digestOf(layers))
   const built = layers.map(({ target }, index) => ({ target, directory: join(view, String(index)) }))
   if (existsSync(view)) return built
   return writing(store.home, () => {

@@ -1,8 +1,8 @@
 import { readdirSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
-import { objectPath } from './objects.js'
-import { listRefs, readRef, refPath } from './refs.js'
+import { isDigest, objectPath } from './objects.js'
+import { digestOf, listRefs, readRef, refPath } from './refs.js'
 import { clearTemporary, type Store, withLinks } from './store.js'
 import { usersOf } from './users.js'
 import { hasCode, syncDirectory, writing } from './writing.js'
@@ -38,6 +38,22 @@ export function removeContainer(store: Store, name: string, references: Referenc
   })
 }
 
+/**
+ * Removes the views of containers of other digests than these, which another has taken the place of, and then the objects that neither a
+ * container nor a view has. Views that programs run with stay. Must run under the exclusive lock.
+ */
+export function collectReplaced(store: Store, current: ReadonlySet<string>, references: References): void {
+  const replaced = readdirSync(join(store.home, 'views')).filter(name => isDigest(name) && !current.has(name))
+  const unused = replaced.filter(digest => usersOf(store, digest).length === 0)
+  if (unused.length === 0) return
+  const needed = new Set<string>()
+  const unreadable = listRefs(store).filter(name => !addNeeded(store, name, references, needed))
+  writing(store.home, () => {
+    for (const digest of unused) removeViews(store, digest)
+    if (unreadable.length === 0) sweep(store, needed)
+  })
+}
+
 /** The view's files would go from under a program: what it opens later (a plugin, a module) would be the host's or nothing. */
 function requireUnused(store: Store, name: string): void {
   const digest = digestOf(store, name)
@@ -70,7 +86,10 @@ function removeDerived(store: Store, name: string): void {
     if (plan === name || plan.startsWith(`${name}@`) || plan.startsWith(`${name}~`))
       rmSync(join(plans, plan), { recursive: true })
   const digest = digestOf(store, name)
-  if (digest === null) return
+  if (digest !== null) removeViews(store, digest)
+}
+
+function removeViews(store: Store, digest: string): void {
   try {
     // Out of sight first, so that nobody meets half a view.
     renameSync(join(store.home, 'views', digest), join(store.home, 'tmp', `view-${digest}`))
@@ -81,16 +100,6 @@ function removeDerived(store: Store, name: string): void {
   withLinks(store, () => rmSync(join(store.home, 'tmp', `view-${digest}`), { recursive: true }))
 }
 
-/** null for a damaged ref, which must not keep its container from being removed. */
-function digestOf(store: Store, name: string): string | null {
-  try {
-    return readRef(store, name)
-  } catch (error) {
-    if (error instanceof AppcError && error.code === 'STORE_CORRUPT') return null
-    throw error
-  }
-}
-
 function sweep(store: Store, needed: ReadonlySet<string>): { readonly objects: number; readonly bytes: number } {
   let objects = 0
   let bytes = 0
@@ -98,7 +107,10 @@ function sweep(store: Store, needed: ReadonlySet<string>): { readonly objects: n
     for (const rest of readdirSync(join(store.home, 'objects', fanOut))) {
       const path = join(store.home, 'objects', fanOut, rest)
       if (needed.has(path)) continue
-      bytes += statSync(path).size
+      const { size, nlink } = statSync(path)
+      // In a view, of a plain program or of a container of the system's.
+      if (nlink > 1) continue
+      bytes += size
       objects++
       unlinkSync(path)
     }

@@ -53,7 +53,8 @@ export function isSound(path: string, digest: string, size: number, mode: number
   }
 }
 
-function hashDescriptor(fd: number): string {
+/** The sha256 of what an open file holds. */
+export function hashDescriptor(fd: number): string {
   const hash = createHash('sha256')
   eachPiece(
     (buffer, position) => readSync(fd, buffer, 0, buffer.length, position),

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
@@ -35,6 +35,11 @@ export function listRefs(store: Store): readonly string[] {
   }
 }
 
+/** Whether there is a container of that name, sound or not. */
+export function hasRef(store: Store, name: string): boolean {
+  return lstatSync(refPath(store, name), { throwIfNoEntry: false }) !== undefined
+}
+
 /** The digest of a container's manifest; null when there is no container of that name. */
 export function readRef(store: Store, name: string): string | null {
   const path = refPath(store, name)
@@ -55,6 +60,16 @@ export function readRef(store: Store, name: string): string | null {
   })
 }
 
+/** The same; null too for a damaged ref, which must not keep its container from being removed. */
+export function digestOf(store: Store, name: string): string | null {
+  try {
+    return readRef(store, name)
+  } catch (error) {
+    if (error instanceof AppcError && error.code === 'STORE_CORRUPT') return null
+    throw error
+  }
+}
+
 /** A sha256 in hexadecimal and a newline. */
 const REF_BYTES = 65
 
@@ -62,9 +77,14 @@ const REF_BYTES = 65
 export function requireRef(store: Store, name: string): string {
   const digest = readRef(store, name)
   if (digest !== null) return digest
-  const names = listRefs(store)
-  throw new AppcError('CONTAINER_UNKNOWN', `there is no container ${name}`, {
-    because: `the store at ${store.home} has no such name`,
+  throw unknownContainer([store], name)
+}
+
+export function unknownContainer(stores: readonly Store[], name: string): AppcError {
+  const names = [...new Set(stores.flatMap(listRefs))].sort()
+  const homes = stores.map(({ home }) => `the store at ${home}`)
+  return new AppcError('CONTAINER_UNKNOWN', `there is no container ${name}`, {
+    because: homes.length === 1 ? `${homes[0]} has no such name` : `${homes.join(' and ')} have no such name`,
     hint: names.length === 0 ? 'appc pack makes one' : `there are: ${names.slice(0, 10).join(', ')}`,
   })
 }

@@ -1,4 +1,5 @@
-import { chmodSync, closeSync, fchmodSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { chmodSync, closeSync, constants, fchmodSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { OPEN_OWN } from './regular.js'
@@ -8,6 +9,8 @@ import { hasCode, makeDirectory, writing } from './writing.js'
 export interface StoreSystem {
   /** flock(2). False when `wait` is false and somebody holds the lock. Released when the descriptor is closed. */
   flock(fd: number, mode: 'shared' | 'exclusive', wait: boolean): boolean
+  /** fcntl(2): the exclusive lock of one byte. Waits for it; released when the descriptor is closed. */
+  lockByte(fd: number, offset: number): void
   /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
   syncfs(fd: number): void
 }
@@ -21,16 +24,21 @@ export interface StoreSystem {
  *     tmp/                  what is being written; anything found there under the exclusive lock was left by the dead
  *     lock                  flock: shared by writers, exclusive for removal
  *     links                 flock: exclusive for whoever links or unlinks objects; taken after `lock`
+ *     planning              fcntl: one byte for each plan, for whoever makes it; taken before `lock`
  */
 export interface Store {
   readonly home: string
   readonly system: StoreSystem
 }
 
-/** Where the store is: $APPC_HOME, else root's, else the user's by the XDG base directory specification. */
-export function storeHome(environment: Readonly<Record<string, string | undefined>>, uid: number): string {
+type Environment = Readonly<Record<string, string | undefined>>
+
+const SYSTEM_HOME = '/var/lib/appc'
+
+/** Where the caller's store is: $APPC_HOME, else root's, else the user's by the XDG base directory specification. */
+export function storeHome(environment: Environment, uid: number): string {
   if (environment.APPC_HOME) return absolute('APPC_HOME', environment.APPC_HOME)
-  if (uid === 0) return '/var/lib/appc'
+  if (uid === 0) return SYSTEM_HOME
   // The specification has relative values ignored.
   if (environment.XDG_DATA_HOME?.startsWith('/')) return join(environment.XDG_DATA_HOME, 'appc')
   if (environment.HOME) return join(absolute('HOME', environment.HOME), '.local/share/appc')
@@ -38,6 +46,14 @@ export function storeHome(environment: Readonly<Record<string, string | undefine
     because: 'neither APPC_HOME nor HOME is set',
     hint: 'set APPC_HOME to a directory of yours',
   })
+}
+
+/**
+ * Where root's store is, for an ordinary user, who finds its containers too; null where the caller's store stands alone: for root, and
+ * where APPC_HOME says which one is meant.
+ */
+export function systemHome(environment: Environment, uid: number): string | null {
+  return environment.APPC_HOME || uid === 0 ? null : SYSTEM_HOME
 }
 
 /** Makes what is missing of the store's directories. Root's may be read by users, a user's by nobody else. */
@@ -49,8 +65,7 @@ export function createStore(store: Store, uid: number): void {
       // Once more by chmod, since mkdir's mode is cut by the umask.
       if (makeDirectory(directory, mode)) chmodSync(directory, mode)
     }
-    createLock(join(store.home, 'lock'))
-    createLock(join(store.home, 'links'))
+    for (const name of ['lock', 'links', 'planning']) createLock(join(store.home, name))
   })
 }
 
@@ -93,6 +108,21 @@ export function holdLinks(store: Store): number {
   return takeLock(store, 'links', 'exclusive')
 }
 
+/**
+ * Runs `fn`, which makes the plan of this key, while nobody else makes it. All plans share one file, in which each has the byte at a
+ * hash of its key: a file for each would stay behind, or be removed while somebody waits for it.
+ */
+export function withPlanning<T>(store: Store, key: string, fn: () => T): T {
+  const offset = createHash('sha256').update(key).digest().readUIntBE(0, 6)
+  const lock = openLock(store, 'planning', constants.O_RDWR)
+  try {
+    writing(store.home, () => store.system.lockByte(lock, offset))
+    return fn()
+  } finally {
+    closeSync(lock)
+  }
+}
+
 /** Runs `fn` under the exclusive lock if nobody holds any; else does nothing. */
 export function ifAlone(store: Store, fn: () => void): void {
   const lock = openLock(store, 'lock')
@@ -126,10 +156,10 @@ function takeLock(store: Store, name: LockName, mode: 'shared' | 'exclusive'): n
   }
 }
 
-type LockName = 'lock' | 'links'
+type LockName = 'lock' | 'links' | 'planning'
 
-function openLock(store: Store, name: LockName): number {
-  return writing(store.home, () => openSync(join(store.home, name), OPEN_OWN))
+function openLock(store: Store, name: LockName, access = constants.O_RDONLY): number {
+  return writing(store.home, () => openSync(join(store.home, name), OPEN_OWN | access))
 }
 
 function absolute(variable: string, path: string): string {

@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
+  constants,
+  copyFileSync,
   fchmodSync,
+  fstatSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -15,7 +18,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { OpenFile } from '../loader/types.js'
-import { eachPiece, isSound, objectPath } from './objects.js'
+import { eachPiece, hashDescriptor, isSound, objectPath } from './objects.js'
 import { refPath } from './refs.js'
 import { clearTemporary, ifAlone, type Store, withLinks, withLock } from './store.js'
 import { hasCode, syncDirectory, writing } from './writing.js'
@@ -56,8 +59,26 @@ export class Writer {
 
   /** Copies the bytes into tmp/ while hashing them, so that the digest is that of the copy, whatever the source becomes. */
   add(source: OpenFile, executable: boolean): StoredObject {
-    const path = join(this.#directory, String(this.#counter++))
+    const path = this.#nextPath()
     const object = writing(this.#store.home, () => copyHashed(source, path))
+    return this.#stage(object, path, executable)
+  }
+
+  /** The same for a file of this machine; where the file system can, the two share their blocks: ioctl_ficlonerange(2). */
+  copy(source: string, executable: boolean): StoredObject {
+    const path = this.#nextPath()
+    const object = writing(this.#store.home, () => {
+      copyFileSync(source, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+      return describe(path)
+    })
+    return this.#stage(object, path, executable)
+  }
+
+  #nextPath(): string {
+    return join(this.#directory, String(this.#counter++))
+  }
+
+  #stage(object: StoredObject, path: string, executable: boolean): StoredObject {
     const destination = objectPath(this.#store, object.sha256, executable)
     // The same bytes a second time.
     if (this.#staged.has(destination)) writing(this.#store.home, () => unlinkSync(path))
@@ -140,6 +161,15 @@ function makeFanOut(directory: string): void {
     chmodSync(directory, 0o755)
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error
+  }
+}
+
+function describe(path: string): StoredObject {
+  const fd = openSync(path, 'r')
+  try {
+    return { sha256: hashDescriptor(fd), size: fstatSync(fd).size }
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -16,6 +17,20 @@ int lockFile(int fd, int operation) {
   int result;
   do {
     result = ::flock(fd, operation);
+  } while (result < 0 && errno == EINTR);
+  return result < 0 ? errno : 0;
+}
+
+/** Of the open file, not of the process: fcntl(2), "Open file description locks". */
+int lockByteOf(int fd, int64_t offset) {
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = offset;
+  lock.l_len = 1;
+  int result;
+  do {
+    result = ::fcntl(fd, F_OFD_SETLKW, &lock);
   } while (result < 0 && errno == EINTR);
   return result < 0 ? errno : 0;
 }
@@ -49,6 +64,21 @@ Napi::Value flock(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
   return Napi::Boolean::New(env, error == 0);
+}
+
+Napi::Value lockByte(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  int fd = -1;
+  if (!toDescriptor(info, 0, fd)) return env.Undefined();
+  const double offset = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
+  // Number.MAX_SAFE_INTEGER; a NaN is not in the range either.
+  if (!(offset >= 0 && offset <= 9007199254740991.0) || offset != static_cast<double>(static_cast<int64_t>(offset))) {
+    Napi::TypeError::New(env, "offset must be an integer that is not negative").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const int error = lockByteOf(fd, static_cast<int64_t>(offset));
+  if (error != 0) toError(env, failure(Step::lockFile, nullptr, error)).ThrowAsJavaScriptException();
+  return env.Undefined();
 }
 
 Napi::Value syncfs(const Napi::CallbackInfo& info) {

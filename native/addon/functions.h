@@ -8,6 +8,7 @@ namespace appc::addon {
 Napi::Value capture(const Napi::CallbackInfo& info);
 Napi::Value execve(const Napi::CallbackInfo& info);
 Napi::Value flock(const Napi::CallbackInfo& info);
+Napi::Value lockByte(const Napi::CallbackInfo& info);
 Napi::Value syncfs(const Napi::CallbackInfo& info);
 Napi::Value makeWhiteout(const Napi::CallbackInfo& info);
 Napi::Value mountPoints(const Napi::CallbackInfo& info);

@@ -14,6 +14,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("capture", Napi::Function::New(env, capture, "capture"));
   exports.Set("execve", Napi::Function::New(env, execve, "execve"));
   exports.Set("flock", Napi::Function::New(env, flock, "flock"));
+  exports.Set("lockByte", Napi::Function::New(env, lockByte, "lockByte"));
   exports.Set("syncfs", Napi::Function::New(env, syncfs, "syncfs"));
   exports.Set("makeWhiteout", Napi::Function::New(env, makeWhiteout, "makeWhiteout"));
   exports.Set("mountPoints", Napi::Function::New(env, mountPoints, "mountPoints"));

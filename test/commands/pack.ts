@@ -44,8 +44,8 @@ t.test('pack, list, remove', async t => {
   t.equal(schema, 'appc.pack/1')
   t.ok(Array.isArray(packages))
   t.same([recorded, missing], [null, []])
-  t.same(JSON.parse(appc('list', '--json').stdout), { schema: 'appc.list/1', ...listed })
-  t.match(appc('list').stdout, /^app {2}[0-9a-f]{12} {2}app {2}[\d.]+ MB {2}-\n$/)
+  t.same(JSON.parse(appc('list', '--json').stdout), { schema: 'appc.list/1', ...listed, store: home })
+  t.match(appc('list').stdout, new RegExp(`^app {2}[0-9a-f]{12} {2}app {2}[\\d.]+ MB {2}- {2}${home}\n$`))
 
   t.match(appc('remove', 'app', 'ap'), { status: 1, stdout: '', stderr: /no container ap/ })
   t.match(JSON.parse(appc('remove', 'app', '--json').stdout), { schema: 'appc.remove/1', name: 'app' })

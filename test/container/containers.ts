@@ -1,15 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { listContainers, readContainer, removeContainer } from '../../lib/container/containers.js'
+import { freeReplaced, listContainers, readContainer, removeContainer } from '../../lib/container/containers.js'
 import { encodeManifest } from '../../lib/container/manifest.js'
 import type { Manifest } from '../../lib/container/types.js'
 import type { OpenFile } from '../../lib/loader/types.js'
 import { objectPath } from '../../lib/store/objects.js'
 import { listRefs } from '../../lib/store/refs.js'
-import { createStore, type Store } from '../../lib/store/store.js'
+import { createStore, type Store, withLock } from '../../lib/store/store.js'
 import { Writer } from '../../lib/store/writer.js'
 import { system } from '../store/system.js'
 
@@ -69,7 +69,7 @@ t.test('removing frees what nobody else needs, and nothing else', async t => {
   const one = put(store, 'one', ['shared', 'only-one', 'TOOL'])
   const two = put(store, 'one.two', ['shared', 'only-two', 'tool'])
   t.same(
-    listContainers(store).map(({ name, digest }) => [name, digest]),
+    listContainers({ own: store, system: null }).map(({ name, digest }) => [name, digest]),
     [
       ['one', one],
       ['one.two', two],
@@ -143,6 +143,33 @@ t.test('two that are damaged, in each way there is, can both be removed', async 
       t.equal(objects(store), 4, "exactly the sound one's manifest and files are left")
       readContainer(store, 'sound')
     }
+})
+
+t.test('what the system has replaced is freed, and nothing else', async t => {
+  const base = t.testdir({ own: {}, system: {} })
+  const [own, system] = [newStore(join(base, 'own')), newStore(join(base, 'system'))]
+  const mine = put(own, 'mine', ['a'])
+  const current = put(system, 'current', ['b'])
+  const replaced = 'f'.repeat(64)
+  const views = [mine, current, replaced, `=${replaced}`]
+  Writer.use(own, writer => {
+    for (const text of ['of a view', 'of nobody']) writer.add(open(Buffer.from(text)), false)
+    writer.commit()
+  })
+  for (const view of views) mkdirSync(join(own.home, 'views', view, 'some/0'), { recursive: true })
+  const kept = createHash('sha256').update('of a view').digest('hex')
+  linkSync(objectPath(own, kept, false), join(own.home, 'views', `=${replaced}`, 'some/0/file'))
+  const before = readdirSync(own.home, { recursive: true }).sort()
+
+  withLock(own, 'shared', () => freeReplaced(own, system))
+  t.same(readdirSync(own.home, { recursive: true }).sort(), before, 'not while somebody uses the store')
+  freeReplaced(own, system)
+  t.same(readdirSync(join(own.home, 'views')).sort(), views.filter(view => view !== replaced).sort())
+  t.same(
+    ['a', 'of a view', 'of nobody'].map(text => has(own, text)),
+    [true, true, false],
+  )
+  t.equal(readContainer(own, 'mine').digest, mine)
 })
 
 t.test("a ref that leads to another's manifest", async t => {

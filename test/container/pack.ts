@@ -54,7 +54,7 @@ function pack(request: Partial<PackRequest>, store = emptyStore()): Container {
 /** Everything that is in a store, by path. */
 function contentOf(store: Store): string[] {
   return readdirSync(store.home, { recursive: true, encoding: 'utf8' })
-    .filter(path => statSync(join(store.home, path)).isFile() && path !== 'lock' && path !== 'links')
+    .filter(path => statSync(join(store.home, path)).isFile() && !['lock', 'links', 'planning'].includes(path))
     .sort()
 }
 
@@ -123,7 +123,7 @@ t.test('a program, its packages, its libraries', async t => {
   t.match(file(app, '/usr/lib/locale/C.utf8/LC_CTYPE'), { package: 'libc6' })
   t.match(app.manifest.source, { machine: 62, os: null, loader: { kind: 'glibc' } })
 
-  t.same(readContainer(store, 'app'), { name: 'app', digest: app.digest, manifest: app.manifest })
+  t.same(readContainer(store, 'app'), { name: 'app', store: store.home, digest: app.digest, manifest: app.manifest })
   for (const packed of app.manifest.files) {
     if (packed.type !== 'file') continue
     const object = readFileSync(objectPath(store, packed.sha256, (packed.mode & 0o111) !== 0))

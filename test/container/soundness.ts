@@ -19,7 +19,7 @@ export function wrongs(store: Store): string[] {
       )
     }),
   )
-  const incomplete = listContainers(store).flatMap(({ name, manifest }) =>
+  const incomplete = listContainers({ own: store, system: null }).flatMap(({ name, manifest }) =>
     manifest.files.flatMap(file =>
       file.type !== 'file' || sound.has(objectPath(store, file.sha256, isExecutable(file.mode)))
         ? []

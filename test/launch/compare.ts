@@ -3,6 +3,7 @@ import { packContainer } from '../../lib/container/pack.js'
 import { parseRule } from '../../lib/container/policy.js'
 import { compareHosts } from '../../lib/launch/compare.js'
 import { hostNamed } from '../../lib/launch/hosts.js'
+import { factsOf } from '../../lib/launch/remembered-facts.js'
 import { library } from '../container/tree.js'
 import { debian, libraries, newStore, program, tree } from '../decide/scenario.js'
 
@@ -17,7 +18,10 @@ const request = { include: [], withEssential: false, withDocumentation: false, w
 function compare(hosts: readonly [string, string], policy: readonly string[] = []) {
   const store = newStore()
   packContainer({ ...request, root: home, name: 'app', entries: ['app'], policy: policy.map(parseRule) }, store)
-  return compareHosts(store, 'app', [hostNamed(store, hosts[0]), hostNamed(store, hosts[1])])
+  return compareHosts(store, 'app', [
+    hostNamed(store, factsOf(store), hosts[0]),
+    hostNamed(store, factsOf(store), hosts[1]),
+  ])
 }
 
 const withOne = (bytes: Buffer, more = {}) => tree({ [`${libraries}/libone.so.1`]: bytes, ...more })

@@ -6,12 +6,14 @@ import { decide } from '../../lib/decide/decide.js'
 import { AppcError } from '../../lib/errors.js'
 import { describeHost } from '../../lib/launch/describe-host.js'
 import { hostNamed, hostOfFile } from '../../lib/launch/hosts.js'
+import { factsOf } from '../../lib/launch/remembered-facts.js'
 import { takeStockOf } from '../../lib/launch/stock.js'
 import { newStore, openIn, packInto, program, tree } from '../decide/scenario.js'
 
 const store = newStore()
 const root = tree({ '/etc/os-release': 'ID=made\nPRETTY_NAME="Made Up 1"\n' })
 const directory = t.testdir({})
+const named = (word: string) => hostNamed(store, factsOf(store), word)
 const file = join(directory, 'host.json')
 writeFileSync(file, JSON.stringify(describeHost(store, root)))
 
@@ -29,8 +31,8 @@ t.test('a pipe will do', async t => {
 })
 
 t.test('a word is a directory or a file; both are seen without this user', async t => {
-  t.same(hostNamed(store, root).host.context, hostNamed(store, file).host.context)
-  t.equal(hostNamed(store, root).os, 'Made Up 1')
+  t.same(named(root).host.context, named(file).host.context)
+  t.equal(named(root).os, 'Made Up 1')
 })
 
 t.test('what is not there, or none', async t => {
@@ -64,8 +66,8 @@ t.test('what a file lacks is told of the file', async t => {
 
 t.test('what a directory lacks is told of the directory', async t => {
   const damaged = tree({ '/var/lib/dpkg/status': 'Package\n' })
-  t.throws(() => hostNamed(store, damaged), { code: 'PACKAGE_DATABASE' })
-  const other = hostNamed(store, root)
+  t.throws(() => named(damaged), { code: 'PACKAGE_DATABASE' })
+  const other = named(root)
   t.throws(
     () =>
       other.within(() => {

@@ -17,8 +17,8 @@ const decision = decideContainer(store, 'app', hostAt(root, {})).decision
 /** As if it were decided long after all files came to be. */
 const LATER = BigInt(Date.now() + 60_000) * 1_000_000n
 
-const keep = () => new KeptDecisions(store, question).keep(decision, LATER)
-const recall = (other = {}) => new KeptDecisions(store, { ...question, ...other }).recall()
+const keep = () => new KeptDecisions(store, store, question).keep(decision, LATER)
+const recall = (other = {}) => new KeptDecisions(store, store, { ...question, ...other }).recall()
 
 t.test('told again while nothing that it rests on changed', async t => {
   t.equal(recall(), null)
@@ -50,7 +50,7 @@ t.test('not when a file is another, or one appears where none was', async t => {
 t.test('not when it was decided while something changed', async t => {
   const path = join(root, libraries, 'libone.so.1')
   utimesSync(path, 1, 1)
-  new KeptDecisions(store, question).keep(decision, BigInt(Date.now()) * 1_000_000n)
+  new KeptDecisions(store, store, question).keep(decision, BigInt(Date.now()) * 1_000_000n)
   t.equal(recall(), null)
 })
 

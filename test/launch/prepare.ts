@@ -22,7 +22,7 @@ function prepare(changes: number) {
     if (++looks <= changes) utimesSync(shared, new Date(), new Date())
     return host
   }
-  const run = () => prepareContainer({ store, key: name, root }, name, openHost)
+  const run = () => prepareContainer({ store, key: name, root }, null, name, openHost)
   return {
     run,
     looks: () => looks,

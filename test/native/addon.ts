@@ -331,6 +331,32 @@ t.test('flock', async t => {
   t.throws(() => native.flock(second, 'shared', true), { code: 'EBADF', step: 'lockFile' })
 })
 
+t.test('lockByte', async t => {
+  const sandbox = new Sandbox({ uid: 0, gid: 0 })
+  t.teardown(() => sandbox.remove())
+  const path = sandbox.path('lock')
+  const first = openSync(path, 'w')
+  native.lockByte(first, 7)
+  const lines = `
+    import { openSync } from 'node:fs'
+    const lock = openSync(${JSON.stringify(path)}, 'r+')
+    for (const offset of [0, 8, Number.MAX_SAFE_INTEGER]) addon().lockByte(lock, offset)
+    console.log('others')
+    addon().lockByte(lock, 7)
+    console.log('this one')`
+  const waiting = spawn(process.execPath, ['--input-type=module', '-e', `import { addon } from ${module}\n${lines}`])
+  t.equal(String((await once(waiting.stdout, 'data'))[0]), 'others\n', 'each byte by itself')
+  const second = openSync(path, 'r+')
+  closeSync(second)
+  t.equal(waiting.exitCode, null, 'a lock is not lost when the file is closed by another descriptor')
+  const output = once(waiting.stdout, 'data')
+  closeSync(first)
+  t.equal(String((await output)[0]), 'this one\n')
+  const reading = openSync(path, 'r')
+  t.throws(() => native.lockByte(reading, 7), { code: 'EBADF', step: 'lockFile' })
+  closeSync(reading)
+})
+
 t.test('syncfs', async t => {
   const file = openSync(process.execPath, 'r')
   native.syncfs(file)
@@ -402,6 +428,12 @@ t.test('wrong types are refused', async t => {
     () => native.flock(Number.NaN, 'shared', true),
     () => native.flock(0, 'both' as never, true),
     () => native.flock(0, 'shared', undefined as never),
+    () => native.lockByte(-1, 0),
+    () => native.lockByte(0, -1),
+    () => native.lockByte(0, 0.5),
+    () => native.lockByte(0, Number.NaN),
+    () => native.lockByte(0, 2 ** 53),
+    () => native.lockByte(0, '1' as never),
     () => native.syncfs('0' as never),
     () => native.makeWhiteout(null as never),
     () => (native.makeWhiteout as () => void)(),

@@ -70,9 +70,29 @@ t.test('an object that only got another link: new guards, the same plan', async 
   t.match(launch(store, host, [], { PATH: '/nonexistent' }), { status: 0, stderr: '' })
 })
 
-t.test('nothing has changed that could be seen: not refreshed, but decided anew', async t => {
+t.test('nothing has changed: the plan as it is', async t => {
   const { store, plan, now } = planned(t)
+  t.equal(refreshPlan(store, plan, now), plan)
+})
+
+t.test('a view that is gone', async t => {
+  const { store, plan, now } = planned(t)
+  rmSync(join(store.home, 'views'), { recursive: true })
   t.equal(refreshPlan(store, plan, now), null)
+})
+
+t.test('what is mounted below an overlay must be what it carries', async t => {
+  const { store, plan, now } = planned(t)
+  const inside = plan.overlays.map(({ target }) => `${target}/mounted`)
+  const carrying = {
+    ...plan,
+    overlays: plan.overlays.map((overlay, at) => ({ ...overlay, carried: [`${inside[at]}`] })),
+  }
+  const mounted = { ...now, mountPoints: inside.map(path => host + path) }
+  t.equal(refreshPlan(store, plan, mounted), null, 'one more')
+  t.equal(refreshPlan(store, carrying, now), null, 'one less')
+  t.equal(refreshPlan(store, carrying, { ...now, mountPoints: [`${host}${inside[0]}2`] }), null, 'another')
+  t.equal(refreshPlan(store, carrying, mounted), carrying)
 })
 
 t.test('an object with other bytes, mode or inode is not the same', async t => {
@@ -109,6 +129,7 @@ t.test('another user or kernel, or a host that changed as well', async t => {
     { gid: 1 + now.gid },
     { kernelRelease: 'other' },
     { cpuLevel: now.cpuLevel + 1 },
+    { loaderEnvironment: { LD_AUDIT: '/x' } },
   ]
   for (const other of others) t.equal(refreshPlan(store, plan, { ...now, ...other }), null)
   t.ok(refreshPlan(store, plan, now))

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { AppcError } from '../../lib/errors.js'
-import { clearTemporary, createStore, ifAlone, storeHome, withLock } from '../../lib/store/store.js'
+import { clearTemporary, createStore, ifAlone, storeHome, withLock, withPlanning } from '../../lib/store/store.js'
 import { system } from './system.js'
 
 t.test('where the store is', async t => {
@@ -26,7 +26,7 @@ t.test("root's store may be read by all, a user's by nobody else, whatever the u
     createStore({ home, system }, uid)
     for (const name of ['', 'objects', 'refs', 'plans', 'views', 'tmp'])
       t.equal(statSync(join(home, name)).mode & 0o7777, mode, `${uid} ${name}`)
-    for (const lock of ['lock', 'links']) t.equal(statSync(join(home, lock)).mode & 0o7777, 0o644)
+    for (const lock of ['lock', 'links', 'planning']) t.equal(statSync(join(home, lock)).mode & 0o7777, 0o644)
     createStore({ home, system }, uid)
   }
 })
@@ -62,6 +62,25 @@ t.test('exclusive means alone, shared does not', async t => {
     { code: 'INTERNAL' },
   )
   t.equal(tryAlone(), true, 'released by return and by throw')
+})
+
+t.test('each plan has a lock of its own, and none leaves a file behind', async t => {
+  const store = { home: t.testdir({}), system }
+  createStore(store, 0)
+  const before = readdirSync(store.home)
+  const order: string[] = []
+  withPlanning(store, 'one', () => withPlanning(store, 'two', () => order.push('two')))
+  t.throws(
+    () =>
+      withPlanning(store, 'one', () => {
+        throw new AppcError('INTERNAL', 'on purpose')
+      }),
+    { code: 'INTERNAL' },
+  )
+  withPlanning(store, 'one', () => order.push('one'))
+  t.same(order, ['two', 'one'], 'released by return and by throw')
+  t.same(readdirSync(store.home), before)
+  t.equal(statSync(join(store.home, 'planning')).size, 0)
 })
 
 t.test('leftovers in tmp are cleared', async t => {

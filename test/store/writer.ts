@@ -47,6 +47,19 @@ t.test('objects are named by their bytes and have the mode of their kind', async
   t.same(readdirSync(join(store.home, 'tmp')), [])
 })
 
+t.test('a file of the machine is copied', async t => {
+  const store = emptyStore(t.testdir({ store: {}, source: 'one' }))
+  const source = join(t.testdirName, 'source')
+  Writer.use(store, writer => {
+    t.same(writer.copy(source, true), { sha256: digest('one'), size: 3 })
+    writer.commit()
+  })
+  const object = objectPath(store, digest('one'), true)
+  t.equal(readFileSync(object, 'utf8'), 'one')
+  t.equal(statSync(object).mode & 0o7777, 0o555)
+  t.not(statSync(object).ino, statSync(source).ino)
+})
+
 t.test('what was not committed is gone', async t => {
   const store = emptyStore(t.testdir({}))
   t.throws(

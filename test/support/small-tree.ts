@@ -1,5 +1,6 @@
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { compile } from './fixtures.js'
 
 export const LIBRARIES = '/usr/lib/x86_64-linux-gnu'
 
@@ -14,4 +15,11 @@ export function makeSmallTree(tree: string): void {
   }
   symlinkSync(`..${LIBRARIES.slice(4)}/ld-linux-x86-64.so.2`, join(tree, 'usr/lib64/ld-linux-x86-64.so.2'))
   writeFileSync(join(tree, 'etc/ld.so.conf'), `/usr/local/lib\n${LIBRARIES}\n`)
+}
+
+/** Puts a library of C source into a tree, over the one that is there as dpkg does it: a new file beside, renamed. */
+export function upgrade(tree: string, path: string, source: string): void {
+  mkdirSync(dirname(join(tree, path)), { recursive: true })
+  const flags = ['-shared', '-fPIC', `-Wl,-soname,${path.slice(path.lastIndexOf('/') + 1)}`]
+  renameSync(compile(tree, `${path}.dpkg-new`, source, flags), join(tree, path))
 }

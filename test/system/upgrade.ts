@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { compile } from '../support/fixtures.js'
 import { forEachPerson, type Site } from '../support/site.js'
-import { LIBRARIES, makeSmallTree } from '../support/small-tree.js'
+import { LIBRARIES, makeSmallTree, upgrade } from '../support/small-tree.js'
 
 /** Where the program looks first; at the beginning there is no such directory. */
 const RUNPATH = '/opt/first'
@@ -24,14 +24,8 @@ int main(void) { printf("%s %d\\n", whose(), extra()); }
 function makeTree(site: Site, name: string, source: string): string {
   const tree = join(site.directory, name)
   makeSmallTree(tree)
-  replace(tree, `${LIBRARIES}/libx.so.1`, source)
+  upgrade(tree, `${LIBRARIES}/libx.so.1`, source)
   return tree
-}
-
-/** As dpkg does it: a new file beside, renamed over the old one. */
-function replace(tree: string, path: string, source: string): void {
-  mkdirSync(dirname(join(tree, path)), { recursive: true })
-  renameSync(compile(tree, `${path}.dpkg-new`, source, ['-shared', '-fPIC', '-Wl,-soname,libx.so.1']), join(tree, path))
 }
 
 const ldconfig = (tree: string) => execFileSync('/sbin/ldconfig', ['-r', tree], { stdio: 'ignore' })
@@ -69,17 +63,17 @@ forEachPerson((who, makeSite) =>
     t.test('nothing', t => prints(t, 'the host’s', 'unchanged'))
     changes(
       'replaced by one that serves as well',
-      () => replace(host, path, library('the upgraded', true)),
+      () => upgrade(host, path, library('the upgraded', true)),
       'the upgraded',
     )
     changes(
       'replaced by one that lacks a symbol',
-      () => replace(host, path, library('the poorer', false)),
+      () => upgrade(host, path, library('the poorer', false)),
       'the container’s',
     )
-    changes('replaced by one that has it again', () => replace(host, path, library('the mended', true)), 'the mended')
+    changes('replaced by one that has it again', () => upgrade(host, path, library('the mended', true)), 'the mended')
     changes('removed', () => rmSync(join(host, path)), 'the container’s')
-    changes('there again', () => replace(host, path, library('the new', true)), 'the new')
+    changes('there again', () => upgrade(host, path, library('the new', true)), 'the new')
 
     t.test('the directory changes, but nothing that the plan rests on', async t => {
       writeFileSync(join(host, LIBRARIES, 'libunrelated.so'), '')
@@ -88,12 +82,12 @@ forEachPerson((who, makeSite) =>
     const earlier = `${RUNPATH}/libx.so.1`
     changes(
       'one appears earlier in the search',
-      () => replace(host, earlier, library('the earlier', true)),
+      () => upgrade(host, earlier, library('the earlier', true)),
       'the earlier',
     )
     changes('and goes again, with its directory', () => rmSync(join(host, RUNPATH), { recursive: true }), 'the new')
     const cached = () => {
-      replace(host, '/usr/local/lib/libx.so.1', library('the local', true))
+      upgrade(host, '/usr/local/lib/libx.so.1', library('the local', true))
       ldconfig(host)
     }
     changes('the cache leads to another', cached, 'the local')
@@ -111,14 +105,14 @@ forEachPerson((who, makeSite) =>
     changes('the C library is replaced by a copy of it', glibc, 'the local')
 
     t.test('the container is replaced by another of its name', async t => {
-      replace(host, '/usr/local/lib/libx.so.1', library('the poorer', false))
+      upgrade(host, '/usr/local/lib/libx.so.1', library('the poorer', false))
       t.equal((await site.appc('remove', 'program')).status, 0)
       t.match(await site.run(['--root', host, 'program']), {
         status: 125,
         stdout: '',
         stderr: /no container program\b/,
       })
-      replace(origin, path, library('the next container’s', true))
+      upgrade(origin, path, library('the next container’s', true))
       await site.pack(origin, 'program', 'program')
       await prints(t, 'the next container’s')
     })
