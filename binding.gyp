@@ -25,6 +25,7 @@
         '<@(core_sources)',
         'native/launcher/cold.cpp',
         'native/launcher/environment.cpp',
+        'native/launcher/json.cpp',
         'native/launcher/launch.cpp',
         'native/launcher/memory.cpp',
         'native/launcher/options.cpp',

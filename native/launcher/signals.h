@@ -2,6 +2,7 @@
 // when it starts. So the launcher tells them to itself, around Node, in APPC_REPLANNED.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 namespace appc {
@@ -10,5 +11,8 @@ namespace appc {
 uint64_t ignoredSignals();
 
 void ignoreAgain(uint64_t signals);
+
+/** write(2), but without SIGPIPE where nobody reads any more. */
+long writeUnread(int fd, const void* bytes, size_t size);
 
 }  // namespace appc
