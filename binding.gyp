@@ -37,6 +37,7 @@
         'native/launcher/confined.cpp',
         'native/launcher/environment.cpp',
         'native/launcher/init.cpp',
+        'native/launcher/json.cpp',
         'native/launcher/launch.cpp',
         'native/launcher/memory.cpp',
         'native/launcher/options.cpp',

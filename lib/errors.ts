@@ -10,19 +10,32 @@ export class AppcError extends Error {
   readonly hint: string | null
   /** Where in a file its bytes are wrong; null for an error that is about no place in a file. */
   readonly offset: number | null
+  /** What the launcher was doing (native/core/result.h), on what, and the errno that it met; null where it is not about that. */
+  readonly step: string | null
+  readonly path: string | null
+  readonly errno: number | null
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    details: { because?: string; hint?: string; offset?: number; cause?: unknown } = {},
-  ) {
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.name = 'AppcError'
     this.code = code
     this.because = details.because ?? null
     this.hint = details.hint ?? null
     this.offset = details.offset ?? null
+    this.step = details.step ?? null
+    this.path = details.path ?? null
+    this.errno = details.errno ?? null
   }
+}
+
+interface ErrorDetails {
+  readonly because?: string | null
+  readonly hint?: string | null
+  readonly offset?: number
+  readonly step?: string | null
+  readonly path?: string | null
+  readonly errno?: number | null
+  readonly cause?: unknown
 }
 
 /** Every code there is, each with the kind of trouble it stands for. Codes are never renamed or reused. */

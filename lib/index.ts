@@ -1,12 +1,12 @@
 /**
  * The public API of appc: what the commands do, for programs. Every function throws AppcError, whose `code` is stable.
  *
- *     import { pack, plan, run } from 'appc'
+ *     import { pack, plan, spawn } from 'appc'
  *     pack({ root: '/srv/trixie', name: 'curl13', entries: ['curl'] })
  *     const { decision } = plan('curl13')
- *     run('curl13', ['--version'], { stdio: 'inherit' })
+ *     spawn('curl13', ['--version'], { stdio: 'inherit' })
  */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import type { SpawnOptions } from 'node:child_process'
 import { resolve } from 'node:path'
 import { type Container, listContainers, removeContainer } from './container/containers.js'
 import { parseNeeds } from './container/needs.js'
@@ -14,12 +14,12 @@ import { packContainer } from './container/pack.js'
 import type { PolicyRule } from './container/policy.js'
 import type { Inventory } from './host/inventory.js'
 import { hostOfFile } from './launch/hosts.js'
-import { launcherPath } from './launch/launcher.js'
 import { hostFor, searchContext } from './launch/machine.js'
 import { openStore, openStoreAt, openStores } from './launch/open-store.js'
 import { type Decided, decideContainer } from './launch/prepare.js'
 import { recordRun } from './launch/record.js'
 import { factsOf } from './launch/remembered-facts.js'
+import { type Launched, launch } from './launch/spawn.js'
 import { takeStockOf } from './launch/stock.js'
 import { resolveGraph } from './loader/resolve.js'
 import { rootFileSystem } from './loader/root-file-system.js'
@@ -38,6 +38,7 @@ export type { Inventory, InventoryLibrary } from './host/inventory.js'
 /** The launcher of this installation, to be started directly where Node is not wanted. */
 export { launcherPath } from './launch/launcher.js'
 export type { Decided } from './launch/prepare.js'
+export type { Launched } from './launch/spawn.js'
 export { resolveDlopen } from './loader/dlopen.js'
 export { FactsCache } from './loader/facts-cache.js'
 export { resolveGraph } from './loader/resolve.js'
@@ -141,23 +142,24 @@ export function remove(name: string, options: InStore = {}): Freed {
   return removeContainer(stores.own, name)
 }
 
-export interface RunOptions extends InStore, OnHost, Omit<SpawnOptions, 'shell'> {
+export interface LaunchOptions extends InStore, OnHost, Omit<SpawnOptions, 'shell' | 'argv0'> {
   /** Directories of candidates, for a program that is given by its path. */
   readonly libraries?: readonly string[]
 }
 
 /**
- * Starts `NAME`, `NAME/ENTRY` or, by a path that begins with `/`, `./` or `../`, a plain program. The child is the program itself
- * (appc-run becomes it): its streams, signals and exit status are the program's. Status 125 is appc's own failure, told on stderr.
+ * Starts what was planned for, `NAME`, `NAME/ENTRY` or, by a path that begins with `/`, `./` or `../`, a plain program. Where nothing
+ * is planned yet, or it does not hold any more, it is planned for first, in the child.
  */
-export function run(subject: string, args: readonly string[] = [], options: RunOptions = {}): ChildProcess {
+export function spawn(subject: Decided | string, args: readonly string[] = [], options: LaunchOptions = {}): Launched {
   const { store, root, libraries = [], ...spawning } = options
   const chosen = [
     ...(root === undefined ? [] : [`--root=${root}`]),
     ...libraries.map(directory => `--lib=${directory}`),
   ]
   const env = { ...(spawning.env ?? process.env), ...(store === undefined ? {} : { APPC_HOME: resolve(store) }) }
-  return spawn(launcherPath, [...chosen, '--', subject, ...args], { ...spawning, env })
+  const name = typeof subject === 'string' ? subject : subject.container.name
+  return launch([...chosen, '--', name, ...args], { ...spawning, env })
 }
 
 function ownStore({ store }: InStore): Store {

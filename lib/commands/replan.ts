@@ -17,27 +17,14 @@ import { prepareContainer, prepareProgram } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
 import { bringUpToDate } from '../launch/up-to-date.js'
 import type { Store } from '../store/store.js'
-import { asKnown, asText } from './report.js'
+import { asJson, asKnown, asText } from './report.js'
 
 /**
  * What the launcher starts when it has no plan, or one that no longer holds: plans anew and gives way to the launcher again, in
  * the same process, so that signals, terminal and exit status stay the program's. Arguments as in docs/formats.md, "Planning
  * anew"; they come from the launcher alone, never from a person.
  */
-function main(): void {
-  const { values } = parseArgs({
-    options: {
-      key: { type: 'string' },
-      store: { type: 'string' },
-      kind: { type: 'string' },
-      subject: { type: 'string' },
-      entry: { type: 'string' },
-      root: { type: 'string' },
-      lib: { type: 'string', multiple: true },
-      exe: { type: 'string' },
-    },
-    allowPositionals: true,
-  })
+function main(values: Request): void {
   const { key, store: home, kind, subject, root, exe } = values
   if (!key || !home || !kind || !subject || !exe)
     throw new AppcError('INTERNAL', 'the launcher gave no complete request')
@@ -54,6 +41,25 @@ function main(): void {
   })
   facts.save()
   addon().execve(exe, after, originalEnvironment(links), [...inheritedDescriptors(), links])
+}
+
+type Request = ReturnType<typeof parseRequest>
+
+function parseRequest() {
+  return parseArgs({
+    options: {
+      key: { type: 'string' },
+      store: { type: 'string' },
+      kind: { type: 'string' },
+      subject: { type: 'string' },
+      entry: { type: 'string' },
+      root: { type: 'string' },
+      lib: { type: 'string', multiple: true },
+      'error-fd': { type: 'string' },
+      exe: { type: 'string' },
+    },
+    allowPositionals: true,
+  }).values
 }
 
 /**
@@ -80,14 +86,20 @@ const NOT_EXECUTABLE: readonly ErrorCode[] = [
   'FILE_MISSING',
 ]
 
-// Written without Node's streams, which would change the descriptor.
+const request = parseRequest()
 try {
-  main()
+  main(request)
 } catch (error) {
   const known = asKnown(error)
   process.exitCode = NOT_EXECUTABLE.includes(known.code) ? 126 : 125
+  tell(known, request['error-fd'])
+}
+
+/** As the launcher does (native/launcher/report.cpp). Without Node's streams, which would change the descriptor. */
+function tell(error: AppcError, descriptor: string | undefined): void {
   try {
-    writeSync(2, asText('appc-run', known))
+    if (descriptor === undefined) writeSync(2, asText('appc-run', error))
+    else writeSync(Number(descriptor), `${asJson(error)}\n`)
   } catch {
     // There is nobody to tell, and the exit status has to do.
   }

@@ -49,9 +49,10 @@ function causeOf(code: ErrorCode, because: string): string {
   return code === 'INTERNAL' ? visibleLines(because.split(/\n(?= {4}at )/)) : visible(because)
 }
 
-function asJson(error: AppcError): string {
-  const { code, message, because, hint } = error
-  return JSON.stringify({ schema: 'appc.error/1', code, message, cause: because, hint })
+/** The same keys as native/launcher/report.cpp has. */
+export function asJson(error: AppcError): string {
+  const { code, message, because, hint, step, path, errno } = error
+  return JSON.stringify({ schema: 'appc.error/1', code, message, cause: because, hint, step, path, errno })
 }
 
 /**

@@ -161,6 +161,32 @@ const char* stepText(Step step) { return steps[static_cast<unsigned>(step)].text
 
 const char* stepName(Step step) { return steps[static_cast<unsigned>(step)].name; }
 
+bool isRefusal(Step step) {
+  switch (step) {
+    case Step::unshareUser:
+    case Step::unshareMounts:
+    case Step::mapIds:
+    case Step::makeSlave:
+    case Step::cloneTree:
+    case Step::createOverlay:
+    case Step::configureOverlay:
+    case Step::mountOverlay:
+    case Step::attachMount:
+    case Step::changeRoot:
+    case Step::makeReadOnly:
+    case Step::mountPrivate:
+    case Step::mountProc:
+    case Step::openNamespace:
+    case Step::makeCgroup:
+    case Step::dropCapabilities:
+    case Step::restrictFiles:
+    case Step::filterCalls:
+      return true;
+    default:
+      return false;
+  }
+}
+
 const char* hintFor(const Result& result) {
   switch (result.step) {
     case Step::unshareUser:

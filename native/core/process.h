@@ -54,7 +54,6 @@ inline int ioctl(int fd, unsigned long request, long argument) {
   return static_cast<int>(call(SYS_ioctl, fd, word(request), argument));
 }
 inline int duplicate(int fd, int onto) { return static_cast<int>(call(SYS_dup3, fd, onto, 0)); }
-inline int setDescriptorFlags(int fd, int flags) { return static_cast<int>(call(SYS_fcntl, fd, F_SETFD, flags)); }
 inline int newSession() { return static_cast<int>(call(SYS_setsid)); }
 inline int setProcessGroup(int pid, int group) { return static_cast<int>(call(SYS_setpgid, pid, group)); }
 

@@ -72,6 +72,7 @@ inline int openResolved(int directory, const char* path, int flags, uint64_t res
   how.resolve = resolve;
   return static_cast<int>(call(SYS_openat2, directory, word(path), word(&how), sizeof how));
 }
+inline int setDescriptorFlags(int fd, int flags) { return static_cast<int>(call(SYS_fcntl, fd, F_SETFD, flags)); }
 inline int close(int fd) { return static_cast<int>(call(SYS_close, fd)); }
 inline long read(int fd, void* buffer, size_t size) { return call(SYS_read, fd, word(buffer), word(size)); }
 inline long write(int fd, const void* buffer, size_t size) { return call(SYS_write, fd, word(buffer), word(size)); }

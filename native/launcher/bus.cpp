@@ -89,7 +89,7 @@ Result BusProxy::start(const Confinement& confinement, const char* const* enviro
     sys::setDescriptorFlags(proxysEnd.get(), 0);
     sys::setDescriptorFlags(bus_.get(), 0);
     executeOnPath(arguments, environment);
-    sys::exit(static_cast<int>(Exit::notFound));
+    sys::exit(Exit::notFound.status);
   }
   proxysEnd.reset(-1);
   // A byte when it listens; the end when it is not there or gave up.

@@ -99,7 +99,7 @@ void goCold(const Options& options, const Request& request, const char* const* a
     Text<4300> cause;
     cause.add(stepText(because.step));
     if (because.path != nullptr) cause.add(' ').addEscaped(because.path);
-    fail(Exit::failed, "the host keeps changing: planned", "twice, and still", cause.get(),
+    fail(Exit::unstable, "the host keeps changing: planned", "twice, and still", cause.get(),
          "something rewrites these files again and again; stop it, or try once more when it has finished");
   }
 
@@ -108,7 +108,7 @@ void goCold(const Options& options, const Request& request, const char* const* a
   findInstallation(executable, replan);
   size_t argc = 0;
   while (argv[argc] != nullptr) ++argc;
-  Arguments arguments(10 + request.libraryCount + argc);
+  Arguments arguments(11 + request.libraryCount + argc);
   arguments.add("node");
   arguments.add(replan.get());
   arguments.add("--key=", request.key.get());
@@ -118,6 +118,11 @@ void goCold(const Options& options, const Request& request, const char* const* a
   if (options.entry != nullptr) arguments.add("--entry=", options.entry);
   if (options.root != nullptr) arguments.add("--root=", request.root.get());
   for (size_t i = 0; i < request.libraryCount; ++i) arguments.add("--lib=", request.libraries[i]);
+  Text<16> errors;
+  if (const int fd = passReporting(); fd >= 0) {
+    errors.addDecimal(static_cast<uint64_t>(fd));
+    arguments.add("--error-fd=", errors.get());
+  }
   arguments.add("--exe=", executable.get());
   arguments.add("--");
   for (size_t i = 0; i < argc; ++i) arguments.add(argv[i]);

@@ -68,7 +68,7 @@ bool isPath(const char* text) {
 }
 
 void show(Confinement& confinement, const char* path, bool writable) {
-  if (confinement.shownCount == maxShown) fail(Exit::failed, "too many paths to show:", path, "64 at most", nullptr);
+  if (confinement.shownCount == maxShown) fail(Exit::usage, "too many paths to show:", path, "64 at most", nullptr);
   confinement.shown[confinement.shownCount++] = {path, writable};
 }
 
@@ -88,7 +88,7 @@ bool grant(Confinement& confinement, const char* text) {
   if (startsWith(text, busPrefix)) {
     const char* name = text + strlen(busPrefix);
     if (!isBusName(name)) return false;
-    if (confinement.busNameCount == maxBusNames) fail(Exit::failed, "too many of", "dbus=", "32 at most", nullptr);
+    if (confinement.busNameCount == maxBusNames) fail(Exit::usage, "too many of", "dbus=", "32 at most", nullptr);
     confinement.busNames[confinement.busNameCount++] = name;
     return true;
   }
@@ -227,25 +227,25 @@ void showResolver(Confinement& confinement) {
 }  // namespace
 
 void addAllowed(ConfinementWords& words, const char* list) {
-  if (words.allowCount == 32) fail(Exit::failed, "too many of", "--allow", "32 at most", hint);
+  if (words.allowCount == 32) fail(Exit::usage, "too many of", "--allow", "32 at most", hint);
   forEachWord(list, [](const char* word) {
     Confinement scratch;
-    if (!grant(scratch, word)) fail(Exit::failed, "nothing that can be allowed:", word, nullptr, hint);
+    if (!grant(scratch, word)) fail(Exit::usage, "nothing that can be allowed:", word, nullptr, hint);
   });
   words.allow[words.allowCount++] = list;
 }
 
 void addDenied(ConfinementWords& words, const char* list) {
-  if (words.denyCount == 32) fail(Exit::failed, "too many of", "--deny", "32 at most", hint);
+  if (words.denyCount == 32) fail(Exit::usage, "too many of", "--deny", "32 at most", hint);
   forEachWord(list, [](const char* word) {
     Confinement scratch;
-    if (!grant(scratch, word)) fail(Exit::failed, "nothing that can be denied:", word, nullptr, hint);
+    if (!grant(scratch, word)) fail(Exit::usage, "nothing that can be denied:", word, nullptr, hint);
   });
   words.deny[words.denyCount++] = list;
 }
 
 void addShown(ConfinementWords& words, const char* path, bool writable) {
-  if (words.shownCount == maxShown) fail(Exit::failed, "too many paths to show:", path, "64 at most", nullptr);
+  if (words.shownCount == maxShown) fail(Exit::usage, "too many paths to show:", path, "64 at most", nullptr);
   words.shown[words.shownCount++] = {path, writable};
 }
 
@@ -271,11 +271,11 @@ void addLimit(ConfinementWords& words, const char* text) {
     valid = parseSize(value, limit.value);
   }
   if (!valid)
-    fail(Exit::failed, "no limit:", text, nullptr, "write --limit nofile=1024, memory=512M, pids=100, cpus=1.5");
+    fail(Exit::usage, "no limit:", text, nullptr, "write --limit nofile=1024, memory=512M, pids=100, cpus=1.5");
 }
 
 void addKept(ConfinementWords& words, int fd) {
-  if (words.keptCount == maxKept) fail(Exit::failed, "too many of", "--keep-fd", "64 at most", nullptr);
+  if (words.keptCount == maxKept) fail(Exit::usage, "too many of", "--keep-fd", "64 at most", nullptr);
   words.kept[words.keptCount++] = fd;
 }
 

@@ -81,6 +81,7 @@ class Init {
     if (program_ < 0) fail(Exit::failed, failure(Step::startProcess, nullptr, program_));
     if (program_ == 0) startProgram(inheritance_);
     sys::close(inheritance_.executing);
+    endReporting();
     for (;;) {
       struct pollfd ready[] = {{inheritance_.socket, POLLIN, 0}, {children.get(), POLLIN, 0}};
       const int count = sys::poll(ready, 2);
@@ -101,7 +102,7 @@ class Init {
     int sender;
     const int got = receiveMessage(inheritance_.socket, message, sender);
     // The supervisor is gone.
-    if (got == 0) end(inheritance_, program_, static_cast<int>(Exit::failed));
+    if (got == 0) end(inheritance_, program_, Exit::failed.status);
     if (got < 0 && got != -EAGAIN) endUnwaited(got);
     if (got > 0 && message.kind == Message::Kind::resume) sys::kill(-program_, SIGCONT);
   }
@@ -121,14 +122,14 @@ class Init {
       }
       sendMessage(inheritance_.socket, {Message::Kind::exited, status});
       // What the program left in the background goes on without a PID namespace, as it would without appc.
-      end(inheritance_, 0, static_cast<int>(Exit::success));
+      end(inheritance_, 0, 0);
     }
   }
 
   [[noreturn]] void endUnwaited(int error) {
     // The supervisor tells of it: it gets no status.
     static_cast<void>(error);
-    end(inheritance_, program_, static_cast<int>(Exit::failed));
+    end(inheritance_, program_, Exit::failed.status);
   }
 
   Inheritance& inheritance_;

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include "explain.h"
 #include "memory.h"
 #include "report.h"
 #include "sys.h"
@@ -23,6 +24,7 @@ constexpr const char* help =
     "\n"
     "  --root DIR   the tree at DIR serves as the host\n"
     "  --lib DIR    offer the libraries in DIR, besides the host's; may be repeated\n"
+    "  --error-fd N tell a failure of appc by the descriptor N, as JSON\n"
     "  --help       this text\n"
     "  --version    the version\n"
     "\n"
@@ -35,7 +37,7 @@ constexpr const char* hint = "appc-run --help shows how it is used";
 [[noreturn]] void print(const char* text) {
   const size_t length = strlen(text);
   const bool written = sys::write(1, text, length) == static_cast<long>(length);
-  sys::exit(static_cast<int>(written ? Exit::success : Exit::failed));
+  sys::exit(written ? 0 : Exit::failed.status);
 }
 
 bool isNameCharacter(char c, bool first) {
@@ -56,14 +58,35 @@ void parseSubject(const char* word, Options& options) {
     options.container.add(*at);
   }
   if (at == word || (*at != '\0' && *at != '/') || !options.container.fits()) {
-    fail(Exit::failed, "not a container's name:", word, nullptr,
+    fail(Exit::invalidName, "not a container's name:", word, nullptr,
          "names are up to 128 of a-z 0-9 . _ - and begin with a letter or digit; a program's path begins with / or ./");
   }
   if (*at == '\0') return;
   options.entry = at + 1;
   const bool isFileName = *options.entry != '\0' && lastComponent(options.entry) == options.entry &&
                           !equal(options.entry, ".") && !equal(options.entry, "..") && strlen(options.entry) <= 255;
-  if (!isFileName) fail(Exit::failed, "not a program's name:", word, nullptr, "write NAME/ENTRY");
+  if (!isFileName) fail(Exit::invalidName, "not a program's name:", word, nullptr, "write NAME/ENTRY");
+}
+
+/** -1 for what is no descriptor, or one of the standard streams, or beyond those that are kept around Node (cold.cpp).
+ */
+int parseDescriptor(const char* value) {
+  const uint64_t fd = parseDecimal(value);
+  Text<32> digits;
+  digits.addDecimal(fd);
+  return equal(digits.get(), value) && fd >= 3 && fd <= 1023 ? static_cast<int>(fd) : -1;
+}
+
+int openDescriptor(const char* option, const char* value) {
+  const int fd = parseDescriptor(value);
+  if (fd >= 0 && sys::call(SYS_fcntl, fd, F_GETFD) >= 0) return fd;
+  fail(Exit::usage, joined("no descriptor for ", option), value, nullptr, "it is one from 3 to 1023 that is open");
+}
+
+void reportByDescriptor(const char* value) {
+  const int error = reportTo(parseDescriptor(value));
+  if (error == 0) return;
+  fail(Exit::usage, "no descriptor for --error-fd:", value, errorText(-error), "it is one from 3 to 1023 that is open");
 }
 
 /** One option: `apply` gets its value, null for one that takes none. */
@@ -84,29 +107,18 @@ void leave(Options& options, const char*) {
   options.confinement.without |= Part;
 }
 
-int parseDescriptor(const char* text) {
-  const uint64_t fd = parseDecimal(text);
-  bool valid = fd < 1 << 20;
-  for (const char* at = text; *at != '\0'; ++at) valid = valid && *at >= '0' && *at <= '9';
-  if (!valid) fail(Exit::failed, "no descriptor:", text, nullptr, hint);
-  if (sys::call(SYS_fcntl, static_cast<long>(fd), F_GETFD) < 0) {
-    fail(Exit::failed, "this descriptor is not open:", text, nullptr, nullptr);
-  }
-  return static_cast<int>(fd);
-}
-
 constexpr Option known[] = {
     {"--help", nullptr, [](Options&, const char*) { print(help); }},
     {"--version", nullptr, [](Options&, const char*) { print("appc-run " APPC_VERSION "\n"); }},
     {"--root", "a directory",
      [](Options& options, const char* value) {
-       if (options.root != nullptr) fail(Exit::failed, "given twice:", "--root", nullptr, hint);
+       if (options.root != nullptr) fail(Exit::usage, "given twice:", "--root", nullptr, hint);
        options.root = value;
      }},
     {"--lib", "a directory",
      [](Options& options, const char* value) {
        if (options.libraryCount == maxLibraryDirectories) {
-         fail(Exit::failed, "too many of", "--lib", "64 at most", nullptr);
+         fail(Exit::usage, "too many of", "--lib", "64 at most", nullptr);
        }
        options.libraries[options.libraryCount++] = value;
      }},
@@ -131,9 +143,11 @@ constexpr Option known[] = {
     {"--ro", "a path", [](Options& options, const char* value) { addShown(options.confinement, value, false); }},
     {"--rw", "a path", [](Options& options, const char* value) { addShown(options.confinement, value, true); }},
     {"--limit", "NAME=VALUE", [](Options& options, const char* value) { addLimit(options.confinement, value); }},
-    {"--keep-fd", "a number",
-     [](Options& options, const char* value) { addKept(options.confinement, parseDescriptor(value)); }},
-    {"--status-fd", "a number", [](Options& options, const char* value) { options.statusFd = parseDescriptor(value); }},
+    {"--keep-fd", "a descriptor",
+     [](Options& options, const char* value) { addKept(options.confinement, openDescriptor("--keep-fd:", value)); }},
+    {"--status-fd", "a descriptor",
+     [](Options& options, const char* value) { options.statusFd = openDescriptor("--status-fd:", value); }},
+    {"--error-fd", "a descriptor", [](Options&, const char* value) { reportByDescriptor(value); }},
 };
 
 /** `--name`, `--name VALUE` or `--name=VALUE`. Moves `argv` to the next word. */
@@ -146,12 +160,12 @@ void parseOption(const char* const*& argv, Options& options) {
     if (option.value == nullptr) return option.apply(options, nullptr);
     const char* value = *rest == '=' ? rest + 1 : *argv;
     if (value == nullptr || *value == '\0') {
-      fail(Exit::failed, joined(joined("this option needs ", option.value), ":"), option.name, nullptr, hint);
+      fail(Exit::usage, joined(joined("this option needs ", option.value), ":"), option.name, nullptr, hint);
     }
     if (*rest != '=') ++argv;
     return option.apply(options, value);
   }
-  fail(Exit::failed, "unknown option", word, nullptr, hint);
+  fail(Exit::usage, "unknown option", word, nullptr, hint);
 }
 
 }  // namespace
@@ -160,11 +174,11 @@ void parseOptions(const char* const* argv, Options& options) {
   if (*argv != nullptr) ++argv;
   while (*argv != nullptr && **argv == '-' && !equal(*argv, "--")) parseOption(argv, options);
   if (*argv != nullptr && equal(*argv, "--")) ++argv;
-  if (*argv == nullptr) fail(Exit::failed, "nothing to run", nullptr, nullptr, hint);
+  if (*argv == nullptr) fail(Exit::usage, "nothing to run", nullptr, nullptr, hint);
   parseSubject(*argv, options);
   options.arguments = argv + 1;
   if (options.libraryCount > 0 && options.program == nullptr) {
-    fail(Exit::failed, "--lib goes with a program, not with the container", options.container.get(), nullptr,
+    fail(Exit::usage, "--lib goes with a program, not with the container", options.container.get(), nullptr,
          "a container brings its own libraries; a program's path begins with / or ./");
   }
 }

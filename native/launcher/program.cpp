@@ -88,9 +88,9 @@ const file::Program& chooseEntry(const Launch& launch) {
     if (launch.options.entry == nullptr || equal(launch.options.entry, launch.plan.text(program.name))) return program;
   }
   if (launch.options.entry == nullptr) {
-    fail(Exit::notFound, "nothing to run in the container", launch.options.container.get(), nullptr, nullptr);
+    fail(Exit::unknownEntry, "nothing to run in the container", launch.options.container.get(), nullptr, nullptr);
   }
-  fail(Exit::notFound, "no such program in the container:", launch.options.entry, nullptr,
+  fail(Exit::unknownEntry, "no such program in the container:", launch.options.entry, nullptr,
        "appc list shows the programs of each container");
 }
 
@@ -112,6 +112,7 @@ Program findProgram(const Launch& launch) {
 void execute(const Program& program) {
   // CVE-2024-21626: no descriptor of ours may reach the program; each was opened close-on-exec. Those of the caller are
   // the program's (`appc-run NAME <(command)`, sockets of a service manager, a jobserver), as without appc.
+  reportReady();
   const int error = sys::execve(program.path, program.arguments, program.environment);
   const bool missing = error == -ENOENT || error == -ENOTDIR;
   struct statx status;

@@ -14,6 +14,7 @@ struct Action {
 };
 
 constexpr unsigned long ignore = 1;  // SIG_IGN
+constexpr int brokenPipe = 13;       // SIGPIPE
 constexpr int lastSignal = 64;
 
 int changeAction(int signal, const Action* wanted, Action* old) {
@@ -44,6 +45,16 @@ void ignoreAgain(uint64_t signals) {
 void setDefaultAction(int signal) {
   const Action standard;
   changeAction(signal, &standard, nullptr);
+}
+
+long writeUnread(int fd, const void* bytes, size_t size) {
+  Action ignored;
+  ignored.handler = ignore;
+  Action before;
+  const bool changed = changeAction(brokenPipe, &ignored, &before) == 0;
+  const long written = sys::write(fd, bytes, size);
+  if (changed) changeAction(brokenPipe, &before, nullptr);
+  return written;
 }
 
 }  // namespace appc

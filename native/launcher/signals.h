@@ -2,6 +2,7 @@
 // when it starts. So the launcher tells them to itself, around Node, in APPC_REPLANNED.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 namespace appc {
@@ -12,5 +13,8 @@ uint64_t ignoredSignals();
 void ignoreAgain(uint64_t signals);
 
 void setDefaultAction(int signal);
+
+/** write(2), but without SIGPIPE where nobody reads any more. */
+long writeUnread(int fd, const void* bytes, size_t size);
 
 }  // namespace appc

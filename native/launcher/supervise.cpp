@@ -40,6 +40,8 @@ class Supervisor {
 
  private:
   Result begin() {
+    // The program is not to tell of itself in this one's name.
+    if (launch_.options.statusFd >= 0) sys::setDescriptorFlags(launch_.options.statusFd, FD_CLOEXEC);
     // Nothing inside may look into this process, which has more rights than what it watches over (also CVE-2019-5736).
     sys::control(PR_SET_DUMPABLE, 0);
     int error = sys::changeSignalMask(SIG_SETMASK, &blocked, &callersMask_);
@@ -160,6 +162,7 @@ class Supervisor {
     if (count < 0) return failure(Step::waitForProgram, nullptr, static_cast<int>(count));
     executing_.reset(-1);
     executed_ = count == 0 && started_ > 0;
+    endReporting();
     return executed_ ? tellStarted(launch_.options.statusFd, started_) : success();
   }
 
