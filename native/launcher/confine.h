@@ -36,8 +36,6 @@ struct ConfinementWords {
 void addAllowed(ConfinementWords& words, const char* list);
 void addDenied(ConfinementWords& words, const char* list);
 void addShown(ConfinementWords& words, const char* path, bool writable);
-/** `NAME=VALUE`. */
-void addLimit(ConfinementWords& words, const char* text);
 void addKept(ConfinementWords& words, int fd);
 
 /**

@@ -47,6 +47,29 @@ JsonLine& JsonLine::addNull(const char* key) {
   return *this;
 }
 
+JsonLine& JsonLine::add(const char* key, bool value) {
+  addKey(key);
+  text_.add(value ? "true" : "false");
+  return *this;
+}
+
+JsonLine& JsonLine::beginList(const char* key) {
+  addKey(key);
+  text_.add('[');
+  return *this;
+}
+
+JsonLine& JsonLine::addItem(const char* value) {
+  if (text_.get()[text_.length() - 1] != '[') text_.add(',');
+  addString(value);
+  return *this;
+}
+
+JsonLine& JsonLine::endList() {
+  text_.add(']');
+  return *this;
+}
+
 const Text<1 << 16>& JsonLine::end() { return text_.add("}\n"); }
 
 void JsonLine::addKey(const char* key) {

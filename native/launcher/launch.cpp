@@ -9,6 +9,7 @@
 #include "confined.h"
 #include "environment.h"
 #include "guards.h"
+#include "info.h"
 #include "program.h"
 #include "report.h"
 #include "signals.h"
@@ -172,6 +173,10 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
   {
     const sys::Descriptor lock(launch.replanned.lock);
     result = findPlan(launch);
+  }
+  if (launch.options.info) {
+    if (result.ok()) composeConfined(launch);
+    printInfo(launch, result);
   }
   if (!result.ok()) goCold(launch.options, launch.request, argv, environment, result);
 

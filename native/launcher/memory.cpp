@@ -29,4 +29,10 @@ const char* joined(const char* first, const char* second) {
   return text;
 }
 
+const char* copied(const char* text, size_t length) {
+  auto* copy = static_cast<char*>(allocate(length + 1));
+  memcpy(copy, text, length);
+  return copy;
+}
+
 }  // namespace appc

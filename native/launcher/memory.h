@@ -11,4 +11,7 @@ const char** allocatePointers(size_t count);
 /** `first` and `second` as one string; exits when there is no memory. */
 const char* joined(const char* first, const char* second);
 
+/** The first `length` bytes of a string as one of its own. */
+const char* copied(const char* text, size_t length);
+
 }  // namespace appc

@@ -1,6 +1,8 @@
 #include "options.h"
 
 #include "explain.h"
+#include "help.h"
+#include "limit-words.h"
 #include "memory.h"
 #include "report.h"
 #include "sys.h"
@@ -11,26 +13,6 @@
 
 namespace appc {
 namespace {
-
-constexpr const char* help =
-    "Run a program of a container, or any program with its libraries resolved anew.\n"
-    "\n"
-    "  appc-run hello                     the first program of the container hello\n"
-    "  appc-run tools/jq . data.json      the program jq of the container tools\n"
-    "  appc-run --lib ./lib ./program     a program of this machine, with libraries from ./lib where it needs them\n"
-    "\n"
-    "Usage: appc-run [--root DIR] NAME[/ENTRY] [ARG...]\n"
-    "       appc-run [--root DIR] [--lib DIR]... ./PROGRAM [ARG...]\n"
-    "\n"
-    "  --root DIR   the tree at DIR serves as the host\n"
-    "  --lib DIR    offer the libraries in DIR, besides the host's; may be repeated\n"
-    "  --error-fd N tell a failure of appc by the descriptor N, as JSON\n"
-    "  --help       this text\n"
-    "  --version    the version\n"
-    "\n"
-    "Exit status: 125 appc itself failed, 126 the program cannot be executed, 127 there is no such program; else the\n"
-    "program's own.\n"
-    "Environment: APPC_HOME, the store (default /var/lib/appc for root, else ~/.local/share/appc).\n";
 
 constexpr const char* hint = "appc-run --help shows how it is used";
 
@@ -122,6 +104,7 @@ constexpr Option known[] = {
        }
        options.libraries[options.libraryCount++] = value;
      }},
+    {"--info", nullptr, [](Options& options, const char*) { options.info = true; }},
     {"--sandbox", nullptr, [](Options& options, const char*) { options.confinement.sandbox = true; }},
     {"--read-only", nullptr, confine<part::readOnly>},
     {"--private-tmp", nullptr, confine<part::tmp>},

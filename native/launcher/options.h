@@ -24,6 +24,7 @@ struct Options {
   ConfinementWords confinement;
   /** -1 when nobody asks. */
   int statusFd = -1;
+  bool info = false;
 };
 
 /** Prints and exits on --help, --version and whatever makes no sense. */

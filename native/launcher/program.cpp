@@ -100,6 +100,8 @@ void requireEntry(const Launch& launch) {
   if (launch.options.program == nullptr) static_cast<void>(chooseEntry(launch));
 }
 
+const char* pathOfEntry(const Launch& launch) { return launch.plan.text(chooseEntry(launch).path); }
+
 Program findProgram(const Launch& launch) {
   if (launch.options.program != nullptr) {
     const char* path = programPath(launch);

@@ -14,6 +14,9 @@ struct Program {
 /** Exits with 127 when the container has no entry of the name that is asked for. */
 void requireEntry(const Launch& launch);
 
+/** Where the entry that is asked for lies inside. */
+const char* pathOfEntry(const Launch& launch);
+
 /** After everything is mounted: looks the program up as it will be seen. Exits with 127 when there is none. */
 Program findProgram(const Launch& launch);
 
