@@ -156,20 +156,14 @@ bool isCovered(const Plan& plan, const char* path) {
 }
 
 /**
- * The working directory still is the directory below the mounts: names looked up from it would not be the mixed ones.
+ * The working directory still is the directory below the mounts: names looked up from it would not be the mixed ones. A
+ * tree need not have it: then the program starts in /, where the tree was entered. Elsewhere it was reachable a moment
+ * ago; if it was removed since, the program starts in a removed directory, as it would have.
  */
-void enterWorkingDirectory(const Launch& launch) {
-  const Plan& plan = launch.plan;
+Result lookUpWorkingDirectory(const Launch& launch) {
   const char* directory = launch.workingDirectory.get();
-  if (*directory != '/') return;
-  if (plan.text(plan.header().root) != nullptr) {
-    // A directory that is not in the tree is no error: / is where the tree was entered.
-    sys::chdir(directory);
-    return;
-  }
-  // It was reachable a moment ago; if it was removed since, the program starts in a removed directory, as it would
-  // have.
-  if (isCovered(plan, directory)) sys::chdir(directory);
+  const int error = *directory == '/' ? sys::chdir(directory) : 0;
+  return error < 0 && !isAbsent(error) ? failure(Step::openDirectory, directory, error) : success();
 }
 
 /** Whether the program is what lies at `path`. Overlay shows a device number of its own. */
@@ -263,15 +257,20 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
   parseOptions(argv, launch.options);
   launch.replanned = findReplanned(environment);
   char workingDirectory[4096];
-  if (sys::getcwd(workingDirectory, sizeof workingDirectory) > 0) launch.workingDirectory.add(workingDirectory);
+  const long length = sys::getcwd(workingDirectory, sizeof workingDirectory);
+  if (length > 0) launch.workingDirectory.add(workingDirectory);
+  // One that was removed, or has too long a path, is the caller's choice; else names looked up from it would show the
+  // host's files.
+  if (length < 0 && !isAbsent(static_cast<int>(length))) {
+    fail(Exit::failed, failure(Step::openDirectory, ".", static_cast<int>(length)));
+  }
 
   bool restored = false;
   Result result = launch.mounts.load();
   if (result.ok()) result = restoreHost(launch.mounts, launch.namespaces, restored);
   if (result.ok() && restored) result = launch.mounts.load();
+  if (result.ok() && restored) result = lookUpWorkingDirectory(launch);
   if (!result.ok()) fail(Exit::failed, result);
-  // It still was the directory below what was restored.
-  if (restored && *launch.workingDirectory.get() == '/') sys::chdir(launch.workingDirectory.get());
 
   resolveRequest(launch.options, environment, launch.workingDirectory.get(), launch.uid, launch.request);
   {
@@ -288,7 +287,9 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
     if (isStale(result)) goCold(launch.options, launch.request, argv, environment, result);
     fail(Exit::failed, result);
   }
-  enterWorkingDirectory(launch);
+  const bool inTree = launch.plan.text(launch.plan.header().root) != nullptr;
+  if (inTree || isCovered(launch.plan, launch.workingDirectory.get())) result = lookUpWorkingDirectory(launch);
+  if (!result.ok()) fail(Exit::failed, result);
   if (entry == nullptr) execute(launch, programPath(launch), launch.options.program);
   execute(launch, launch.plan.text(entry->path), calledAs(*entry, launch.plan));
 }
