@@ -113,7 +113,7 @@ function traced(scene: Scene, options: readonly string[], passed: number): Trace
   chmodSync(file, 0o666)
   try {
     const line = scene.command(['strace', '-f', '-q', '-o', file, ...options])
-    const { status, stdout, stderr, error } = run(scene.sandbox, scene.directory, line, passed, limit)
+    const { status, stdout, stderr, error } = run(scene, line, passed, limit)
     const timedOut = error !== undefined && 'code' in error && error.code === 'ETIMEDOUT'
     if (error !== undefined && !timedOut) throw error
     return { status, stdout, stderr, timedOut, trace: readFileSync(file, 'utf8') }

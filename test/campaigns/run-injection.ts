@@ -1,7 +1,7 @@
 import { openSync } from 'node:fs'
 import { users } from '../native/fixture.js'
 import { callsOf, errors, inject, type Outcome, type Wrong } from './injection.js'
-import { bubblewrap, type Scene, scenes } from './stage.js'
+import { bubblewrap, type Scene, stages } from './stage.js'
 
 /** The command behind scripts/check-injection. Exits 1 when a launch did not end as it must. */
 
@@ -50,7 +50,7 @@ const named = compares ? given.slice(1) : given
 if (named.some(error => !/^E[A-Z0-9]+$/.test(error))) throw new Error('usage: check-injection [--bwrap] [ERROR…]')
 const tried = named.length > 0 ? named : errors
 for (const [who, user] of users) {
-  for (const scene of compares ? bubblewrap(user) : scenes(user)) {
+  for (const scene of compares ? bubblewrap(user) : stages(user).flatMap(({ all }) => all)) {
     const outcomes = await sweep(scene, tried)
     for (const line of told(`${who}, ${scene.name}`, outcomes, tried)) console.log(line)
     // Bubblewrap's own are not ours to mend.

@@ -10,17 +10,22 @@ import { type Mode, modes } from './modes.js'
 export const witnessStatus = 42
 
 /** A launch to be tried, of a program that tells what it sees. */
-export interface Scene {
+export interface Launch {
   readonly name: string
-  readonly sandbox: Sandbox
+  readonly user: User
   /** Where it is started. */
   readonly directory: string
-  /** The program, as the launcher executes it. */
-  readonly program: string
+  readonly environment: Readonly<Record<string, string>>
   /** The command line; `before` stands right before the launch that is in question. */
   command(before: readonly string[]): readonly string[]
   /** What the program prints where it sees the right mix and has got nothing that it should not have. */
   readonly report: string
+}
+
+/** One that finds its plan. */
+export interface Scene extends Launch {
+  /** The program, as the launcher executes it. */
+  readonly program: string
   /** How the launcher says that it failed. */
   readonly failure: Failure
 }
@@ -41,12 +46,22 @@ export function compiled(name: string, directory: string): string {
   return built
 }
 
-/** All launches of a user, in each mode. What root mounts for them is gone with the mount namespace. */
-export function scenes(user: User): readonly Scene[] {
+/** A user's launches in one mode. */
+export interface Stage {
+  /** By the name of a container. */
+  readonly plain: Scene
+  readonly all: readonly Scene[]
+}
+
+/** For each mode. What root mounts for it is gone with the mount namespace. */
+export function stages(user: User): readonly Stage[] {
   const sandbox = new Sandbox(user)
   const witness = compiled('witness', sandbox.directory)
-  const makers = [mixed(sandbox, witness), inTree(sandbox, witness), nested(sandbox, witness)]
-  return modes.flatMap(mode => makers.map(make => make(mode)))
+  const [plain, ...others] = [mixed(sandbox, witness), inTree(sandbox, witness), nested(sandbox, witness)] as const
+  return modes.map(mode => {
+    const first = plain(mode)
+    return { plain: first, all: [first, ...others.map(make => make(mode))] }
+  })
 }
 
 type Maker = (mode: Mode) => Scene
@@ -93,7 +108,7 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
   }
   return mode => ({
     name: `${mode.name}, overlays`,
-    sandbox,
+    ...startedBy(sandbox),
     directory: outer.target,
     program: witness,
     command: before => [...before, sandbox.launcher, ...mode.options, 'mixed', ...Object.keys(seen)],
@@ -132,7 +147,7 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
   }
   return mode => ({
     name: `${mode.name}, --root`,
-    sandbox,
+    ...startedBy(sandbox),
     // The tree has it too.
     directory: '/opt',
     program: '/opt/witness',
@@ -163,7 +178,7 @@ function nested(sandbox: Sandbox, witness: string): Maker {
   const seen: Seen = { [join(shared.target, 'x')]: 'host', [join(shared.target, 'y')]: 'within', y: 'within' }
   return mode => ({
     name: `${mode.name}, in a container`,
-    sandbox,
+    ...startedBy(sandbox),
     directory: shared.target,
     program: witness,
     command: before => [
@@ -185,7 +200,7 @@ export function bubblewrap(user: User): readonly Scene[] {
   const command = (before: readonly string[]) => [...before, ...bind, program, kept, replaced]
   const scene = {
     name: 'bubblewrap',
-    sandbox,
+    ...startedBy(sandbox),
     directory: sandbox.directory,
     program,
     command,
@@ -201,9 +216,13 @@ export function bubblewrap(user: User): readonly Scene[] {
 /** What each path holds inside; null for what is not there. */
 type Seen = Readonly<Record<string, string | null>>
 
+function startedBy(sandbox: Sandbox): Pick<Launch, 'user' | 'environment'> {
+  return { user: sandbox.user, environment: sandbox.environment() }
+}
+
 /** Descriptors and rights are those that the program has without appc. */
 function reportOf(sandbox: Sandbox, witness: string, seen: Seen): string {
-  const { stdout, status } = run(sandbox, sandbox.directory, [witness], devNull)
+  const { stdout, status } = run({ ...startedBy(sandbox), directory: '/' }, [witness], devNull)
   if (status !== witnessStatus) throw new Error(`the witness does not run: ${status}`)
   const lines = Object.entries(seen).map(([path, content]) => `${path}: ${content ?? 'ENOENT'}\n`)
   return stdout + lines.join('')
@@ -211,19 +230,18 @@ function reportOf(sandbox: Sandbox, witness: string, seen: Seen): string {
 
 const devNull = openSync('/dev/null', 'r')
 
-/** Runs a command line as the sandbox's user, with `passed` as a descriptor besides the standard streams. */
+/** Runs a command line as a launch's user would, with `passed` as a descriptor besides the standard streams. */
 export function run(
-  sandbox: Sandbox,
-  directory: string,
+  { user, environment, directory }: Pick<Launch, 'user' | 'environment' | 'directory'>,
   line: readonly string[],
   passed: number,
   timeout = 0,
 ): SpawnSyncReturns<string> {
   const [file = '', ...args] = line
   return spawnSync(file, args, {
-    ...sandbox.user,
+    ...user,
     cwd: directory,
-    env: sandbox.environment(),
+    env: environment,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe', passed],
     timeout,

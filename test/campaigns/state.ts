@@ -25,14 +25,14 @@ export async function changesSince(before: State, limit = 1000): Promise<string 
   const end = performance.now() + limit
   for (;;) {
     const now = stateNow()
-    const changes = (Object.keys(before) as (keyof State)[]).flatMap(what => difference(what, before[what], now[what]))
+    const changes = (Object.keys(before) as (keyof State)[]).flatMap(what => differences(what, before[what], now[what]))
     if (changes.length === 0) return null
     if (performance.now() > end) return changes.join(', ')
     await setTimeout(2)
   }
 }
 
-function difference(what: string, before: readonly string[], now: readonly string[]): readonly string[] {
+export function differences(what: string, before: readonly string[], now: readonly string[]): readonly string[] {
   return [
     ...now.filter(one => !before.includes(one)).map(one => `${what}: + ${one}`),
     ...before.filter(one => !now.includes(one)).map(one => `${what}: - ${one}`),
