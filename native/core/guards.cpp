@@ -19,15 +19,11 @@ bool isSame(const struct statx& status, const file::Guard& guard) {
          deviceNumber(status) == guard.dev;
 }
 
-/**
- * A program that runs as this one looks at no more: to it, what lies in a directory that it may not search (an RPATH
- * into somebody's home), behind links that lead in circles or under too long a name is not there (lib/plan/guards.ts).
- */
+}  // namespace
+
 bool isAbsent(int error) {
   return error == -ENOENT || error == -ENOTDIR || error == -EACCES || error == -ELOOP || error == -ENAMETOOLONG;
 }
-
-}  // namespace
 
 uint64_t deviceNumber(const struct statx& status) {
   const uint64_t major = status.stx_dev_major;

@@ -9,6 +9,13 @@
 
 namespace appc {
 
+/**
+ * Whether a failed call says that something is not there. A program that runs as this one looks at no more: to it, what
+ * lies in a directory that it may not search (an RPATH into somebody's home), behind links that lead in circles or
+ * under too long a name is not there (lib/plan/guards.ts).
+ */
+bool isAbsent(int error);
+
 /** dev_t as glibc and Node give it. */
 uint64_t deviceNumber(const struct statx& status);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/auxvec.h>
 
+#include <initializer_list>
 #include <new>
 
 #include "cold.h"
@@ -117,30 +118,31 @@ bool isStale(const Result& result) {
   return result.step == Step::checkView || (result.step == Step::openDirectory && gone);
 }
 
-/** Where it cannot be seen any more, a program starts as after a login; never in the directory that was covered. */
-void enterConfinedDirectory(const Launch& launch) {
+/**
+ * The working directory still is the directory below the mounts: names looked up from it would not be the mixed ones. A
+ * tree need not have it: then the program starts in /, where the tree was entered. Elsewhere it was reachable a moment
+ * ago; if it was removed since, the program starts in a removed directory, as it would have.
+ */
+Result lookUpWorkingDirectory(const Launch& launch) {
   const char* directory = launch.workingDirectory.get();
-  if (*directory == '/' && sys::chdir(directory) == 0) return;
-  const char* home = launch.confined->owner.home;
-  if (home == nullptr || sys::chdir(home) < 0) sys::chdir("/");
+  const int error = *directory == '/' ? sys::chdir(directory) : 0;
+  return error < 0 && !isAbsent(error) ? failure(Step::openDirectory, directory, error) : success();
 }
 
-/**
- * The working directory still is the directory below the mounts: names looked up from it would not be the mixed ones.
- */
-void enterWorkingDirectory(const Launch& launch) {
-  const Plan& plan = launch.plan;
-  const char* directory = launch.workingDirectory.get();
-  if (launch.confined != nullptr) return enterConfinedDirectory(launch);
-  if (*directory != '/') return;
-  if (plan.text(plan.header().root) != nullptr) {
-    // A directory that is not in the tree is no error: / is where the tree was entered.
-    sys::chdir(directory);
-    return;
+/** Where it cannot be seen any more, a program starts as after a login; never in the directory that was covered. */
+Result enterConfinedDirectory(const Launch& launch) {
+  for (const char* directory : {launch.workingDirectory.get(), launch.confined->owner.home, "/"}) {
+    const int error = directory == nullptr || *directory != '/' ? -ENOENT : sys::chdir(directory);
+    if (error == 0) return success();
+    if (!isAbsent(error)) return failure(Step::openDirectory, directory, error);
   }
-  // It was reachable a moment ago; if it was removed since, the program starts in a removed directory, as it would
-  // have.
-  if (isCovered(plan, directory)) sys::chdir(directory);
+  return failure(Step::openDirectory, "/", ENOENT);
+}
+
+Result enterWorkingDirectory(const Launch& launch) {
+  if (launch.confined != nullptr) return enterConfinedDirectory(launch);
+  const bool inTree = launch.plan.text(launch.plan.header().root) != nullptr;
+  return inTree || isCovered(launch.plan, launch.workingDirectory.get()) ? lookUpWorkingDirectory(launch) : success();
 }
 
 }  // namespace
@@ -159,15 +161,20 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
   parseOptions(argv, launch.options);
   launch.replanned = findReplanned(environment);
   char workingDirectory[4096];
-  if (sys::getcwd(workingDirectory, sizeof workingDirectory) > 0) launch.workingDirectory.add(workingDirectory);
+  const long length = sys::getcwd(workingDirectory, sizeof workingDirectory);
+  if (length > 0) launch.workingDirectory.add(workingDirectory);
+  // One that was removed, or has too long a path, is the caller's choice; else names looked up from it would show the
+  // host's files.
+  if (length < 0 && !isAbsent(static_cast<int>(length))) {
+    fail(Exit::failed, failure(Step::openDirectory, ".", static_cast<int>(length)));
+  }
 
   bool restored = false;
   Result result = launch.mounts.load();
   if (result.ok()) result = restoreHost(launch.mounts, launch.namespaces, restored);
   if (result.ok() && restored) result = launch.mounts.load();
+  if (result.ok() && restored) result = lookUpWorkingDirectory(launch);
   if (!result.ok()) fail(Exit::failed, result);
-  // It still was the directory below what was restored.
-  if (restored && *launch.workingDirectory.get() == '/') sys::chdir(launch.workingDirectory.get());
 
   resolveRequest(launch.options, environment, launch.workingDirectory.get(), launch.uid, launch.request);
   {
@@ -189,7 +196,7 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
     if (isStale(result)) goCold(launch.options, launch.request, argv, environment, result);
     fail(Exit::failed, result);
   }
-  enterWorkingDirectory(launch);
+  if (result = enterWorkingDirectory(launch); !result.ok()) fail(Exit::failed, result);
   ignoreAgain(launch.replanned.ignoredSignals);
   const Program program = findProgram(launch);
   if (needsSupervisor(launch)) supervise(launch, program);

@@ -46,7 +46,7 @@ int openProgram(const char* program, const char* root, const char* workingDirect
     const int fd = inside.fits()
                        ? sys::openResolved(tree.get(), inside.get(), O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
                        : -ENAMETOOLONG;
-    if (fd >= 0) return fd;
+    if (!isAbsent(fd)) return fd;
   }
   return sys::open(AT_FDCWD, program, O_PATH);
 }

@@ -74,6 +74,20 @@ for (const [who, user] of users) {
       t.equal(sandbox.run(['pass', '-c', 'cat x; pwd'], { cwd: overlay.target }).stdout, `layer${overlay.target}\n`)
     })
 
+    t.test('a working directory that cannot be looked up again would show the host’s files: no launch', async t => {
+      const overlay = sandbox.overlay('here', { x: 'host' }, { x: 'layer' })
+      sandbox.install(sandbox.plan('here', { overlays: [overlay] }))
+      for (const call of ['getcwd', 'chdir']) {
+        const inject = ['-qq', '-o', '/dev/null', '-e', `inject=${call}:error=EIO:when=1`]
+        const line = [...inject, sandbox.launcher, 'here', '-c', 'cat x']
+        const { status, stdout, stderr } = sandbox.run(line, { command: 'strace', cwd: overlay.target })
+        t.match(
+          { status, stdout, stderr },
+          { status: 125, stdout: '', stderr: /^appc-run: cannot open .*: Input\/output error\n$/ },
+        )
+      }
+    })
+
     t.test('the program takes the launcher’s place: the process stays', async t => {
       const overlay = sandbox.overlay('pid', {}, { x: 'layer' })
       sandbox.install(sandbox.plan('pid', { overlays: [overlay] }))

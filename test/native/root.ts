@@ -146,6 +146,16 @@ for (const [who, user] of users) {
       refuses(join(tree, 'home/hidden'), '/', '/home/hidden', '/home/hidden')
     })
 
+    t.test('a tree that cannot be looked into is told, and not looked past', async t => {
+      const inject = ['-qq', '-o', '/dev/null', '-e', 'inject=openat2:error=EIO:when=1']
+      const line = [...inject, sandbox.launcher, '--root', tree, '/bin/ls']
+      const { status, stderr } = sandbox.run(line, { command: 'strace' })
+      t.same(
+        { status, stderr },
+        { status: 126, stderr: 'appc-run: cannot find the program /bin/ls: Input/output error\n' },
+      )
+    })
+
     t.test('a changed file seen through the view: Node sees the machine as it was', async t => {
       writeFileSync(
         sandbox.path('installation/bin/node'),

@@ -1,0 +1,67 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import type { Cold } from './cold.js'
+import { type Launch, run, witnessStatus } from './stage.js'
+import { changesSince, differences, stateNow } from './state.js'
+
+/** What came of many launches. */
+export interface Mass {
+  /** What the crowd tells: times, and what failed. */
+  readonly told: string
+  /** By how much each kind of the kernel's objects grew. */
+  readonly growth: ReadonlyMap<string, number>
+  readonly finding: string | null
+}
+
+/** All in the same moment, and all there at the same time. */
+export async function launchAtOnce(crowd: string, count: number, launch: Launch): Promise<Mass> {
+  const before = stateNow()
+  const { told, failed } = runCrowd(crowd, 'once', count, launch)
+  return { told, growth: new Map(), finding: asFinding(failed, await changesSince(before)) }
+}
+
+/** One after the other. */
+export async function launchInARow(crowd: string, count: number, launch: Launch): Promise<Mass> {
+  const before = stateNow()
+  const objects = kernelObjects()
+  const { told, failed } = runCrowd(crowd, 'row', count, launch)
+  const changes = await changesSince(before)
+  const growth = new Map([...kernelObjects()].map(([name, now]) => [name, now - (objects.get(name) ?? now)]))
+  // Others on the machine have such too. What leaks with a launch is there as often as was launched.
+  const leaks = [...growth].filter(([, more]) => more > 1000 + count / 20).map(([name]) => `${name} leaks`)
+  return { told, growth, finding: asFinding(failed, changes, ...leaks) }
+}
+
+/** Launches that all find no plan: they leave in the store what one leaves. */
+export async function launchAtOnceCold(crowd: string, count: number, launch: Cold): Promise<Mass> {
+  launch.forget()
+  const one = runCrowd(crowd, 'once', 1, launch)
+  const expected = filesOf(launch)
+  launch.forget()
+  const before = stateNow()
+  const { told, failed } = runCrowd(crowd, 'once', count, launch)
+  const changes = await changesSince({ ...before, files: stateNow().files })
+  const files = differences('store', expected, filesOf(launch))
+  return { told, growth: new Map(), finding: asFinding(one.failed, failed, changes, ...files) }
+}
+
+function asFinding(...findings: readonly (string | null)[]): string | null {
+  return findings.filter(finding => finding !== null).join('; ') || null
+}
+
+function filesOf({ store }: Cold): readonly string[] {
+  return readdirSync(store, { recursive: true, encoding: 'utf8' })
+}
+
+function runCrowd(crowd: string, how: 'row' | 'once', count: number, launch: Launch) {
+  const line = [crowd, how, String(count), String(witnessStatus), launch.report, ...launch.command([])]
+  const { status, stdout, stderr } = run(launch, line, 0)
+  return { told: (stdout + stderr).trim(), failed: status === 0 ? null : 'launches failed' }
+}
+
+/** Of the whole machine; without root only open files can be counted. */
+function kernelObjects(): ReadonlyMap<string, number> {
+  const files = Number(readFileSync('/proc/sys/fs/file-nr', 'utf8').split('\t')[0])
+  const slabs = process.geteuid?.() === 0 ? readFileSync('/proc/slabinfo', 'utf8') : ''
+  const counted = [...slabs.matchAll(/^(mnt_cache|nsproxy|user_namespace|pid|ovl_inode) +(\d+)/gm)]
+  return new Map([['open files', files], ...counted.map(([, name = '', count]) => [name, Number(count)] as const)])
+}
