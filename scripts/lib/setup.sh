@@ -9,6 +9,15 @@ fail() {
   exit 1
 }
 
+# Programs that tell a lot when all is well.
+quietly() {
+  local output
+  output=$("$@" 2>&1) || {
+    printf '%s\n' "$output" >&2
+    fail "${1##*/} $2 failed"
+  }
+}
+
 missing_packages() {
   printf '%s\n' "$@" | grep -vxFf <(
     dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p'

@@ -13,7 +13,7 @@ const files = process.argv.slice(2)
 t.plan(files.length)
 for (const file of files) {
   // The first test that needs another distribution's tree waits for its packages to arrive.
-  const seconds = 300
+  const seconds = Number(process.env.TAP_TIMEOUT ?? 300)
   const variables = ['--unset=NODE_OPTIONS', `TAP_TIMEOUT=${seconds}`]
   t.spawn('/usr/bin/env', [...variables, process.execPath, '--enable-source-maps', file], {
     name: relative(process.cwd(), file),
