@@ -120,7 +120,7 @@ Result ConfinedFiles::mount(int root, const Confinement& confinement, const Owne
   return result;
 }
 
-/** Nothing where there is no such directory. */
+/** Nothing where there is no such directory, as in a tree that serves as the host. */
 Result ConfinedFiles::coverDirectory(int root, const char* path, const char* mode) {
   const sys::Descriptor there(sys::openResolved(root, path, O_PATH | O_DIRECTORY, inside));
   if (there.error() == ENOENT || there.error() == ENOTDIR) return success();
@@ -147,7 +147,9 @@ Result ConfinedFiles::coverHomes(int root, const Owner& owner) {
 }
 
 Result ConfinedFiles::coverRun(int root, const Owner& owner) {
-  if (const Result covered = coverDirectory(root, "/run", "0755"); !covered.ok()) return covered;
+  const size_t before = privateCount_;
+  const Result covered = coverDirectory(root, "/run", "0755");
+  if (!covered.ok() || privateCount_ == before) return covered;
   Text<64> runtime;
   runtime.add("/run/user/").addDecimal(owner.uid);
   sys::Descriptor directory;
@@ -160,7 +162,9 @@ Result ConfinedFiles::coverRun(int root, const Owner& owner) {
 }
 
 Result ConfinedFiles::coverDevices(int root) {
-  if (const Result covered = coverDirectory(root, "/dev", "0755"); !covered.ok()) return covered;
+  const size_t before = privateCount_;
+  const Result covered = coverDirectory(root, "/dev", "0755");
+  if (!covered.ok() || privateCount_ == before) return covered;
   for (size_t i = 0; i < deviceCount_; ++i) {
     PathText path;
     path.add("/dev/").add(deviceNames_[i]);
@@ -173,7 +177,7 @@ Result ConfinedFiles::coverDevices(int root) {
     error = sys::moveMount(devices_[i].get(), place.get());
     if (error < 0) return failure(Step::mountPrivate, "/dev", error);
   }
-  const int directory = private_[privateCount_ - 1].get();
+  const int directory = private_[before].get();
   for (const Link& link : deviceLinks) {
     const long error = sys::call(SYS_symlinkat, sys::word(link.target), directory, sys::word(link.name));
     if (error < 0) return failure(Step::mountPrivate, "/dev", static_cast<int>(error));

@@ -43,7 +43,9 @@ inline int signalDescriptor(uint64_t signals) {
 inline int poll(struct pollfd* descriptors, unsigned count) {
   return static_cast<int>(call(SYS_ppoll, word(descriptors), count, 0, 0, sizeof(uint64_t)));
 }
-inline int pipe(int (&ends)[2]) { return static_cast<int>(call(SYS_pipe2, word(ends), O_CLOEXEC)); }
+inline int pipe(int (&ends)[2], int flags = 0) {
+  return static_cast<int>(call(SYS_pipe2, word(ends), O_CLOEXEC | flags));
+}
 inline int socketPair(int (&ends)[2]) {
   return static_cast<int>(call(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, word(ends)));
 }

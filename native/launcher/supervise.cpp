@@ -56,7 +56,7 @@ class Supervisor {
     socket_.reset(sockets[0]);
     const sys::Descriptor initsSocket(sockets[1]);
     int ends[2];
-    error = sys::pipe(ends);
+    error = sys::pipe(ends, O_NONBLOCK);
     if (error < 0) return failure(Step::startProcess, nullptr, error);
     executing_.reset(ends[0]);
     const sys::Descriptor initsEnd(ends[1]);
@@ -105,8 +105,8 @@ class Supervisor {
     Result result = success();
     if (relays) terminal_.relay(ready + 3);
     if (ready[1].revents != 0) result = readMessage();
-    if (result.ok() && ready[2].revents != 0) result = readExecuted();
-    if (result.ok() && ready[0].revents != 0) result = readSignal();
+    if (result.ok() && !ended_ && ready[2].revents != 0) result = readExecuted();
+    if (result.ok() && !ended_ && ready[0].revents != 0) result = readSignal();
     return result;
   }
 
@@ -116,7 +116,14 @@ class Supervisor {
     const int got = receiveMessage(socket_.get(), message, sender);
     if (got == -EAGAIN) return success();
     if (got < 0) return failure(Step::waitForProgram, nullptr, got);
-    if (got == 0) return readEnd();
+    if (got > 0) return take(message, sender);
+    int status = 0;
+    int waited = -EINTR;
+    while (waited == -EINTR) waited = sys::wait(init_, status, 0);
+    return waited < 0 ? failure(Step::waitForProgram, nullptr, waited) : conclude(status);
+  }
+
+  Result take(const Message& message, int sender) {
     switch (message.kind) {
       case Message::Kind::starting:
         started_ = sender;
@@ -137,33 +144,48 @@ class Supervisor {
     }
   }
 
-  /** Init has gone: with the program's status when all went well, with its own failure, or by a signal. */
-  Result readEnd() {
-    int status = 0;
-    int waited = -EINTR;
-    while (waited == -EINTR) waited = sys::wait(init_, status, 0);
-    if (waited < 0) return failure(Step::waitForProgram, nullptr, waited);
+  /** Init has ended, with this status. What it has told before is still to be read. */
+  Result conclude(int status) {
     init_ = -1;
     ended_ = true;
-    if (!hasStatus_) status_ = status;
-    // It never ends so without telling the program's status, unless it has told of a failure.
-    if (!hasStatus_ && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-      return failure(Step::waitForProgram, nullptr, EIO);
-    // A failure that was not told.
-    if (!hasStatus_ && executed_ && WIFEXITED(status)) return failure(Step::waitForProgram, nullptr, ECHILD);
-    // The program's last message and its execution may have come at once.
-    return executing_.get() >= 0 ? readExecuted() : success();
+    Message message;
+    int sender = 0;
+    while (receiveMessage(socket_.get(), message, sender) > 0) {
+      if (const Result taken = take(message, sender); !taken.ok()) return taken;
+    }
+    if (const Result read = readExecuted(); !read.ok()) return read;
+    if (hasStatus_) return success();
+    // Else it told of a failure itself, or somebody killed it.
+    status_ = failed_ && !WIFSIGNALED(status) ? Exit::failed.status << 8 : status;
+    return failed_ || WIFSIGNALED(status) ? success() : failure(Step::waitForProgram, nullptr, ECHILD);
   }
 
   Result readExecuted() {
+    if (executing_.get() < 0) return success();
     char failed;
     long count = -EINTR;
     while (count == -EINTR) count = sys::read(executing_.get(), &failed, 1);
+    // Nobody has failed, and somebody is still there (a descriptor that could not be closed) after the end.
+    if (count == -EAGAIN) count = 0;
     if (count < 0) return failure(Step::waitForProgram, nullptr, static_cast<int>(count));
     executing_.reset(-1);
-    executed_ = count == 0 && started_ > 0;
+    failed_ = count > 0;
+    executed_ = !failed_ && started_ > 0;
+    if (!executed_) return success();
     endReporting();
-    return executed_ ? tellStarted(launch_.options.statusFd, started_) : success();
+    return tellStarted(launch_.options.statusFd, started_);
+  }
+
+  Result reap() {
+    for (;;) {
+      int status = 0;
+      const int child = sys::wait(-1, status, WNOHANG);
+      if (child == -EINTR) continue;
+      if (child == 0 || child == -ECHILD) return success();
+      if (child < 0) return failure(Step::waitForProgram, nullptr, child);
+      // The others are proxies.
+      if (child == init_) return conclude(status);
+    }
   }
 
   Result readSignal() {
@@ -173,8 +195,8 @@ class Supervisor {
     if (count != sizeof signal)
       return failure(Step::waitForProgram, nullptr, static_cast<int>(count < 0 ? count : -EIO));
     const int number = static_cast<int>(signal.ssi_signo);
-    // Of init the socket tells, of the proxy nobody needs to know.
-    if (number == SIGCHLD || number == SIGPIPE) return success();
+    if (number == SIGCHLD) return reap();
+    if (number == SIGPIPE) return success();
     if (number == SIGWINCH) terminal_.copySize();
     // Those of the terminal come to the whole group, and so to the program; what was sent to this process is meant for
     // it. In a session of its own nothing comes there.
@@ -248,6 +270,7 @@ class Supervisor {
   int init_ = -1;
   int started_ = 0;
   bool executed_ = false;
+  bool failed_ = false;
   bool hasStatus_ = false;
   bool ended_ = false;
   int status_ = 0;

@@ -21,7 +21,7 @@ function told(name: string, outcomes: readonly Outcome[], tried: readonly string
   const slowest = Math.max(...outcomes.map(({ milliseconds }) => milliseconds))
   return [
     `${name}: ${outcomes.length / tried.length} calls, ${outcomes.length} launches, the longest ${Math.round(slowest)} ms`,
-    `  ${count('failed')} failed with one clear error, ${count('planned anew')} went to plan anew, ${count('went on')} went on in the right mix`,
+    `  ${count('failed')} failed with one clear error, ${count('planned anew')} went to plan anew, ${count('went on')} went on in the right mix, ${count('not met')} not made this time`,
     `  went on: ${wentOn(outcomes, tried).join(', ')}`,
     `  ${wrong.map(kind => `${kind} ${count(kind)}`).join(', ')}`,
   ]

@@ -111,8 +111,15 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
     ...startedBy(sandbox),
     directory: outer.target,
     program: witness,
-    command: before => [...before, sandbox.launcher, ...mode.options, 'mixed', ...Object.keys(seen)],
-    report: reportOf(sandbox, witness, seen),
+    command: before => [
+      ...before,
+      sandbox.launcher,
+      ...mode.options(sandbox.directory),
+      'mixed',
+      ...mode.questions,
+      ...Object.keys(seen),
+    ],
+    report: mode.report(reportOf(sandbox, witness, seen), 'mixed'),
     failure: ours,
   })
 }
@@ -120,7 +127,7 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
 /** A plain program of a tree that serves as the host. */
 function inTree(sandbox: Sandbox, witness: string): Maker {
   const tree = sandbox.path('tree')
-  makeTree(tree, { proc: null, home: null, 'etc/name': 'tree', 'opt/lib/x': 'tree', 'opt/lib/y': 'tree' })
+  makeTree(tree, { proc: null, home: null, run: null, dev: null, 'etc/name': 'tree', 'opt/lib/x': 'tree', 'opt/lib/y': 'tree' })
   makeTree(sandbox.directory, { 'tree-layer/.appc-host': null, 'tree-layer/x': 'layer', 'home/file': 'machine' })
   const program = join(tree, 'opt/witness')
   copyFileSync(witness, program)
@@ -154,13 +161,14 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
     command: before => [
       ...before,
       sandbox.launcher,
-      ...mode.options,
+      ...mode.options(null),
       '--root',
       tree,
       '/opt/witness',
+      ...mode.questions,
       ...Object.keys(seen),
     ],
-    report: reportOf(sandbox, witness, seen),
+    report: mode.report(reportOf(sandbox, witness, seen), 'appc'),
     failure: ours,
   })
 }
@@ -183,9 +191,9 @@ function nested(sandbox: Sandbox, witness: string): Maker {
     program: witness,
     command: before => [
       ...[sandbox.launcher, 'around', ...before],
-      ...[sandbox.launcher, ...mode.options, 'within', ...Object.keys(seen)],
+      ...[sandbox.launcher, ...mode.options(sandbox.directory), 'within', ...mode.questions, ...Object.keys(seen)],
     ],
-    report: reportOf(sandbox, witness, seen),
+    report: mode.report(reportOf(sandbox, witness, seen), 'within'),
     failure: ours,
   })
 }
