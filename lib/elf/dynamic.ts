@@ -58,9 +58,9 @@ export class Dynamic {
   ) {
     this.offset = segment.offset
     this.order = { little: header.data === 'little', wide: header.class === 64 }
-    this.#loads = header.segments.filter(({ type }) => type === PT_LOAD)
-    if (this.#loads.length > MAX_LOADS)
-      throw malformed(`${this.#loads.length} segments to load`, header.programHeaders.offset)
+    const loads = header.segments.filter(({ type }) => type === PT_LOAD)
+    if (loads.length > MAX_LOADS) throw malformed(`${loads.length} segments to load`, header.programHeaders.offset)
+    this.#loads = joined(loads)
     this.#read(segment)
   }
 
@@ -144,4 +144,25 @@ export class Dynamic {
     const { start, end } = this.strings()
     return this.window.string(start + index, end, what)
   }
+}
+
+/**
+ * Segments that follow one another both in the file and in memory as one: the loader, which reads memory, does not see where one
+ * ends. patchelf leaves a table in two of them when it moves it once more.
+ */
+function joined(loads: readonly Segment[]): readonly Segment[] {
+  const runs: Segment[] = []
+  for (const segment of loads) {
+    const last = runs.at(-1)
+    if (last !== undefined && follows(segment, last)) {
+      runs[runs.length - 1] = { ...last, fileSize: last.fileSize + segment.fileSize }
+    } else {
+      runs.push(segment)
+    }
+  }
+  return runs
+}
+
+function follows(segment: Segment, last: Segment): boolean {
+  return segment.address === last.address + last.fileSize && segment.offset === last.offset + last.fileSize
 }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,7 @@ struct Captured {
   int status = 0;
   /** Why it was killed by us: 'time' or 'output'; else null. */
   const char* limit = nullptr;
-  std::string output[2];
+  std::array<std::string, 2> output;
 };
 
 /** What the child needs, made before it starts: it shares this process's memory and may not allocate. */

@@ -145,50 +145,49 @@ const char* hintForOverlay(int error) {
   }
 }
 
+struct Hint {
+  Step step;
+  int error;
+  const char* text;
+};
+
+constexpr const char* notDelegated =
+    "the caller's control group was not delegated to him: start it by systemd-run --user --scope -p Delegate=yes, or "
+    "use systemd's own limits";
+constexpr const char* noLandlock =
+    "this kernel has no Landlock: --no-landlock leaves it out; the mounts confine without it too";
+constexpr const char* noSeccomp = "this kernel has no seccomp filters: --no-seccomp leaves them out";
+
 /** Of a confinement's own steps. */
+constexpr Hint confinementHints[] = {
+    {Step::makeReadOnly, EINVAL, "in a chroot / is no mount point: mount --bind DIR DIR before chroot(8) makes it one"},
+    {Step::mountProc, EPERM,
+     "a /proc of its own is refused where the one around is masked, as in most container engines: leave the PID "
+     "namespace out (--allow pid)"},
+    {Step::showPath, ELOOP, "links on the way are not followed: give the path where it lies"},
+    {Step::showPath, EINVAL, "name the directories that are meant"},
+    {Step::makeCgroup, ENOENT, "this takes cgroup v2, with the controller enabled for the caller's group"},
+    {Step::makeCgroup, EACCES, notDelegated},
+    {Step::makeCgroup, EPERM, notDelegated},
+    {Step::makeCgroup, EROFS, notDelegated},
+    {Step::restrictFiles, ENOSYS, noLandlock},
+    {Step::restrictFiles, EOPNOTSUPP, noLandlock},
+    {Step::filterCalls, EINVAL, noSeccomp},
+    {Step::filterCalls, ENOSYS, noSeccomp},
+    {Step::startBusProxy, ENOENT,
+     "xdg-dbus-proxy must be on PATH (Debian: apt-get install xdg-dbus-proxy), and the bus be there"},
+    {Step::openNamespace, ENOSPC, namespaceLimit},
+    {Step::openNamespace, EUSERS, namespaceLimit},
+    {Step::startProcess, ENOSPC, namespaceLimit},
+    {Step::startProcess, EUSERS, namespaceLimit},
+    {Step::startProcess, EAGAIN, "the limit of processes is reached (ulimit -u, or of the control group)"},
+};
+
 const char* hintForConfinement(const Result& result) {
-  switch (result.step) {
-    case Step::makeReadOnly:
-      if (result.error == EINVAL)
-        return "in a chroot / is no mount point: mount --bind DIR DIR before chroot(8) makes it one";
-      return nullptr;
-    case Step::mountProc:
-      if (result.error != EPERM) return nullptr;
-      return "a /proc of its own is refused where the one around is masked, as in most container engines: "
-             "leave the PID namespace out (--allow pid)";
-    case Step::showPath:
-      if (result.error == ELOOP) return "links on the way are not followed: give the path where it lies";
-      if (result.error == EINVAL) return "name the directories that are meant";
-      return nullptr;
-    case Step::makeCgroup:
-      if (result.error == ENOENT) return "this takes cgroup v2, with the controller enabled for the caller's group";
-      if (result.error == EACCES || result.error == EPERM || result.error == EROFS) {
-        return "the caller's control group was not delegated to him: start it by systemd-run --user --scope "
-               "-p Delegate=yes, or use systemd's own limits";
-      }
-      return nullptr;
-    case Step::restrictFiles:
-      if (result.error != ENOSYS && result.error != EOPNOTSUPP) return nullptr;
-      return "this kernel has no Landlock: --no-landlock leaves it out; the mounts confine without it too";
-    case Step::filterCalls:
-      return result.error == EINVAL || result.error == ENOSYS
-                 ? "this kernel has no seccomp filters: --no-seccomp leaves "
-                   "them out"
-                 : nullptr;
-    case Step::startBusProxy:
-      return result.error == ENOENT
-                 ? "xdg-dbus-proxy must be on PATH (Debian: apt-get install xdg-dbus-proxy), and the "
-                   "bus be there"
-                 : nullptr;
-    case Step::openNamespace:
-      return result.error == ENOSPC || result.error == EUSERS ? namespaceLimit : nullptr;
-    case Step::startProcess:
-      if (result.error == ENOSPC || result.error == EUSERS) return namespaceLimit;
-      if (result.error == EAGAIN) return "the limit of processes is reached (ulimit -u, or of the control group)";
-      return nullptr;
-    default:
-      return nullptr;
+  for (const Hint& hint : confinementHints) {
+    if (hint.step == result.step && hint.error == result.error) return hint.text;
   }
+  return nullptr;
 }
 
 }  // namespace

@@ -108,6 +108,29 @@ Result MountTable::readOn(size_t consumed) {
   return filled;
 }
 
+namespace {
+
+/** Notes the carried mounts of `overlay` at `point` as met; false when there is none. */
+bool meetCarried(const Plan& plan, const file::Overlay& overlay, const char* point, bool (&met)[maxCarried]) {
+  bool known = false;
+  for (uint32_t i = 0; i < overlay.carriedCount; ++i) {
+    if (equal(plan.text(plan.carried(overlay)[i]), point)) known = met[overlay.firstCarried + i] = true;
+  }
+  return known;
+}
+
+/** Null when all are met. */
+const char* firstUnmet(const Plan& plan, const bool (&met)[maxCarried]) {
+  for (const file::Overlay& overlay : plan.overlays()) {
+    for (uint32_t i = 0; i < overlay.carriedCount; ++i) {
+      if (!met[overlay.firstCarried + i]) return plan.text(plan.carried(overlay)[i]);
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 Result checkCarried(const Plan& plan, MountTable& table) {
   HostMounts host;
   bool met[maxCarried] = {};
@@ -120,22 +143,13 @@ Result checkCarried(const Plan& plan, MountTable& table) {
     const char* point = mount.point.get() + rootLength;
     for (const file::Overlay& overlay : plan.overlays()) {
       if (!isStrictlyBelow(point, plan.text(overlay.target)) || !host.has(mount)) continue;
-      bool known = false;
-      for (uint32_t i = 0; i < overlay.carriedCount; ++i) {
-        if (!equal(plan.text(plan.carried(overlay)[i]), point)) continue;
-        known = met[overlay.firstCarried + i] = true;
-      }
-      if (!known) result = failure(Step::checkMounts, plan.text(overlay.target), 0);
+      if (!meetCarried(plan, overlay, point, met)) result = failure(Step::checkMounts, plan.text(overlay.target), 0);
     }
   });
   if (!read.ok()) return read;
   if (!result.ok()) return result;
-  for (const file::Overlay& overlay : plan.overlays()) {
-    for (uint32_t i = 0; i < overlay.carriedCount; ++i) {
-      if (!met[overlay.firstCarried + i]) return failure(Step::checkMounts, plan.text(plan.carried(overlay)[i]), 0);
-    }
-  }
-  return success();
+  const char* unmet = firstUnmet(plan, met);
+  return unmet == nullptr ? success() : failure(Step::checkMounts, unmet, 0);
 }
 
 }  // namespace appc

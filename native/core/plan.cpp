@@ -72,7 +72,7 @@ bool factsHold(const Plan& plan, const Bytes& bytes) {
   return true;
 }
 
-bool operationsHold(const Plan& plan, const Bytes& bytes) {
+bool overlaysHold(const Plan& plan, const Bytes& bytes) {
   const uint32_t carriedCount = plan.header().carried.count;
   for (const file::Overlay& overlay : plan.overlays()) {
     if (!bytes.holdsPath(overlay.target) || !bytes.holdsPath(overlay.layer)) return false;
@@ -81,6 +81,10 @@ bool operationsHold(const Plan& plan, const Bytes& bytes) {
       if (!bytes.holdsPath(carried) || !isStrictlyBelow(plan.text(carried), plan.text(overlay.target))) return false;
     }
   }
+  return true;
+}
+
+bool operationsHold(const Plan& plan, const Bytes& bytes) {
   for (const file::Bind& bind : plan.binds()) {
     if (!bytes.holdsPath(bind.source) || !bytes.holdsPath(bind.target)) return false;
   }
@@ -113,7 +117,8 @@ Result Plan::decode(const void* bytes, size_t size, Plan& plan) {
   if (!tablesFit(*header, checked)) return damaged;
   Plan decoded;
   decoded.header_ = header;
-  if (!factsHold(decoded, checked) || !operationsHold(decoded, checked)) return damaged;
+  if (!factsHold(decoded, checked) || !overlaysHold(decoded, checked) || !operationsHold(decoded, checked))
+    return damaged;
   plan = decoded;
   return success();
 }

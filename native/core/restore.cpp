@@ -48,24 +48,29 @@ Result restoreOne(const Covered& covered) {
   return attached < 0 ? failure(Step::attachMount, path, attached) : success();
 }
 
-}  // namespace
-
-Result restoreHost(MountTable& table, Namespaces& namespaces, bool& restored) {
-  static CoveredDirectories directories;
+Result findCovered(MountTable& table, CoveredDirectories& directories) {
   directories.count = 0;
   bool fits = true;
   const Result read = table.forEach([&](const Mount& mount) {
     if (mount.ours && isVisible(mount)) fits = directories.insert(mount) && fits;
   });
   if (!read.ok()) return read;
-  if (!fits) return failure(Step::checkMounts, nullptr, EOVERFLOW);
-  restored = directories.count > 0;
-  if (!restored) return success();
-  // Copies of the mounts in a new namespace have new ids, so the table is read again there.
+  return fits ? success() : failure(Step::checkMounts, nullptr, EOVERFLOW);
+}
+
+}  // namespace
+
+Result restoreHost(MountTable& table, Namespaces& namespaces, bool& restored) {
+  static CoveredDirectories directories;
+  Result found = findCovered(table, directories);
+  restored = found.ok() && directories.count > 0;
+  if (!restored) return found;
   if (!namespaces.entered) {
-    if (const Result entered = enterNamespaces(namespaces); !entered.ok()) return entered;
-    if (const Result loaded = table.load(); !loaded.ok()) return loaded;
-    return restoreHost(table, namespaces, restored);
+    // Copies of the mounts in a new namespace have new ids, so the table is read again there.
+    found = enterNamespaces(namespaces);
+    if (found.ok()) found = table.load();
+    if (found.ok()) found = findCovered(table, directories);
+    if (!found.ok()) return found;
   }
   for (uint32_t i = 0; i < directories.count; ++i) {
     if (const Result result = restoreOne(directories.at[i]); !result.ok()) return result;

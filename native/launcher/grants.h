@@ -6,8 +6,8 @@
 
 namespace appc {
 
-/** Lets through what the word stands for. False when it stands for nothing. */
-bool grant(Confinement& confinement, const char* word);
+/** Lets through what `text`, a word, stands for. False when it stands for nothing. */
+bool grant(Confinement& confinement, const char* text);
 
 /** Has a path of the host be seen; exits when there are too many. */
 void show(Confinement& confinement, const char* path, bool writable);

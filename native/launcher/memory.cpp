@@ -16,16 +16,19 @@ void* allocate(size_t size) {
   return memory;
 }
 
+/** Returns where the next may follow. */
+char* append(char* at, const char* text) {
+  while (*text != '\0') *at++ = *text++;
+  return at;
+}
+
 }  // namespace
 
 const char** allocatePointers(size_t count) { return static_cast<const char**>(allocate(count * sizeof(const char*))); }
 
 const char* joined(const char* first, const char* second) {
-  const size_t firstLength = strlen(first);
-  const size_t secondLength = strlen(second);
-  auto* text = static_cast<char*>(allocate(firstLength + secondLength + 1));
-  memcpy(text, first, firstLength);
-  memcpy(text + firstLength, second, secondLength + 1);
+  auto* text = static_cast<char*>(allocate(strlen(first) + strlen(second) + 1));
+  append(append(text, first), second);
   return text;
 }
 

@@ -80,18 +80,18 @@ struct Option {
 };
 
 template <uint32_t Part>
-void confine(Options& options, const char*) {
+void confine(Options& options, const char* /*value*/) {
   options.confinement.parts |= Part;
 }
 
 template <uint32_t Part>
-void leave(Options& options, const char*) {
+void leave(Options& options, const char* /*value*/) {
   options.confinement.without |= Part;
 }
 
 constexpr Option known[] = {
-    {"--help", nullptr, [](Options&, const char*) { print(help); }},
-    {"--version", nullptr, [](Options&, const char*) { print("appc-run " APPC_VERSION "\n"); }},
+    {"--help", nullptr, [](Options& /*options*/, const char* /*value*/) { print(help); }},
+    {"--version", nullptr, [](Options& /*options*/, const char* /*value*/) { print("appc-run " APPC_VERSION "\n"); }},
     {"--root", "a directory",
      [](Options& options, const char* value) {
        if (options.root != nullptr) fail(Exit::usage, "given twice:", "--root", nullptr, hint);
@@ -104,8 +104,8 @@ constexpr Option known[] = {
        }
        options.libraries[options.libraryCount++] = value;
      }},
-    {"--info", nullptr, [](Options& options, const char*) { options.info = true; }},
-    {"--sandbox", nullptr, [](Options& options, const char*) { options.confinement.sandbox = true; }},
+    {"--info", nullptr, [](Options& options, const char* /*value*/) { options.info = true; }},
+    {"--sandbox", nullptr, [](Options& options, const char* /*value*/) { options.confinement.sandbox = true; }},
     {"--read-only", nullptr, confine<part::readOnly>},
     {"--private-tmp", nullptr, confine<part::tmp>},
     {"--private-home", nullptr, confine<part::home>},

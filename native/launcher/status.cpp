@@ -23,7 +23,7 @@ Result write(int fd, const char* line, size_t length) {
 Result tellStarted(int fd, int program) {
   if (fd < 0) return success();
   Text<1024> line;
-  line.add("{\"event\":\"started\",\"pid\":").addDecimal(static_cast<uint64_t>(program)).add(",\"namespaces\":{");
+  line.add(R"({"event":"started","pid":)").addDecimal(static_cast<uint64_t>(program)).add(R"(,"namespaces":{)");
   bool first = true;
   for (const char* name : namespaces) {
     Text<64> path;
@@ -39,7 +39,7 @@ Result tellStarted(int fd, int program) {
     if (*number == '[') ++number;
     if (!first) line.add(',');
     first = false;
-    line.add('"').add(name).add("\":").addDecimal(parseDecimal(number));
+    line.add('"').add(name).add(R"(":)").addDecimal(parseDecimal(number));
   }
   line.add("}}\n");
   return write(fd, line.get(), line.length());
@@ -48,11 +48,11 @@ Result tellStarted(int fd, int program) {
 Result tellExited(int fd, int status) {
   if (fd < 0) return success();
   Text<128> line;
-  line.add("{\"event\":\"exited\",");
+  line.add(R"({"event":"exited",)");
   if (WIFEXITED(status)) {
-    line.add("\"status\":").addDecimal(static_cast<uint64_t>(WEXITSTATUS(status)));
+    line.add(R"("status":)").addDecimal(static_cast<uint64_t>(WEXITSTATUS(status)));
   } else {
-    line.add("\"signal\":").addDecimal(static_cast<uint64_t>(WTERMSIG(status)));
+    line.add(R"("signal":)").addDecimal(static_cast<uint64_t>(WTERMSIG(status)));
   }
   line.add("}\n");
   return write(fd, line.get(), line.length());

@@ -19,15 +19,15 @@ find_tests() {
   done | sort -u
 }
 
-# Runs the tests FILE… with NODE. Of what is told, a line for each file and what failed in it; all of it goes to $results.
+# With NODE and to RESULTS the tests FILE…: all that is told goes there; of it, a line for each file and what failed in it is printed.
 run_tests() {
-  local node=$1
-  shift
+  local node=$1 results=$2
+  shift 2
   "$node" dist/test/support/run-files.js "$@" </dev/null | tee "$results" |
     grep --line-buffered -vE '^ +(ok |1\.\.|# )|^ *$|^# Subtest'
 }
 
-# A count of tap's closing line in $results, such as # { total: 8, pass: 6, fail: 1, skip: 1 }, where a zero is left out.
+# The count KIND of tap's closing line in RESULTS, such as # { total: 8, pass: 6, fail: 1, skip: 1 }, where a zero is left out.
 count() {
-  sed -nE 's/^# \{ (.*) \}$/, \1,/p' "$results" | tail -n 1 | sed -nE "s/.*, $1: ([0-9]+),.*/\\1/p" | grep . || echo 0
+  sed -nE 's/^# \{ (.*) \}$/, \1,/p' "$2" | tail -n 1 | sed -nE "s/.*, $1: ([0-9]+),.*/\\1/p" | grep . || echo 0
 }

@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { Dynamic } from '../../lib/elf/dynamic.js'
-import { openElf } from '../../lib/elf/header.js'
+import { DT, Dynamic } from '../../lib/elf/dynamic.js'
+import { openElf, PT_LOAD } from '../../lib/elf/header.js'
 import { readElf } from '../../lib/elf/reader.js'
 import { readSymbols } from '../../lib/elf/symbols.js'
 import type { ElfFacts } from '../../lib/elf/types.js'
@@ -114,6 +115,44 @@ t.test('section headers are not needed', async t => {
   t.same({ facts: withFile(path, readElf), symbols: withFile(path, readSymbols) }, before)
   t.same(before.symbols.exports.map(({ name }) => name).sort(), ['data', 'soft'])
 })
+
+t.test('a table that lies in two segments, one right behind the other', async t => {
+  const path = compile(dir, 'split', 'int main(void) { return 0; }')
+  const before = { facts: withFile(path, readElf), symbols: withFile(path, readSymbols) }
+  const middleOfStrings = withFile(path, file => {
+    const { window, header } = openElf(file)
+    const dynamic = Dynamic.read(window, header)
+    return (dynamic?.value(DT.STRTAB) ?? 0) + ((dynamic?.value(DT.STRSZ) ?? 0) >> 1)
+  })
+  // As patchelf leaves what it has moved twice. The room is that of a segment that no loader needs.
+  const bytes = readFileSync(path)
+  const table = bytes.subarray(64, 64 + 56 * bytes.readUInt16LE(56))
+  const segments = Array.from({ length: table.length / 56 }, (_, i) =>
+    Buffer.from(table.subarray(56 * i, 56 * (i + 1))),
+  )
+  const isProperty = (segment: Buffer) => segment.readUInt32LE(0) === 0x6474e553
+  t.equal(segments.filter(isProperty).length, 1)
+  Buffer.concat(
+    segments.filter(segment => !isProperty(segment)).flatMap(segment => halves(segment, middleOfStrings)),
+  ).copy(table)
+  writeFileSync(path, bytes)
+  t.equal(spawnSync(path).status, 0, 'the loader takes it')
+  t.same({ facts: withFile(path, readElf), symbols: withFile(path, readSymbols) }, before)
+})
+
+/** A segment to load in two, where `address` lies in it. */
+function halves(segment: Buffer, address: number): readonly Buffer[] {
+  const [offset, start, size] = [8, 16, 32].map(at => Number(segment.readBigUInt64LE(at))) as [number, number, number]
+  const first = address - start
+  if (segment.readUInt32LE(0) !== PT_LOAD || first < 0 || first >= size) return [segment]
+  const half = (from: number, length: number) => {
+    const written = Buffer.from(segment)
+    const fields = [offset + from, start + from, start + from, length, length]
+    for (const [i, field] of fields.entries()) written.writeBigUInt64LE(BigInt(field), 8 + 8 * i)
+    return written
+  }
+  return [half(0, first), half(first, size - first)]
+}
 
 t.test('what is no ELF file', async t => {
   t.throws(() => withFile('/etc/passwd', readElf), { code: 'ELF_NOT' })

@@ -129,7 +129,7 @@ const LIBC_CALL = new RegExp(
 /** Blank, so that all else stays in its place. */
 function withoutComments(source: string): string {
   // Literals are matched so that no comment begins in one; a ' between digits begins none.
-  const tokens = /"(?:\\.|[^"\\\n])*"|(?<!\w)'(?:\\.|[^'\\\n])+'|\/\/[^\n]*|\/\*[\s\S]*?\*\//g
+  const tokens = /R"\((?:[^)]|\)(?!"))*\)"|"(?:\\.|[^"\\\n])*"|(?<!\w)'(?:\\.|[^'\\\n])+'|\/\/[^\n]*|\/\*[\s\S]*?\*\//g
   return source.replace(tokens, token => (token.startsWith('/') ? token.replace(/[^\n]/g, ' ') : token))
 }
 

@@ -36,7 +36,7 @@ su user -c "$launch"
 poweroff -f
 `
 
-t.test('Debian’s own kernel', async t => {
+t.test('an old kernel', async t => {
   const { release, image, overlay } = unpackKernel()
   const sandbox = new Sandbox({ uid: 0, gid: 0 })
   t.teardown(() => sandbox.remove())
