@@ -24,14 +24,25 @@ constexpr Link deviceLinks[] = {
 
 constexpr uint64_t inside = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 
+/** A user of a service may have one of these as home: nothing private is there. */
+constexpr const char* systems[] = {"/usr", "/bin", "/sbin", "/lib", "/etc", "/dev", "/proc", "/sys", "/run", "/tmp"};
+
+bool isSystemDirectory(const char* path) {
+  bool is = equal(path, "/");
+  for (const char* directory : systems) is = is || isWithin(path, directory);
+  return is;
+}
+
 int cloneTree(int fd) { return sys::openTree(fd, OPEN_TREE_CLONE | AT_RECURSIVE); }
 
 /**
  * No link is followed: the program, which may write below a path that is shown to it, could else put one there that
  * leads to what the next launch would show (CVE-2024-42472 of Flatpak).
  */
-int openShownPath(int root, const char* path, const Owner& owner) {
+int openShownPath(int root, const Shown& shown, const Owner& owner) {
   constexpr uint64_t strictly = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  const char* path = shown.path;
+  if (shown.isSystems && path[0] == '/') return sys::openResolved(root, path, O_PATH, inside);
   if (path[0] == '~' && (path[1] == '/' || path[1] == '\0')) {
     if (owner.home == nullptr) return -ENOENT;
     // The home directory itself may be reached by a link of the system.
@@ -41,6 +52,14 @@ int openShownPath(int root, const char* path, const Owner& owner) {
                                               : sys::openResolved(home.get(), path + 2, O_PATH, strictly);
   }
   return sys::openResolved(AT_FDCWD, path, O_PATH, strictly);
+}
+
+/** The real path; of one that does not exist, or cannot be looked at, the one that was given. */
+void findHome(int root, const char* typed, PathText& home) {
+  const sys::Descriptor directory(sys::openResolved(root, typed, O_PATH | O_DIRECTORY, inside));
+  if (directory.error() == 0 && pathOf(directory.get(), home) == 0) return;
+  home.clear();
+  home.add(typed);
 }
 
 }  // namespace
@@ -54,7 +73,8 @@ Result ConfinedFiles::open(int root, const Confinement& confinement, const Owner
 
 /** Kept in order of their lengths, so that what lies below another comes after it. */
 Result ConfinedFiles::openShown(int root, const Shown& shown, const Owner& owner) {
-  const sys::Descriptor source(openShownPath(root, shown.path, owner));
+  const sys::Descriptor source(openShownPath(root, shown, owner));
+  if (shown.isSystems && source.error() == ENOENT) return success();
   if (source.error() != 0) return failure(Step::showPath, shown.path, source.error());
   Piece added;
   if (const int error = pathOf(source.get(), added.path); error < 0) {
@@ -104,18 +124,19 @@ Result ConfinedFiles::openDevices(int root, bool graphics) {
 }
 
 Result ConfinedFiles::mount(int root, const Confinement& confinement, const Owner& owner) {
+  PathText home;
+  if (owner.home != nullptr) findHome(root, owner.home, home);
   Result result = success();
   // First, so that what is mounted on top can be written to. What the host mounts later would come in writable.
   if (confinement.has(part::readOnly)) result = makeReadOnly("/", root, true);
   if (result.ok() && confinement.has(part::tmp)) result = coverDirectory(root, "/tmp", "1777");
   if (result.ok() && confinement.has(part::tmp)) result = coverDirectory(root, "/var/tmp", "1777");
-  if (result.ok() && confinement.has(part::home)) result = coverHomes(root, owner);
-  if (result.ok() && confinement.has(part::tmp) && owner.home != nullptr && isWithin(owner.home, "/tmp")) {
-    sys::Descriptor home;
-    result = makePath(root, owner.home, true, home);
-  }
   if (result.ok() && confinement.has(part::run)) result = coverRun(root, owner);
   if (result.ok() && confinement.has(part::dev)) result = coverDevices(root);
+  if (result.ok() && confinement.has(part::home)) result = coverHomes(root, owner);
+  if (result.ok() && owner.home != nullptr) {
+    result = provideHome(root, owner.home, home.get(), confinement.has(part::home));
+  }
   for (size_t i = 0; i < pieceCount_ && result.ok(); ++i) result = show(root, pieces_[i]);
   return result;
 }
@@ -126,24 +147,44 @@ Result ConfinedFiles::coverDirectory(int root, const char* path, const char* mod
   if (there.error() == ENOENT || there.error() == ENOTDIR) return success();
   sys::Descriptor& covering = private_[privateCount_++];
   Result result = createTmpfs(path, mode, covering);
+  if (result.ok()) result = own_.add(path, covering.get());
   if (result.ok()) result = attachAt(root, path, covering);
   if (result.ok()) noteWritable(covering.get());
   return result;
 }
 
 Result ConfinedFiles::coverHomes(int root, const Owner& owner) {
-  Result result = coverDirectory(root, "/home", "0755");
+  const Result covered = coverDirectory(root, "/home", "0755");
   // root's own can be looked into by root alone, who may be somebody else here.
-  if (result.ok()) result = coverDirectory(root, "/root", owner.uid == 0 ? "0700" : "0755");
-  const bool elsewhere = owner.home != nullptr && !isWithin(owner.home, "/home") && !isWithin(owner.home, "/root");
-  // A service's user may have / or a directory of the system as home: nothing private is there.
-  constexpr const char* systems[] = {"/usr", "/bin", "/sbin", "/lib", "/etc", "/dev", "/proc", "/sys", "/run", "/tmp"};
-  bool system = !elsewhere || equal(owner.home, "/");
-  for (const char* directory : systems) system = system || isWithin(owner.home, directory);
-  if (result.ok() && !system) return coverDirectory(root, owner.home, "0700");
-  if (!result.ok() || owner.home == nullptr || elsewhere) return result;
-  sys::Descriptor home;
-  return makePath(root, owner.home, true, home);
+  return covered.ok() ? coverDirectory(root, "/root", owner.uid == 0 ? "0700" : "0755") : covered;
+}
+
+/**
+ * An empty directory in the place of the home that was covered with others', or that lies elsewhere and `isPrivate`;
+ * and where a link of the host's led to it, one does again.
+ */
+Result ConfinedFiles::provideHome(int root, const char* typed, const char* home, bool isPrivate) {
+  const sys::Descriptor there(sys::openResolved(root, home, O_PATH | O_DIRECTORY, inside));
+  sys::Descriptor made;
+  Result result = success();
+  if (there.error() == ENOENT) {
+    result = makePath(root, home, true, own_, made);
+    // Of the host's, and it never was there.
+    if (result.error == ENOENT) return success();
+  } else if (isPrivate && there.error() == 0 && !own_.hold(there.get()) && !isSystemDirectory(home)) {
+    result = coverDirectory(root, home, "0700");
+  }
+  if (!result.ok() || equal(typed, home)) return result;
+  const sys::Descriptor found(sys::openResolved(root, typed, O_PATH | O_DIRECTORY, inside));
+  const char* name = lastComponent(typed);
+  if (found.error() != ENOENT || *name == '\0') return success();
+  PathText parent;
+  parent.add(typed);
+  parent.truncate(static_cast<size_t>(name - typed));
+  result = makePath(root, parent.get(), true, own_, made);
+  if (!result.ok()) return failure(Step::mountPrivate, typed, result.error);
+  const long error = sys::call(SYS_symlinkat, sys::word(home), made.get(), sys::word(name));
+  return error < 0 ? failure(Step::mountPrivate, typed, static_cast<int>(error)) : success();
 }
 
 Result ConfinedFiles::coverRun(int root, const Owner& owner) {
@@ -153,7 +194,9 @@ Result ConfinedFiles::coverRun(int root, const Owner& owner) {
   Text<64> runtime;
   runtime.add("/run/user/").addDecimal(owner.uid);
   sys::Descriptor directory;
-  const Result made = makePath(root, runtime.get(), true, directory);
+  const Result made = makePath(root, runtime.get(), true, own_, directory);
+  // A tree without /run: there is nothing to be covered.
+  if (made.error == ENOENT) return success();
   if (!made.ok()) return failure(Step::mountPrivate, "/run", made.error);
   const sys::Descriptor real(sys::openResolved(root, runtime.get(), O_RDONLY | O_DIRECTORY, inside));
   // XDG base directory specification: nobody else may come in.
@@ -172,28 +215,30 @@ Result ConfinedFiles::coverDevices(int root) {
     struct statx status;
     int error = sys::statAt(devices_[i].get(), "", AT_EMPTY_PATH, STATX_TYPE, status);
     if (error < 0) return failure(Step::mountPrivate, "/dev", error);
-    const Result made = makePath(root, path.get(), S_ISDIR(status.stx_mode), place);
+    const Result made = makePath(root, path.get(), S_ISDIR(status.stx_mode), own_, place);
     if (!made.ok()) return failure(Step::mountPrivate, "/dev", made.error);
     error = sys::moveMount(devices_[i].get(), place.get());
     if (error < 0) return failure(Step::mountPrivate, "/dev", error);
   }
-  const int directory = private_[before].get();
+  sys::Descriptor place;
+  Result result = makePath(root, "/dev", true, own_, place);
   for (const Link& link : deviceLinks) {
-    const long error = sys::call(SYS_symlinkat, sys::word(link.target), directory, sys::word(link.name));
+    if (!result.ok()) return result;
+    const long error = sys::call(SYS_symlinkat, sys::word(link.target), place.get(), sys::word(link.name));
     if (error < 0) return failure(Step::mountPrivate, "/dev", static_cast<int>(error));
   }
-  sys::Descriptor place;
-  Result result = makePath(root, "/dev/pts", true, place);
+  result = makePath(root, "/dev/pts", true, own_, place);
   if (result.ok()) result = createTerminals("/dev/pts", terminals_);
   if (result.ok()) result = attachAt(root, "/dev/pts", terminals_);
-  if (result.ok()) result = makePath(root, "/dev/shm", true, place);
+  if (result.ok()) result = makePath(root, "/dev/shm", true, own_, place);
   if (result.ok()) result = createTmpfs("/dev/shm", "1777", memory_);
+  if (result.ok()) result = own_.add("/dev/shm", memory_.get());
   return result.ok() ? attachAt(root, "/dev/shm", memory_) : result;
 }
 
 Result ConfinedFiles::show(int root, Piece& piece) {
   sys::Descriptor place;
-  if (const Result made = makePath(root, piece.path.get(), piece.isDirectory, place); !made.ok()) return made;
+  if (const Result made = makePath(root, piece.path.get(), piece.isDirectory, own_, place); !made.ok()) return made;
   if (const int error = sys::moveMount(piece.clone.get(), place.get()); error < 0) {
     return failure(Step::showPath, piece.path.get(), error);
   }

@@ -47,6 +47,7 @@ class ConfinedFiles {
   Result openDevices(int root, bool graphics);
   Result coverDirectory(int root, const char* path, const char* mode);
   Result coverHomes(int root, const Owner& owner);
+  Result provideHome(int root, const char* typed, const char* home, bool isPrivate);
   Result coverRun(int root, const Owner& owner);
   Result coverDevices(int root);
   Result show(int root, Piece& piece);
@@ -59,6 +60,7 @@ class ConfinedFiles {
   size_t deviceCount_ = 0;
   sys::Descriptor private_[maxPrivate];
   size_t privateCount_ = 0;
+  OwnFileSystems own_;
   sys::Descriptor terminals_;
   sys::Descriptor memory_;
   int writable_[maxShown + maxPrivate];

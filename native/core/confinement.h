@@ -53,6 +53,8 @@ struct Shown {
   /** As it was given; may begin with "~/". */
   const char* path;
   bool writable;
+  /** One of the system's own: links that lead to it are followed, and where it does not exist there is none. */
+  bool isSystems = false;
 };
 
 /** A limit of one process and its children. */

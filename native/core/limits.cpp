@@ -45,12 +45,52 @@ Result openOwnGroup(sys::Descriptor& group) {
   return failure(Step::makeCgroup, "cgroup v2", ENOENT);
 }
 
-/** `file` is there when the controller was enabled for the children of the caller's group. */
+Result makeGroup(int parent, const char* name, bool isNew, sys::Descriptor& group) {
+  const int made = static_cast<int>(sys::call(SYS_mkdirat, parent, sys::word(name), 0755));
+  if (made < 0 && (isNew || made != -EEXIST)) return failure(Step::makeCgroup, "a new group", made);
+  group.reset(sys::openResolved(parent, name, O_RDONLY | O_DIRECTORY, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS));
+  return group.error() != 0 ? failure(Step::makeCgroup, name, group.error()) : success();
+}
+
 Result writeLimit(int group, const char* file, const char* text) {
   const sys::Descriptor open(sys::open(group, file, O_WRONLY));
   long error = -open.error();
   if (error == 0) error = sys::write(open.get(), text, strlen(text));
   return error < 0 ? failure(Step::makeCgroup, file, static_cast<int>(error)) : success();
+}
+
+/** Where launchers go. It cannot be removed by who is in it; so there is one alone, however many come. */
+constexpr const char* launchers = "appc-launchers";
+
+struct Controller {
+  const char* name;
+  const char* file;
+  const char* enable;
+  bool wanted;
+};
+
+/**
+ * Where the group's children have this controller there is its file. Else it is enabled for them, which the kernel
+ * refuses as long as processes are in the group itself (cgroups(7), "no internal processes"): this one goes into a child
+ * then. It suffices where it is alone there, as the first of a systemd unit that is delegated is.
+ */
+Result enable(int parent, int group, const Controller& controller) {
+  const sys::Descriptor there(sys::open(group, controller.file, O_PATH));
+  if (there.error() != ENOENT) {
+    return there.error() == 0 ? success() : failure(Step::makeCgroup, controller.file, there.error());
+  }
+  Result enabled = writeLimit(parent, "cgroup.subtree_control", controller.enable);
+  if (enabled.error != EBUSY) return enabled.error == ENOENT ? failure(enabled.step, controller.name, ENOENT) : enabled;
+  sys::Descriptor own;
+  Result moved = makeGroup(parent, launchers, false, own);
+  if (moved.ok()) moved = writeLimit(own.get(), "cgroup.procs", "0");
+  if (!moved.ok()) return moved;
+  enabled = writeLimit(parent, "cgroup.subtree_control", controller.enable);
+  if (enabled.ok()) return enabled;
+  // Others are there too.
+  if (const Result back = writeLimit(parent, "cgroup.procs", "0"); !back.ok()) return back;
+  sys::call(SYS_unlinkat, parent, sys::word(launchers), AT_REMOVEDIR);
+  return enabled;
 }
 
 Result writeNumber(int group, const char* file, uint64_t value) {
@@ -87,17 +127,29 @@ Result setProcessLimits(const Confinement& confinement) {
   return success();
 }
 
-Result ControlGroup::make(const GroupLimits& limits, int identity) {
+Result ControlGroup::open() {
   if (const Result opened = openOwnGroup(parent_); !opened.ok()) return opened;
-  name_.add("appc-").addDecimal(static_cast<uint64_t>(identity));
-  const int error = static_cast<int>(sys::call(SYS_mkdirat, parent_.get(), sys::word(name_.get()), 0755));
-  if (error < 0) {
-    name_.clear();
-    return failure(Step::makeCgroup, "mkdir", error);
+  const sys::Descriptor group = static_cast<sys::Descriptor&&>(parent_);
+  parent_.reset(sys::openTree(group.get(), OPEN_TREE_CLONE | AT_RECURSIVE));
+  return parent_.error() != 0 ? failure(Step::makeCgroup, "cgroup v2", parent_.error()) : success();
+}
+
+Result ControlGroup::make(const GroupLimits& limits, int identity) {
+  if (parent_.get() < 0) {
+    if (const Result opened = openOwnGroup(parent_); !opened.ok()) return opened;
   }
-  group_.reset(sys::openResolved(parent_.get(), name_.get(), O_RDONLY | O_DIRECTORY,
-                                 RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS));
-  Result result = group_.error() != 0 ? failure(Step::makeCgroup, name_.get(), group_.error()) : success();
+  name_.add("appc-").addDecimal(static_cast<uint64_t>(identity));
+  Result result = makeGroup(parent_.get(), name_.get(), true, group_);
+  if (!result.ok()) {
+    name_.clear();
+    return result;
+  }
+  const Controller controllers[] = {{"memory", "memory.max", "+memory", limits.memory != 0},
+                                    {"pids", "pids.max", "+pids", limits.processes != 0},
+                                    {"cpu", "cpu.max", "+cpu", limits.processors != 0}};
+  for (const Controller& controller : controllers) {
+    if (result.ok() && controller.wanted) result = enable(parent_.get(), group_.get(), controller);
+  }
   if (result.ok()) result = writeLimits(group_.get(), limits);
   if (!result.ok()) remove();
   return result;

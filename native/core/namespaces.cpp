@@ -1,7 +1,9 @@
 #include "namespaces.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 
+#include "capabilities.h"
 #include "sys.h"
 #include "text.h"
 
@@ -29,6 +31,9 @@ Result unshareAsUser(uint32_t uid, uint32_t gid) {
   Result result = writeFile("/proc/self/setgroups", "deny");
   if (result.ok()) result = mapOntoItself("/proc/self/uid_map", uid);
   if (result.ok()) result = mapOntoItself("/proc/self/gid_map", gid);
+  // capabilities(7): those that root gave a file hold in a user namespace below his, too, and with this one a program
+  // could take away what is mounted here.
+  if (result.ok()) result = dropFromBounds(CAP_SYS_ADMIN);
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "guards.h"
 #include "text.h"
 
 namespace appc {
@@ -45,11 +46,12 @@ Result coverReadOnly(int directory, const char* name) {
 }
 
 /** The directory or file `name` of `directory`, made when it is not there. */
-int openOrMake(int directory, const char* name, bool isDirectory) {
+int openOrMake(int directory, const char* name, bool isDirectory, const OwnFileSystems& own) {
   const int kind = isDirectory ? O_DIRECTORY : 0;
   const uint64_t strictly = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   const int found = sys::openResolved(directory, name, O_PATH | kind, strictly);
   if (found != -ENOENT) return found;
+  if (!own.hold(directory)) return -ENOENT;
   const long made = isDirectory ? sys::call(SYS_mkdirat, directory, sys::word(name), 0755)
                                 : sys::call(SYS_mknodat, directory, sys::word(name), S_IFREG | 0644, 0);
   if (made < 0 && made != -EEXIST) return static_cast<int>(made);
@@ -57,6 +59,24 @@ int openOrMake(int directory, const char* name, bool isDirectory) {
 }
 
 }  // namespace
+
+Result OwnFileSystems::add(const char* path, int fd) {
+  struct statx status;
+  const int error = sys::statAt(fd, "", AT_EMPTY_PATH, STATX_TYPE, status);
+  if (error < 0) return failure(Step::mountPrivate, path, error);
+  if (count_ == sizeof devices_ / sizeof *devices_) return failure(Step::mountPrivate, path, E2BIG);
+  devices_[count_++] = deviceNumber(status);
+  return success();
+}
+
+bool OwnFileSystems::hold(int fd) const {
+  struct statx status;
+  if (sys::statAt(fd, "", AT_EMPTY_PATH, STATX_TYPE, status) < 0) return false;
+  for (size_t i = 0; i < count_; ++i) {
+    if (devices_[i] == deviceNumber(status)) return true;
+  }
+  return false;
+}
 
 Result createTmpfs(const char* target, const char* mode, sys::Descriptor& mounted) {
   const Setting settings[] = {{"source", privateSource}, {"mode", mode}};
@@ -87,7 +107,7 @@ Result mountProcesses(int root, bool readOnlySettings) {
   return success();
 }
 
-Result makePath(int root, const char* path, bool isDirectory, sys::Descriptor& opened) {
+Result makePath(int root, const char* path, bool isDirectory, const OwnFileSystems& own, sys::Descriptor& opened) {
   sys::Descriptor at(sys::openResolved(root, "/", O_PATH | O_DIRECTORY, inside));
   const char* from = path;
   while (*from == '/') ++from;
@@ -96,7 +116,8 @@ Result makePath(int root, const char* path, bool isDirectory, sys::Descriptor& o
     while (*from != '\0' && *from != '/') name.add(*from++);
     while (*from == '/') ++from;
     if (!name.fits()) return failure(Step::showPath, path, ENAMETOOLONG);
-    at.reset(openOrMake(at.get(), name.get(), isDirectory || *from != '\0'));
+    if (equal(name.get(), ".") || equal(name.get(), "..")) return failure(Step::showPath, path, EINVAL);
+    at.reset(openOrMake(at.get(), name.get(), isDirectory || *from != '\0', own));
     if (at.error() != 0) return failure(Step::showPath, path, at.error());
   }
   opened = static_cast<sys::Descriptor&&>(at);

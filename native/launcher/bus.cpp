@@ -49,6 +49,10 @@ void executeOnPath(const char* const* arguments, const char* const* environment)
 
 void BusProxy::open(const Confinement& confinement, const char* const* environment) {
   if (confinement.busNameCount == 0) return;
+  if (!confinement.has(part::pid)) {
+    fail(Exit::usage, "cannot let through dbus", nullptr,
+         "a program that sees the proxy's process gets by /proc at what the proxy holds", "give --unshare-pid too");
+  }
   const char* socket = findBus(environment);
   if (socket == nullptr) {
     fail(Exit::failed, "cannot let through dbus", nullptr, "there is no session bus with a socket that has a path",
@@ -86,6 +90,8 @@ Result BusProxy::start(const Confinement& confinement, const char* const* enviro
     sys::changeSignalMask(SIG_SETMASK, &none, nullptr);
     // Keys like Ctrl-C are meant for the program, which may live on.
     sys::setProcessGroup(0, 0);
+    // The caller's are the program's alone.
+    sys::closeOnExecFrom(3);
     sys::setDescriptorFlags(proxysEnd.get(), 0);
     sys::setDescriptorFlags(bus_.get(), 0);
     executeOnPath(arguments, environment);

@@ -68,6 +68,8 @@ void composeConfinement(const ConfinementWords& words, const Plan& plan, const c
   for (size_t i = 0; i < words.limitCount; ++i) confinement.limits[confinement.limitCount++] = words.limits[i];
   confinement.group = words.group;
   for (size_t i = 0; i < words.keptCount; ++i) confinement.kept[confinement.keptCount++] = words.kept[i];
+  // Where /run is the machine's the bus is within reach; the proxy would put its own socket in the place of the bus's.
+  if (!confinement.has(part::run)) confinement.busNameCount = 0;
   showFeatures(environment, confinement);
   showResolver(confinement);
 }

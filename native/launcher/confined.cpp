@@ -8,6 +8,7 @@
 #include "limits.h"
 #include "network.h"
 #include "process.h"
+#include "report.h"
 #include "seccomp.h"
 
 namespace appc {
@@ -23,6 +24,15 @@ void showProgram(const Launch& launch, Confinement& confinement) {
   if (launch.options.program == nullptr || !confinement.has(part::tmp | part::home | part::run)) return;
   if (*launch.request.root.get() != '\0' || confinement.shownCount == maxShown) return;
   confinement.shown[confinement.shownCount++] = {launch.request.subject.get(), false};
+}
+
+/** One that is a directory leads to all of the host (CVE-2024-21626 of runc). */
+void refuseDirectories() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    struct statx status;
+    if (sys::statAt(fd, "", AT_EMPTY_PATH, STATX_TYPE, status) < 0 || !S_ISDIR(status.stx_mode)) continue;
+    fail(Exit::failed, "a standard stream is a directory", nullptr, "by it a program leaves its confinement", nullptr);
+  }
 }
 
 Result unshareNamespaces(const Launch& launch) {
@@ -59,16 +69,22 @@ Result closeOthers(const Confinement& confinement) {
 }
 
 Result restrictFiles(const Confined& confined) {
+  const Confinement& confinement = confined.confinement;
+  if (!confinement.has(part::readOnly)) return restrictByLandlock(nullptr, 0, true);
   int writable[maxShown + 16];
   size_t count = confined.files.writableCount();
   memcpy(writable, confined.files.writable(), count * sizeof *writable);
-  sys::Descriptor processes;
-  if (confined.confinement.has(part::pid)) {
-    processes.reset(sys::open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY));
-    if (processes.error() != 0) return failure(Step::restrictFiles, "/proc", processes.error());
-    writable[count++] = processes.get();
+  // Where these are the machine's, read-only, devices can be written to all the same.
+  sys::Descriptor others[2];
+  const char* const paths[] = {confinement.has(part::pid) ? "/proc" : nullptr,
+                               confinement.has(part::dev) ? nullptr : "/dev"};
+  for (size_t i = 0; i < 2; ++i) {
+    if (paths[i] == nullptr) continue;
+    others[i].reset(sys::open(AT_FDCWD, paths[i], O_PATH | O_DIRECTORY));
+    if (others[i].error() != 0) return failure(Step::restrictFiles, paths[i], others[i].error());
+    writable[count++] = others[i].get();
   }
-  return restrictByLandlock(writable, count, !confined.confinement.has(part::readOnly));
+  return restrictByLandlock(writable, count, false);
 }
 
 }  // namespace
@@ -81,6 +97,7 @@ void composeConfined(Launch& launch) {
   launch.confined->owner = {launch.uid, homeOf(launch.environment)};
   composeConfinement(words, launch.plan, launch.environment, launch.confined->confinement);
   showProgram(launch, launch.confined->confinement);
+  if (launch.confined->confinement.has(part::files)) refuseDirectories();
 }
 
 bool needsNamespaces(const Launch& launch) {
@@ -95,6 +112,8 @@ Result openConfined(Launch& launch) {
   const sys::Descriptor machine(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
   if (machine.error() != 0) return failure(Step::openDirectory, "/", machine.error());
   confined.bus.open(confined.confinement, launch.environment);
+  const Result group = confined.confinement.group.any() ? confined.group.open() : success();
+  if (!group.ok()) return group;
   return confined.files.open(machine.get(), confined.confinement, confined.owner);
 }
 
@@ -109,13 +128,14 @@ Result mountConfined(Launch& launch) {
 
 Result confineProcess(const Confined& confined) {
   const Confinement& confinement = confined.confinement;
-  Result result = setProcessLimits(confinement);
-  if (result.ok()) result = closeOthers(confinement);
+  Result result = closeOthers(confinement);
   // Without capabilities the filters take no_new_privs; with them, too, a setuid program inside must not be misled by
   // calls that fail.
   if (result.ok() && confinement.has(part::process)) result = forbidNewPrivileges();
   if (result.ok() && confinement.has(part::capabilities)) result = dropCapabilities();
   if (result.ok() && confinement.has(part::landlock)) result = restrictFiles(confined);
+  // After what takes descriptors, of which they may allow few.
+  if (result.ok()) result = setProcessLimits(confinement);
   if (result.ok() && confinement.has(part::seccomp)) result = filterSystemCalls();
   return result;
 }

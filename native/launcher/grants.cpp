@@ -74,6 +74,7 @@ bool grant(Confinement& confinement, const char* text) {
     for (const Opened& opened : openedPaths) {
       if (confined && opened.part == word->part && confinement.has(part::readOnly)) {
         show(confinement, opened.path, true);
+        confinement.shown[confinement.shownCount - 1].isSystems = true;
       }
     }
     return true;

@@ -6,6 +6,8 @@
 #include "messages.h"
 #include "private-mounts.h"
 #include "report.h"
+#include "signals.h"
+#include "streams.h"
 
 namespace appc {
 namespace {
@@ -14,24 +16,33 @@ bool has(const Launch& launch, uint32_t any) {
   return launch.confined != nullptr && launch.confined->confinement.has(any);
 }
 
-/** After fork, in the process that is to be the program. */
-[[noreturn]] void startProgram(Inheritance& inheritance) {
+/** After fork, in the process that is to be the program. `parent` as this process sees it. */
+Result prepareProgram(Inheritance& inheritance, int parent) {
   const Launch& launch = inheritance.launch;
-  tellFailureTo(inheritance.executing);
-  // Its end is init's too where there is no PID namespace to take it along.
-  sys::control(PR_SET_PDEATHSIG, SIGKILL);
-  Result result = success();
+  // Its end is init's too where there is no PID namespace to take it along. One that came before was not told.
+  const int error = sys::control(PR_SET_PDEATHSIG, SIGKILL);
+  if (error < 0) return failure(Step::startProcess, nullptr, error);
+  if (sys::call(SYS_getppid) != parent) return failure(Step::startProcess, nullptr, ESRCH);
   if (inheritance.terminal.isOpen()) {
     // A group of its own in the session, so that Ctrl-Z stops it: the kernel stops no group whose session has nobody
     // else to continue it. Taking the terminal from the background would raise SIGTTOU, were it not blocked.
-    sys::setProcessGroup(0, 0);
-    inheritance.terminal.takeForeground();
+    const int own = sys::setProcessGroup(0, 0);
+    if (own < 0) return failure(Step::openTerminal, nullptr, own);
+    const Result given = inheritance.inForeground ? inheritance.terminal.giveForeground(sys::processId()) : success();
+    if (!given.ok()) return given;
   }
   const int sent = sendMessage(inheritance.socket, {Message::Kind::starting, 0});
-  if (sent < 0) result = failure(Step::startProcess, nullptr, sent);
-  if (result.ok()) result = inheritance.group.isMade() ? inheritance.group.join() : success();
+  if (sent < 0) return failure(Step::startProcess, nullptr, sent);
+  Result result = inheritance.group.isMade() ? inheritance.group.join() : success();
   if (result.ok() && launch.confined != nullptr) result = confineProcess(*launch.confined);
-  if (!result.ok()) fail(Exit::failed, result);
+  return result;
+}
+
+[[noreturn]] void startProgram(Inheritance& inheritance, int parent) {
+  tellFailureTo(inheritance.executing);
+  const Result prepared = prepareProgram(inheritance, parent);
+  if (!prepared.ok()) fail(Exit::failed, prepared);
+  ignoreAgain(inheritance.ignoredSignals);
   sys::changeSignalMask(SIG_SETMASK, &inheritance.signalMask, nullptr);
   execute(inheritance.program);
 }
@@ -77,11 +88,14 @@ class Init {
   [[noreturn]] void run() {
     const sys::Descriptor children(sys::signalDescriptor(1ULL << (SIGCHLD - 1)));
     if (children.error() != 0) fail(Exit::failed, failure(Step::waitForProgram, nullptr, children.error()));
+    const int self = sys::processId();
     program_ = sys::fork();
     if (program_ < 0) fail(Exit::failed, failure(Step::startProcess, nullptr, program_));
-    if (program_ == 0) startProgram(inheritance_);
+    if (program_ == 0) startProgram(inheritance_, self);
     sys::close(inheritance_.executing);
     endReporting();
+    for (int fd = 0; fd <= 2; ++fd) closeCallers(fd);
+    if (inheritance_.launch.confined != nullptr) closeKept(inheritance_.launch.confined->confinement);
     for (;;) {
       struct pollfd ready[] = {{inheritance_.socket, POLLIN, 0}, {children.get(), POLLIN, 0}};
       const int count = sys::poll(ready, 2);
@@ -104,7 +118,13 @@ class Init {
     // The supervisor is gone.
     if (got == 0) end(inheritance_, program_, Exit::failed.status);
     if (got < 0 && got != -EAGAIN) endUnwaited(got);
-    if (got > 0 && message.kind == Message::Kind::resume) sys::kill(-program_, SIGCONT);
+    if (got <= 0) return;
+    if (message.kind == Message::Kind::signal) sys::kill(-program_, message.value);
+    if (message.kind != Message::Kind::resume) return;
+    const Terminal& terminal = inheritance_.terminal;
+    const Result given = terminal.giveForeground(message.value == 1 ? program_ : sys::processId());
+    if (!given.ok()) endUnwaited(given.error);
+    sys::kill(-program_, SIGCONT);
   }
 
   void reap() {
@@ -140,23 +160,27 @@ class Init {
 
 void runInit(Inheritance& inheritance) {
   const Launch& launch = inheritance.launch;
+  tellFailureTo(inheritance.executing);
   const uint64_t all = ~0ULL;
-  sys::changeSignalMask(SIG_SETMASK, &all, nullptr);
-  sys::control(PR_SET_PDEATHSIG, SIGKILL);
+  int error = sys::changeSignalMask(SIG_SETMASK, &all, nullptr);
   // Its own executable is reached through /proc/1/exe, by the mount of the outer namespace, where it can be written to:
   // CVE-2019-5736 of runc.
-  sys::control(PR_SET_DUMPABLE, 0);
-  tellFailureTo(inheritance.executing);
+  if (error == 0) error = sys::control(PR_SET_DUMPABLE, 0);
+  // All goes with the namespace, whatever this process is doing. Elsewhere it has to end what is below it first, and
+  // learns of the supervisor's end by the socket.
+  const bool endsAtOnce = has(launch, part::pid) && !inheritance.group.isMade();
+  if (error == 0 && endsAtOnce) error = sys::control(PR_SET_PDEATHSIG, SIGKILL);
+  if (error < 0) fail(Exit::failed, failure(Step::startProcess, nullptr, error));
   if (has(launch, part::pid)) {
     const sys::Descriptor root(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
     if (root.error() != 0) fail(Exit::failed, failure(Step::openDirectory, "/", root.error()));
     const Result mounted = mountProcesses(root.get(), has(launch, part::readOnly));
     if (!mounted.ok()) fail(Exit::failed, mounted);
-  } else if (const int error = sys::control(PR_SET_CHILD_SUBREAPER, 1); error < 0) {
+  } else if (error = sys::control(PR_SET_CHILD_SUBREAPER, 1); error < 0) {
     fail(Exit::failed, failure(Step::startProcess, nullptr, error));
   }
   if (has(launch, part::session)) {
-    if (const int error = sys::newSession(); error < 0) fail(Exit::failed, failure(Step::openTerminal, nullptr, error));
+    if (error = sys::newSession(); error < 0) fail(Exit::failed, failure(Step::openTerminal, nullptr, error));
     const Result entered = inheritance.terminal.isOpen() ? inheritance.terminal.enter() : success();
     if (!entered.ok()) fail(Exit::failed, entered);
   }

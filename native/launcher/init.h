@@ -17,8 +17,11 @@ struct Inheritance {
   int socket;
   /** Closed by exec: its end without a byte means that the program was executed. */
   int executing;
-  /** As the caller had it. */
+  /** As the caller had them. */
   uint64_t signalMask;
+  uint64_t ignoredSignals;
+  /** Whether the program begins in the foreground of its terminal. */
+  bool inForeground;
   Terminal& terminal;
   ControlGroup& group;
 };

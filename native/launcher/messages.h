@@ -20,8 +20,10 @@ struct Message {
     stopped = 2,
     /** `value`: the status as of wait(2). */
     exited = 3,
-    /** To init: have the program continue. */
+    /** To init: have the program continue. `value`: 1 in the foreground of its terminal, 0 in its background. */
     resume = 4,
+    /** To init: a signal of the caller's terminal, for the program's whole group. */
+    signal = 5,
   };
   Kind kind;
   int value;

@@ -4,6 +4,7 @@
 #include "bus.h"
 #include "confined-files.h"
 #include "confinement.h"
+#include "limits.h"
 #include "mountinfo.h"
 #include "mounts.h"
 #include "namespaces.h"
@@ -22,6 +23,7 @@ struct Confined {
   Confinement confinement;
   ConfinedFiles files;
   BusProxy bus;
+  ControlGroup group;
   Owner owner;
 };
 

@@ -14,7 +14,7 @@ constexpr const char* namespaces[] = {"cgroup", "ipc", "mnt", "net", "pid", "use
 Result write(int fd, const char* line, size_t length) {
   const long written = sys::write(fd, line, length);
   // Who asked has gone (SIGPIPE is blocked): that is no reason to end the program.
-  if (written == static_cast<long>(length) || written == -EPIPE) return success();
+  if (written == static_cast<long>(length) || written == -EPIPE || written == -ECONNRESET) return success();
   return failure(Step::tellStatus, nullptr, written < 0 ? static_cast<int>(written) : 0);
 }
 

@@ -10,6 +10,7 @@
 #include "report.h"
 #include "signals.h"
 #include "status.h"
+#include "streams.h"
 #include "terminal.h"
 
 namespace appc {
@@ -25,14 +26,15 @@ constexpr uint64_t blocked = ~notBlocked;
 
 class Supervisor {
  public:
-  Supervisor(Launch& launch, const Program& program) : launch_(launch), program_(program) {}
+  Supervisor(Launch& launch, const Program& program, ControlGroup& group)
+      : launch_(launch), program_(program), group_(group) {}
 
   [[noreturn]] void run() {
     Result result = begin();
     while (result.ok() && !ended_) result = waitOnce();
     terminal_.restore();
     if (!result.ok()) {
-      if (init_ > 0) killInit();
+      endInit();
       fail(Exit::failed, result);
     }
     leave();
@@ -40,18 +42,11 @@ class Supervisor {
 
  private:
   Result begin() {
-    // The program is not to tell of itself in this one's name.
-    if (launch_.options.statusFd >= 0) sys::setDescriptorFlags(launch_.options.statusFd, FD_CLOEXEC);
-    // Nothing inside may look into this process, which has more rights than what it watches over (also CVE-2019-5736).
-    sys::control(PR_SET_DUMPABLE, 0);
-    int error = sys::changeSignalMask(SIG_SETMASK, &blocked, &callersMask_);
-    if (error < 0) return failure(Step::startProcess, nullptr, error);
-    signals_.reset(sys::signalDescriptor(blocked));
-    if (signals_.error() != 0) return failure(Step::startProcess, nullptr, signals_.error());
-    Result result = openConfined();
+    Result result = protect();
+    if (result.ok()) result = openConfined();
     if (!result.ok()) return result;
     int sockets[2];
-    error = sys::socketPair(sockets);
+    int error = sys::socketPair(sockets);
     if (error < 0) return failure(Step::startProcess, nullptr, error);
     socket_.reset(sockets[0]);
     const sys::Descriptor initsSocket(sockets[1]);
@@ -64,7 +59,9 @@ class Supervisor {
     error =
         static_cast<int>(sys::call(SYS_setsockopt, socket_.get(), SOL_SOCKET, SO_PASSCRED, sys::word(&on), sizeof on));
     if (error < 0) return failure(Step::startProcess, nullptr, error);
-    Inheritance inheritance = {launch_, program_, initsSocket.get(), initsEnd.get(), callersMask_, terminal_, group_};
+    Inheritance inheritance = {launch_,      program_,        initsSocket.get(),     initsEnd.get(),
+                               callersMask_, ignoredSignals_, terminal_.take(false), terminal_,
+                               group_};
     init_ = forkInit();
     if (init_ == 0) {
       socket_.reset(-1);
@@ -74,6 +71,25 @@ class Supervisor {
     if (init_ < 0) return failure(Step::startProcess, nullptr, init_);
     terminal_.begin();
     return success();
+  }
+
+  Result protect() {
+    // The program is not to tell of itself in this one's name.
+    int error = launch_.options.statusFd < 0 ? 0 : sys::setDescriptorFlags(launch_.options.statusFd, FD_CLOEXEC);
+    // Nothing inside may look into this process, which has more rights than what it watches over (also CVE-2019-5736).
+    if (error == 0) error = sys::control(PR_SET_DUMPABLE, 0);
+    // What the caller closed must not be one of the sockets below: errors are written there. The program finds it
+    // closed.
+    for (int fd = 0; fd <= 2 && error >= 0; ++fd) {
+      if (sys::call(SYS_fcntl, fd, F_GETFD) == -EBADF) error = sys::open(AT_FDCWD, "/dev/null", O_RDWR);
+    }
+    if (error >= 0) error = sys::changeSignalMask(SIG_SETMASK, &blocked, &callersMask_);
+    if (error < 0) return failure(Step::startProcess, nullptr, error);
+    ignoredSignals_ = ignoredSignals();
+    // Of children whose end is ignored no status comes.
+    setDefaultAction(SIGCHLD);
+    signals_.reset(sys::signalDescriptor(blocked));
+    return signals_.error() != 0 ? failure(Step::startProcess, nullptr, signals_.error()) : success();
   }
 
   Result openConfined() {
@@ -86,14 +102,13 @@ class Supervisor {
     return result;
   }
 
+  bool isConfined(uint32_t any) const { return launch_.confined != nullptr && launch_.confined->confinement.has(any); }
+
   /**
    * A PID namespace is its children's. Init's mounts are its own, since the /proc that it mounts shows another
    * namespace's processes than this one's.
    */
-  int forkInit() const {
-    const bool isolated = launch_.confined != nullptr && launch_.confined->confinement.has(part::pid);
-    return sys::fork(isolated ? CLONE_NEWPID | CLONE_NEWNS : 0);
-  }
+  int forkInit() const { return sys::fork(isConfined(part::pid) ? CLONE_NEWPID | CLONE_NEWNS : 0); }
 
   Result waitOnce() {
     struct pollfd ready[5] = {{signals_.get(), POLLIN, 0}, {socket_.get(), POLLIN, 0}, {executing_.get(), POLLIN, 0}};
@@ -133,8 +148,7 @@ class Supervisor {
                    ? failure(Step::waitForProgram, nullptr, process_.error())
                    : success();
       case Message::Kind::stopped:
-        stop();
-        return success();
+        return stop(message.value);
       case Message::Kind::exited:
         status_ = message.value;
         hasStatus_ = true;
@@ -170,9 +184,14 @@ class Supervisor {
     if (count < 0) return failure(Step::waitForProgram, nullptr, static_cast<int>(count));
     executing_.reset(-1);
     failed_ = count > 0;
+    // The message was sent before, but may have come after the socket was looked at.
+    if (!failed_ && started_ == 0 && !ended_) {
+      if (const Result read = readMessage(); !read.ok()) return read;
+    }
     executed_ = !failed_ && started_ > 0;
     if (!executed_) return success();
     endReporting();
+    closeStreams();
     return tellStarted(launch_.options.statusFd, started_);
   }
 
@@ -188,6 +207,14 @@ class Supervisor {
     }
   }
 
+  /** Who waits for the end of what the program writes, or reads no more, must not wait for this process. */
+  void closeStreams() const {
+    for (int fd = 0; fd <= 1; ++fd) {
+      if (!terminal_.uses(fd)) closeCallers(fd);
+    }
+    if (launch_.confined != nullptr) closeKept(launch_.confined->confinement);
+  }
+
   Result readSignal() {
     struct signalfd_siginfo signal;
     const long count = sys::read(signals_.get(), &signal, sizeof signal);
@@ -197,11 +224,18 @@ class Supervisor {
     const int number = static_cast<int>(signal.ssi_signo);
     if (number == SIGCHLD) return reap();
     if (number == SIGPIPE) return success();
-    if (number == SIGWINCH) terminal_.copySize();
-    // Those of the terminal come to the whole group, and so to the program; what was sent to this process is meant for
-    // it. In a session of its own nothing comes there.
     const bool sent = signal.ssi_code <= 0;
-    if (sent || terminal_.isOpen()) pass(number);
+    if (number == SIGCONT) terminal_.takeAgain();
+    if (number == SIGWINCH && terminal_.isOpen()) {
+      terminal_.copySize();
+    } else if (sent) {
+      pass(number);
+    } else if (terminal_.isOpen()) {
+      // In a session of its own nothing of the caller's terminal comes there.
+      if (started_ > 0) return tellInit({Message::Kind::signal, number});
+      pass(number);
+    }
+    // Else those of the terminal come to the whole group, and so to the program.
     if (number == SIGTSTP && !terminal_.isOpen()) suspend();
     return success();
   }
@@ -209,36 +243,59 @@ class Supervisor {
   void pass(int signal) {
     if (process_.get() >= 0) {
       sys::signalProcess(process_.get(), signal);
-    } else if (signal != SIGCONT && signal != SIGWINCH && signal != SIGTSTP) {
-      // Before there is a program: it is this process that is meant.
-      killInit();
-      dieOf(signal);
+      return;
     }
+    // Before there is a program: it is this process that is meant.
+    if (signal == SIGCONT || signal == SIGWINCH || signal == SIGTSTP || (ignoredSignals_ & bit(signal)) != 0) return;
+    terminal_.restore();
+    endInit();
+    dieOf(signal);
   }
 
-  /** The program in its own session was stopped (Ctrl-Z): for the shell it is this process. */
-  void stop() {
-    terminal_.restore();
-    suspend();
-    terminal_.makeRaw();
+  /**
+   * The program in its own session was stopped (Ctrl-Z): for the shell it is this process. In the background it was
+   * stopped because it wants the terminal, which may be to be had.
+   */
+  Result stop(int signal) {
+    const bool wants = signal == SIGTTIN || signal == SIGTTOU;
+    bool inForeground = wants && terminal_.take(true);
+    if (!inForeground) {
+      terminal_.restore();
+      suspend();
+      inForeground = terminal_.take(wants);
+    }
     terminal_.copySize();
-    sendMessage(socket_.get(), {Message::Kind::resume, 0});
+    return tellInit({Message::Kind::resume, inForeground ? 1 : 0});
   }
 
   static void suspend() { sys::kill(sys::processId(), SIGSTOP); }
 
-  void killInit() {
-    sys::kill(init_, SIGKILL);
-    int status;
-    while (sys::wait(init_, status, 0) == -EINTR) continue;
+  Result tellInit(Message message) {
+    const int error = sendMessage(socket_.get(), message);
+    // It has gone: that is told by the end of the socket.
+    return error < 0 && error != -EPIPE ? failure(Step::waitForProgram, nullptr, error) : success();
+  }
+
+  /** Init ends what is below it as soon as there is no supervisor; at once where a PID namespace does that. */
+  void endInit() {
+    socket_.reset(-1);
+    if (init_ > 0) {
+      if (isConfined(part::pid) && !group_.isMade()) sys::kill(init_, SIGKILL);
+      int status;
+      while (sys::wait(init_, status, 0) == -EINTR) continue;
+    }
     group_.remove();
-    terminal_.restore();
   }
 
   /** As the program ended. */
   [[noreturn]] void leave() {
     terminal_.drain();
     terminal_.restore();
+    // Init has done that, unless somebody ended it.
+    if (group_.isMade()) {
+      group_.kill();
+      group_.remove();
+    }
     if (executed_) {
       if (const Result told = tellExited(launch_.options.statusFd, status_); !told.ok()) fail(Exit::failed, told);
     }
@@ -260,13 +317,14 @@ class Supervisor {
 
   Launch& launch_;
   const Program& program_;
+  ControlGroup& group_;
   uint64_t callersMask_ = 0;
+  uint64_t ignoredSignals_ = 0;
   sys::Descriptor signals_;
   sys::Descriptor socket_;
   sys::Descriptor executing_;
   sys::Descriptor process_;
   Terminal terminal_;
-  ControlGroup group_;
   int init_ = -1;
   int started_ = 0;
   bool executed_ = false;
@@ -279,7 +337,8 @@ class Supervisor {
 }  // namespace
 
 void supervise(Launch& launch, const Program& program) {
-  Supervisor supervisor(launch, program);
+  ControlGroup none;
+  Supervisor supervisor(launch, program, launch.confined == nullptr ? none : launch.confined->group);
   supervisor.run();
 }
 

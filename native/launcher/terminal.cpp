@@ -44,10 +44,13 @@ void writeAll(int fd, const char* bytes, size_t size) {
 Result Terminal::open(int terminals) {
   for (int fd = 2; fd >= 0; --fd) {
     isTerminal_[fd] = sys::ioctl(fd, TCGETS, &before_) == 0;
-    if (isTerminal_[fd]) outer_ = fd;
+    if (!isTerminal_[fd]) continue;
+    outer_ = fd;
+    // The keys, too, where input comes from elsewhere: in raw mode nobody else would see Ctrl-C.
+    const long flags = sys::call(SYS_fcntl, fd, F_GETFL);
+    if (flags >= 0 && (flags & O_ACCMODE) != O_WRONLY) input_ = fd;
   }
   if (outer_ < 0) return success();
-  if (isTerminal_[0]) input_ = 0;
   output_ = isTerminal_[1] ? 1 : outer_;
   sys::ioctl(outer_, TCGETS, &before_);
   constexpr int flags = O_RDWR | O_NOCTTY | O_NONBLOCK;
@@ -74,25 +77,40 @@ Result Terminal::enter() {
   return error < 0 ? failure(Step::openTerminal, nullptr, error) : success();
 }
 
-void Terminal::takeForeground() const {
-  const int group = static_cast<int>(sys::call(SYS_getpgid, 0));
-  sys::ioctl(slave_.get(), TIOCSPGRP, &group);
+Result Terminal::giveForeground(int group) const {
+  const int error = sys::ioctl(slave_.get(), TIOCSPGRP, &group);
+  return error < 0 ? failure(Step::openTerminal, nullptr, error) : success();
 }
 
-void Terminal::begin() {
-  slave_.reset(-1);
-  makeRaw();
+void Terminal::begin() { slave_.reset(-1); }
+
+/** A terminal that is not this session's has no groups, and nobody else to read from it. */
+bool Terminal::isForeground() const {
+  int group;
+  return sys::ioctl(outer_, TIOCGPGRP, &group) < 0 || group == static_cast<int>(sys::call(SYS_getpgid, 0));
 }
 
-void Terminal::makeRaw() {
-  if (!isOpen() || raw_) return;
+bool Terminal::take(bool asked) {
+  if (!isOpen() || input_ < 0 || (!asked && !isTerminal_[1]) || !isForeground()) return false;
+  if (raw_) return true;
+  if (sys::ioctl(outer_, TCGETS, &before_) < 0) return false;
+  // Those that it had when the program was started in the background were a shell's at its prompt.
+  if (!wasTaken_) sys::ioctl(master_.get(), TCSETS, &before_);
+  wasTaken_ = true;
   const struct termios settings = rawFrom(before_);
   raw_ = sys::ioctl(outer_, TCSETS, &settings) == 0;
+  return raw_;
 }
 
 void Terminal::restore() {
   if (raw_) sys::ioctl(outer_, TCSETS, &before_);
   raw_ = false;
+}
+
+void Terminal::takeAgain() {
+  if (!raw_ || !isForeground()) return;
+  const struct termios settings = rawFrom(before_);
+  sys::ioctl(outer_, TCSETS, &settings);
 }
 
 void Terminal::copySize() const {
@@ -102,7 +120,7 @@ void Terminal::copySize() const {
 
 void Terminal::prepare(struct pollfd* descriptors) const {
   // No more keys are taken than the program has room for. A negative descriptor is passed over.
-  descriptors[0] = {typed_.isEmpty() ? input_ : -1, POLLIN, 0};
+  descriptors[0] = {raw_ && typed_.isEmpty() ? input_ : -1, POLLIN, 0};
   descriptors[1] = {master_.get(), static_cast<short>(typed_.isEmpty() ? POLLIN : POLLIN | POLLOUT), 0};
 }
 

@@ -20,14 +20,23 @@ class Terminal {
   bool isOpen() const { return master_.get() >= 0 || slave_.get() >= 0; }
   /** In the child that leads the new session: makes it its terminal and its standard streams, where these were one. */
   Result enter();
-  /** Gives the terminal to this process's group, from within the session. */
-  void takeForeground() const;
-  /** In the parent: leaves the program's end to it, and takes the keys of the caller's terminal as they are typed. */
+  /** From within the session: makes a group, or that of this process, the foreground's. */
+  Result giveForeground(int group) const;
+  /** In the parent: leaves the program's end to it. */
   void begin();
-  void makeRaw();
+  /**
+   * Takes the keys as they are typed, and tells whether that is so: not while the shell has another job in the
+   * foreground, and not, unless the program `asked`, where the output goes to something else that may read the keys (a
+   * pager).
+   */
+  bool take(bool asked);
   /** Puts the caller's terminal back as it was. */
   void restore();
+  /** A stop that this process could not see may have changed the caller's terminal. */
+  void takeAgain();
   void copySize() const;
+  /** Whether the parent still needs a standard stream of the caller's. */
+  bool uses(int fd) const { return isOpen() && isTerminal_[fd]; }
   /** What to wait for; 2. */
   void prepare(struct pollfd* descriptors) const;
   /** Carries over what there is. */
@@ -43,6 +52,7 @@ class Terminal {
     bool isEmpty() const { return from == to; }
   };
 
+  bool isForeground() const;
   bool fromProgram();
   void fromCaller();
   void toProgram();
@@ -51,11 +61,12 @@ class Terminal {
   sys::Descriptor slave_;
   bool isTerminal_[3] = {};
   int outer_ = -1;
-  /** Where the caller's keys come from; -1 when its input is no terminal, or has ended. */
+  /** Where the caller's keys come from; -1 when no terminal can be read, or it has ended. */
   int input_ = -1;
   int output_ = -1;
   struct termios before_ = {};
   bool raw_ = false;
+  bool wasTaken_ = false;
   Buffer typed_;
 };
 
