@@ -40,11 +40,10 @@ uint32_t cpuLevel() {
 
   if (!hasAll(c1, bit_AVX | bit_F16C | bit_FMA | bit_MOVBE | bit_OSXSAVE) || !hasAll(extended, bit_ABM)) return 2;
   const uint32_t saved = savedState();
-  uint32_t highest;
+  if (!hasAll(saved, stateAvx)) return 2;
   uint32_t b7;
   uint32_t c;
-  __cpuid(0, highest, b, c, d);
-  if (!hasAll(saved, stateAvx) || highest < 7) return 2;
+  // There is such a leaf: XSAVE, which is among the features above, is told of in leaf 13.
   __cpuid_count(7, 0, a, b7, c, d);
   if (!hasAll(b7, bit_AVX2 | bit_BMI | bit_BMI2)) return 2;
 

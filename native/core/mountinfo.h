@@ -49,6 +49,8 @@ bool isVisible(const Mount& mount);
 
 class MountTable {
  public:
+  static constexpr size_t capacity = 1 << 16;
+
   /** Reads the table as it is now. */
   Result load();
 
@@ -83,7 +85,7 @@ class MountTable {
   size_t filled_ = 0;
   /** The buffer holds all of it: no more need be read. */
   bool whole_ = false;
-  char buffer_[1 << 16];
+  char buffer_[capacity];
 };
 
 /**

@@ -106,9 +106,10 @@ class Text {
     return *this;
   }
 
-  char data_[Capacity];
+  // First, so that a short text touches one page of memory, not two.
   size_t length_ = 0;
   bool overflow_ = false;
+  char data_[Capacity];
 };
 
 /** PATH_MAX with the NUL. */

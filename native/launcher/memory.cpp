@@ -10,11 +10,10 @@
 namespace appc {
 namespace {
 
-void* allocate(size_t size) {
-  void* memory = sys::allocatePages(size);
-  if (memory == nullptr) fail(Exit::failed, "cannot start the program", nullptr, errorText(ENOMEM), nullptr);
-  return memory;
-}
+/** As much as a usual launch takes. In .bss, as each mapping of its own costs as much as five guards. */
+constexpr size_t atHand = 96 << 10;
+alignas(16) char memory[atHand];
+size_t used = 0;
 
 /** Returns where the next may follow. */
 char* append(char* at, const char* text) {
@@ -23,6 +22,17 @@ char* append(char* at, const char* text) {
 }
 
 }  // namespace
+
+void* allocate(size_t size) {
+  const size_t rounded = (size + 15) & ~static_cast<size_t>(15);
+  if (rounded <= atHand - used && rounded >= size) {
+    used += rounded;
+    return memory + used - rounded;
+  }
+  void* pages = sys::allocatePages(size);
+  if (pages == nullptr) fail(Exit::failed, "cannot start the program", nullptr, errorText(ENOMEM), nullptr);
+  return pages;
+}
 
 const char** allocatePointers(size_t count) { return static_cast<const char**>(allocate(count * sizeof(const char*))); }
 

@@ -5,6 +5,9 @@
 
 namespace appc {
 
+/** Zeroed, aligned to 16; exits when there is none. */
+void* allocate(size_t size);
+
 /** Zeroed memory for `count` pointers; exits when there is none. */
 const char** allocatePointers(size_t count);
 

@@ -11,11 +11,13 @@
 namespace appc {
 namespace {
 
-/** Where failures are told to a program; -1 for standard error, and people. */
-int errorDescriptor = -1;
-
+// None of them is there at first, and all begin as 0: a launcher without initialized data has a page less to copy.
+bool hasErrorDescriptor;
+bool hasFailureDescriptor;
+/** Where failures are told to a program, else on standard error to people. */
+int errorDescriptor;
 /** Where another process learns of it. */
-int failureDescriptor = -1;
+int failureDescriptor;
 
 struct Failure {
   Exit exit;
@@ -58,8 +60,8 @@ bool writeJson(const Failure& failure) {
 }
 
 [[noreturn]] void tell(const Failure& failure) {
-  if (errorDescriptor < 0 || !writeJson(failure)) writeText(failure);
-  if (failureDescriptor >= 0) sys::write(failureDescriptor, "f", 1);
+  if (!hasErrorDescriptor || !writeJson(failure)) writeText(failure);
+  if (hasFailureDescriptor) sys::write(failureDescriptor, "f", 1);
   sys::exit(failure.exit.status);
 }
 
@@ -75,26 +77,31 @@ void fail(Exit exit, const Result& result) {
   tell({{exit.status, code}, stepText(result.step), result.path, cause, hintFor(result), result});
 }
 
-void tellFailureTo(int fd) { failureDescriptor = fd; }
+void tellFailureTo(int fd) {
+  hasFailureDescriptor = true;
+  failureDescriptor = fd;
+}
 
 void endReporting() {
-  if (errorDescriptor >= 0) sys::close(errorDescriptor);
-  errorDescriptor = -1;
+  if (hasErrorDescriptor) sys::close(errorDescriptor);
+  hasErrorDescriptor = false;
 }
 
 int reportTo(int descriptor) {
   const int error = sys::setDescriptorFlags(descriptor, FD_CLOEXEC);
-  if (error == 0) errorDescriptor = descriptor;
+  hasErrorDescriptor = error == 0;
+  errorDescriptor = descriptor;
   return error;
 }
 
 int passReporting() {
-  if (errorDescriptor >= 0) sys::setDescriptorFlags(errorDescriptor, 0);
+  if (!hasErrorDescriptor) return -1;
+  sys::setDescriptorFlags(errorDescriptor, 0);
   return errorDescriptor;
 }
 
 void reportReady() {
-  if (errorDescriptor < 0) return;
+  if (!hasErrorDescriptor) return;
   const long written = writeUnread(errorDescriptor, "\n", 1);
   // Who asked for it may have gone; the program is started all the same.
   if (written == 1 || written == -EPIPE) return;

@@ -36,13 +36,14 @@ struct Launch {
   Options options;
   Replanned replanned;
   Request request;
-  MountTable mounts;
   Namespaces namespaces;
   Plan plan;
   RootTree root;
   Overlays overlays;
   /** Null without a confinement. */
   Confined* confined = nullptr;
+  /** Last, as most of its buffer is hardly ever used. */
+  MountTable mounts;
 };
 
 /** Whether the plan covers what lies at this path inside. */

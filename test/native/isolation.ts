@@ -80,6 +80,7 @@ for (const [who, user] of users) {
         'readlinkat',
         'getcwd',
         'mmap',
+        'madvise',
         'uname',
         'unshare',
         'mount_setattr',
