@@ -71,8 +71,8 @@ struct Controller {
 
 /**
  * Where the group's children have this controller there is its file. Else it is enabled for them, which the kernel
- * refuses as long as processes are in the group itself (cgroups(7), "no internal processes"): this one goes into a child
- * then. It suffices where it is alone there, as the first of a systemd unit that is delegated is.
+ * refuses as long as processes are in the group itself (cgroups(7), "no internal processes"): this one goes into a
+ * child then. It suffices where it is alone there, as the first of a systemd unit that is delegated is.
  */
 Result enable(int parent, int group, const Controller& controller) {
   const sys::Descriptor there(sys::open(group, controller.file, O_PATH));

@@ -120,7 +120,8 @@ function judge(
   if (status === witnessStatus && stdout === report) return { kind: 'went on', wrong: null }
   if (status === coldStatus && /^\d+:/.test(stdout)) return { kind: 'planned anew', wrong: null }
   if (disturbed && status === witnessStatus) return { kind: 'went on', wrong: null }
-  if (!disturbed && stdout !== '' && stdout !== report) return { kind: 'false success', wrong: 'the program ran, and not as planned' }
+  if (!disturbed && stdout !== '' && stdout !== report)
+    return { kind: 'false success', wrong: 'the program ran, and not as planned' }
   if (status === 0 || status === witnessStatus) return { kind: 'false success', wrong: 'a success' }
   // A program that was waited for in vain may have run to its end.
   const told = status !== null && failure.statuses.includes(status) && failure.message.test(stderr)

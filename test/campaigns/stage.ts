@@ -127,7 +127,15 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
 /** A plain program of a tree that serves as the host. */
 function inTree(sandbox: Sandbox, witness: string): Maker {
   const tree = sandbox.path('tree')
-  makeTree(tree, { proc: null, home: null, run: null, dev: null, 'etc/name': 'tree', 'opt/lib/x': 'tree', 'opt/lib/y': 'tree' })
+  makeTree(tree, {
+    proc: null,
+    home: null,
+    run: null,
+    dev: null,
+    'etc/name': 'tree',
+    'opt/lib/x': 'tree',
+    'opt/lib/y': 'tree',
+  })
   makeTree(sandbox.directory, { 'tree-layer/.appc-host': null, 'tree-layer/x': 'layer', 'home/file': 'machine' })
   const program = join(tree, 'opt/witness')
   copyFileSync(witness, program)

@@ -63,9 +63,11 @@ const OPENED: Readonly<Record<string, readonly string[]>> = {
   'core/mountinfo.cpp': ['mountinfoPath'],
   'core/namespaces.cpp': ['path'],
   // Control groups: the kernel's files, in a directory that was opened.
-  'core/limits.cpp': ['file', 'hierarchy'],
+  'core/limits.cpp': ['file', 'hierarchy', 'controller.file'],
   // This installation; the plan's own file; what the caller named.
   'launcher/bus.cpp': ['socket'],
+  // /proc and /dev of the program.
+  'launcher/confined.cpp': ['paths[i]'],
   'launcher/cold.cpp': ['replan.get()'],
   'launcher/launch.cpp': ['path'],
   'launcher/request.cpp': ['path', 'root', 'program'],
