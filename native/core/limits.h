@@ -16,7 +16,8 @@ Result setProcessLimits(const Confinement& confinement);
  */
 class ControlGroup {
  public:
-  /** Finds the caller's, to be written to when all that is mounted becomes read-only. In a mount namespace of its own. */
+  /** Finds the caller's, to be written to when all that is mounted becomes read-only. In a mount namespace of its own.
+   */
   Result open();
   /** Makes the directory and writes the limits; `identity` tells it from others. */
   Result make(const GroupLimits& limits, int identity);
