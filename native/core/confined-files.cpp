@@ -24,12 +24,14 @@ constexpr Link deviceLinks[] = {
 
 constexpr uint64_t inside = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 
-/** A user of a service may have one of these as home: nothing private is there. */
-constexpr const char* systems[] = {"/usr", "/bin", "/sbin", "/lib", "/etc", "/dev", "/proc", "/sys", "/run", "/tmp"};
+/** A user of a service may have one of these as home, or something in the second: nothing private is there. */
+constexpr const char* systems[] = {"/", "/tmp", "/run", "/var", "/opt", "/srv", "/mnt", "/media", "/boot"};
+constexpr const char* wholeSystems[] = {"/usr", "/bin", "/sbin", "/lib", "/etc", "/dev", "/proc", "/sys"};
 
-bool isSystemDirectory(const char* path) {
-  bool is = equal(path, "/");
-  for (const char* directory : systems) is = is || isWithin(path, directory);
+bool isSystems(const char* path) {
+  bool is = false;
+  for (const char* directory : systems) is = is || equal(path, directory);
+  for (const char* directory : wholeSystems) is = is || isWithin(path, directory);
   return is;
 }
 
@@ -90,7 +92,7 @@ Result ConfinedFiles::openShown(int root, const Shown& shown, const Owner& owner
   added.clone.reset(cloneTree(source.get()));
   if (added.clone.error() != 0) return failure(Step::showPath, shown.path, added.clone.error());
   if (!shown.writable) {
-    if (const Result made = makeReadOnly(shown.path, added.clone.get(), false); !made.ok()) return made;
+    if (const Result made = makeReadOnly(shown.path, added.clone.get()); !made.ok()) return made;
   }
   size_t place = pieceCount_++;
   for (; place > 0 && pieces_[place - 1].path.length() > added.path.length(); --place) {
@@ -127,8 +129,8 @@ Result ConfinedFiles::mount(int root, const Confinement& confinement, const Owne
   PathText home;
   if (owner.home != nullptr) findHome(root, owner.home, home);
   Result result = success();
-  // First, so that what is mounted on top can be written to. What the host mounts later would come in writable.
-  if (confinement.has(part::readOnly)) result = makeReadOnly("/", root, true);
+  // First, so that what is mounted on top can be written to.
+  if (confinement.has(part::readOnly)) result = makeReadOnly("/", root);
   if (result.ok() && confinement.has(part::tmp)) result = coverDirectory(root, "/tmp", "1777");
   if (result.ok() && confinement.has(part::tmp)) result = coverDirectory(root, "/var/tmp", "1777");
   if (result.ok() && confinement.has(part::run)) result = coverRun(root, owner);
@@ -171,7 +173,7 @@ Result ConfinedFiles::provideHome(int root, const char* typed, const char* home,
     result = makePath(root, home, true, own_, made);
     // Of the host's, and it never was there.
     if (result.error == ENOENT) return success();
-  } else if (isPrivate && there.error() == 0 && !own_.hold(there.get()) && !isSystemDirectory(home)) {
+  } else if (isPrivate && there.error() == 0 && !own_.hold(there.get()) && !isSystems(home)) {
     result = coverDirectory(root, home, "0700");
   }
   if (!result.ok() || equal(typed, home)) return result;

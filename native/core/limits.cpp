@@ -75,10 +75,10 @@ struct Controller {
  * child then. It suffices where it is alone there, as the first of a systemd unit that is delegated is.
  */
 Result enable(int parent, int group, const Controller& controller) {
-  const sys::Descriptor there(sys::open(group, controller.file, O_PATH));
-  if (there.error() != ENOENT) {
-    return there.error() == 0 ? success() : failure(Step::makeCgroup, controller.file, there.error());
-  }
+  const char* file = controller.file;
+  const sys::Descriptor there(sys::open(group, file, O_PATH));
+  if (there.error() == 0) return success();
+  if (there.error() != ENOENT) return failure(Step::makeCgroup, file, there.error());
   Result enabled = writeLimit(parent, "cgroup.subtree_control", controller.enable);
   if (enabled.error != EBUSY) return enabled.error == ENOENT ? failure(enabled.step, controller.name, ENOENT) : enabled;
   sys::Descriptor own;

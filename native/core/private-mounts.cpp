@@ -40,7 +40,7 @@ Result coverReadOnly(int directory, const char* name) {
   if (entry.error() != 0) return failure(Step::mountProc, name, entry.error());
   const sys::Descriptor clone(sys::openTree(entry.get(), OPEN_TREE_CLONE | AT_RECURSIVE));
   if (clone.error() != 0) return failure(Step::mountProc, name, clone.error());
-  if (const Result made = makeReadOnly(name, clone.get(), false); !made.ok()) return made;
+  if (const Result made = makeReadOnly(name, clone.get()); !made.ok()) return made;
   const int error = sys::moveMount(clone.get(), entry.get());
   return error < 0 ? failure(Step::mountProc, name, error) : success();
 }
@@ -131,10 +131,11 @@ Result attachAt(int root, const char* path, const sys::Descriptor& mounted) {
   return error < 0 ? failure(Step::mountPrivate, path, error) : success();
 }
 
-Result makeReadOnly(const char* path, int mount, bool isolated) {
+Result makeReadOnly(const char* path, int mount) {
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_RDONLY;
-  attributes.propagation = isolated ? MS_PRIVATE : 0;
+  // What the host mounts later would come in writable.
+  attributes.propagation = MS_PRIVATE;
   const int error = sys::changeMounts(mount, attributes);
   return error < 0 ? failure(Step::makeReadOnly, path, error) : success();
 }

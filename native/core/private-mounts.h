@@ -43,7 +43,7 @@ Result makePath(int root, const char* path, bool isDirectory, const OwnFileSyste
 /** Attaches a detached mount at the end of `path`, which links of the system may lead to (/var/run). */
 Result attachAt(int root, const char* path, const sys::Descriptor& mounted);
 
-/** Nothing below the mount can be written to any more. `isolated`: and what the host mounts later does not come in. */
-Result makeReadOnly(const char* path, int mount, bool isolated);
+/** Nothing below the mount can be written to any more; what the host mounts there later does not come in. */
+Result makeReadOnly(const char* path, int mount);
 
 }  // namespace appc

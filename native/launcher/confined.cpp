@@ -74,15 +74,18 @@ Result restrictFiles(const Confined& confined) {
   int writable[maxShown + 16];
   size_t count = confined.files.writableCount();
   memcpy(writable, confined.files.writable(), count * sizeof *writable);
-  // Where these are the machine's, read-only, devices can be written to all the same.
-  sys::Descriptor others[2];
-  const char* const paths[] = {confinement.has(part::pid) ? "/proc" : nullptr,
-                               confinement.has(part::dev) ? nullptr : "/dev"};
-  for (size_t i = 0; i < 2; ++i) {
-    if (paths[i] == nullptr) continue;
-    others[i].reset(sys::open(AT_FDCWD, paths[i], O_PATH | O_DIRECTORY));
-    if (others[i].error() != 0) return failure(Step::restrictFiles, paths[i], others[i].error());
-    writable[count++] = others[i].get();
+  sys::Descriptor processes;
+  if (confinement.has(part::pid)) {
+    processes.reset(sys::open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY));
+    if (processes.error() != 0) return failure(Step::restrictFiles, "/proc", processes.error());
+    writable[count++] = processes.get();
+  }
+  // The machine's, read-only; but devices can be written to all the same.
+  sys::Descriptor devices;
+  if (!confinement.has(part::dev)) {
+    devices.reset(sys::open(AT_FDCWD, "/dev", O_PATH | O_DIRECTORY));
+    if (devices.error() != 0) return failure(Step::restrictFiles, "/dev", devices.error());
+    writable[count++] = devices.get();
   }
   return restrictByLandlock(writable, count, false);
 }
