@@ -71,7 +71,7 @@ export async function inject(scene: Scene, call: Call, error: string, passed: nu
   const judged = judge(scene, result)
   const left = await changesSince(before)
   if (left !== null) {
-    killAllBut(before)
+    killAllBut(before.processes)
     await changesSince(before)
   }
   const [kind, wrong] =

@@ -248,3 +248,10 @@ export function run(
     killSignal: 'SIGKILL',
   })
 }
+
+/** Launches by test/campaigns/crowd.c: one after the other, or all at the same time. */
+export function runCrowd(crowd: string, how: 'row' | 'once', count: number, launch: Launch) {
+  const line = [crowd, how, String(count), String(witnessStatus), launch.report, ...launch.command([])]
+  const { status, stdout, stderr } = run(launch, line, 0)
+  return { told: (stdout + stderr).trim(), failed: status === 0 ? null : 'launches failed' }
+}
