@@ -1,5 +1,5 @@
 import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { copyFileSync, openSync, realpathSync } from 'node:fs'
+import { copyFileSync, openSync, readlinkSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { addon } from '../../lib/launch/addon.js'
@@ -24,8 +24,6 @@ export interface Launch {
 
 /** One that finds its plan. */
 export interface Scene extends Launch {
-  /** The program, as the launcher executes it. */
-  readonly program: string
   /** How the launcher says that it failed. */
   readonly failure: Failure
 }
@@ -60,7 +58,7 @@ export function stages(user: User): readonly Stage[] {
   const [plain, ...others] = [mixed(sandbox, witness), inTree(sandbox, witness), nested(sandbox, witness)] as const
   return modes.map(mode => {
     const first = plain(mode)
-    return { plain: first, all: [first, ...others.map(make => make(mode))] }
+    return { plain: first, all: [first, ...(mode.everywhere ? others.map(make => make(mode)) : [])] }
   })
 }
 
@@ -110,9 +108,8 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
     name: `${mode.name}, overlays`,
     ...startedBy(sandbox),
     directory: outer.target,
-    program: witness,
-    command: before => [...before, sandbox.launcher, ...mode.options, 'mixed', ...Object.keys(seen)],
-    report: reportOf(sandbox, witness, seen),
+    command: before => [...before, sandbox.launcher, ...mode.options(sandbox.directory), 'mixed', ...Object.keys(seen)],
+    report: reportOf(sandbox, witness, seen, mode),
     failure: ours,
   })
 }
@@ -120,8 +117,9 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
 /** A plain program of a tree that serves as the host. */
 function inTree(sandbox: Sandbox, witness: string): Maker {
   const tree = sandbox.path('tree')
-  makeTree(tree, { proc: null, home: null, 'etc/name': 'tree', 'opt/lib/x': 'tree', 'opt/lib/y': 'tree' })
-  makeTree(sandbox.directory, { 'tree-layer/.appc-host': null, 'tree-layer/x': 'layer', 'home/file': 'machine' })
+  const mountPoints = { proc: null, srv: null, run: null, tmp: null, dev: null, [sandbox.directory]: null }
+  makeTree(tree, { ...mountPoints, 'etc/name': 'tree', 'opt/lib/x': 'tree', 'opt/lib/y': 'tree' })
+  makeTree(sandbox.directory, { 'tree-layer/.appc-host': null, 'tree-layer/x': 'layer', 'srv/file': 'machine' })
   const program = join(tree, 'opt/witness')
   copyFileSync(witness, program)
   sandbox.install(
@@ -131,7 +129,8 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
       overlays: [{ target: '/opt/lib', layer: sandbox.path('tree-layer'), carried: [] }],
       binds: [
         { source: '/proc', target: '/proc' },
-        { source: sandbox.path('home'), target: '/home' },
+        { source: '/dev', target: '/dev' },
+        { source: sandbox.path('srv'), target: '/srv' },
       ],
       guards: [identity(tree), identity(join(tree, 'opt/lib/y'), '/opt/lib/y')],
       programs: [],
@@ -141,8 +140,8 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
     '/etc/name': 'tree',
     '/opt/lib/x': 'layer',
     '/opt/lib/y': 'tree',
-    '/home/file': 'machine',
-    [tree]: null,
+    '/srv/file': 'machine',
+    '/etc/passwd': null,
     'lib/x': 'layer',
   }
   return mode => ({
@@ -150,17 +149,16 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
     ...startedBy(sandbox),
     // The tree has it too.
     directory: '/opt',
-    program: '/opt/witness',
     command: before => [
       ...before,
       sandbox.launcher,
-      ...mode.options,
+      ...mode.options(sandbox.directory),
       '--root',
       tree,
       '/opt/witness',
       ...Object.keys(seen),
     ],
-    report: reportOf(sandbox, witness, seen),
+    report: reportOf(sandbox, witness, seen, mode),
     failure: ours,
   })
 }
@@ -180,15 +178,16 @@ function nested(sandbox: Sandbox, witness: string): Maker {
     name: `${mode.name}, in a container`,
     ...startedBy(sandbox),
     directory: shared.target,
-    program: witness,
     command: before => [
       ...[sandbox.launcher, 'around', ...before],
-      ...[sandbox.launcher, ...mode.options, 'within', ...Object.keys(seen)],
+      ...[sandbox.launcher, ...mode.options(sandbox.directory), 'within', ...Object.keys(seen)],
     ],
-    report: reportOf(sandbox, witness, seen),
+    report: reportOf(sandbox, witness, seen, mode),
     failure: ours,
   })
 }
+
+const asBubblewrap = { tells: { namespaces: 'mnt', 'no new privileges': '1' }, tellsRoot: {} }
 
 /** Bubblewrap, for comparison, with the files laid over the host's one by one. */
 export function bubblewrap(user: User): readonly Scene[] {
@@ -202,12 +201,8 @@ export function bubblewrap(user: User): readonly Scene[] {
     name: 'bubblewrap',
     ...startedBy(sandbox),
     directory: sandbox.directory,
-    program,
     command,
-    report: reportOf(sandbox, program, { [kept]: 'host', [replaced]: 'layer' }).replace(
-      'NoNewPrivs:\t0',
-      'NoNewPrivs:\t1',
-    ),
+    report: reportOf(sandbox, program, { [kept]: 'host', [replaced]: 'layer' }, asBubblewrap),
     failure: { statuses: [1], message: /^bwrap: .+\n$/ },
   }
   return [scene]
@@ -217,15 +212,26 @@ export function bubblewrap(user: User): readonly Scene[] {
 type Seen = Readonly<Record<string, string | null>>
 
 function startedBy(sandbox: Sandbox): Pick<Launch, 'user' | 'environment'> {
-  return { user: sandbox.user, environment: sandbox.environment() }
+  const outside = ['mnt', 'pid', 'ipc', 'uts', 'net'].map(kind => readlinkSync(`/proc/self/ns/${kind}`))
+  return { user: sandbox.user, environment: sandbox.environment({ OUTSIDE: outside.join(' ') }) }
 }
 
-/** Descriptors and rights are those that the program has without appc. */
-function reportOf(sandbox: Sandbox, witness: string, seen: Seen): string {
-  const { stdout, status } = run({ ...startedBy(sandbox), directory: '/' }, [witness], devNull)
+/** What it tells without appc, but for what the mode is for, and what it sees. */
+function reportOf(sandbox: Sandbox, witness: string, seen: Seen, mode: Pick<Mode, 'tells' | 'tellsRoot'>): string {
+  // Below a shell that is the user's too, as the launcher's callers are.
+  const line = ['sh', '-c', '"$0"; exit $?', witness]
+  const { stdout, status } = run({ ...startedBy(sandbox), directory: '/' }, line, devNull)
   if (status !== witnessStatus) throw new Error(`the witness does not run: ${status}`)
-  const lines = Object.entries(seen).map(([path, content]) => `${path}: ${content ?? 'ENOENT'}\n`)
-  return stdout + lines.join('')
+  const told = { ...mode.tells, ...(sandbox.user.uid === 0 ? mode.tellsRoot : {}) }
+  const rights = stdout.replace(/^(.+?):.*$/gm, (line, what) =>
+    told[what] === undefined ? line : `${what}: ${told[what]}`,
+  )
+  return (
+    rights +
+    Object.entries(seen)
+      .map(([path, content]) => `${path}: ${content ?? 'ENOENT'}\n`)
+      .join('')
+  )
 }
 
 const devNull = openSync('/dev/null', 'r')
