@@ -181,6 +181,12 @@ class Descriptor {
     if (fd_ >= 0) close(fd_);
     fd_ = fd;
   }
+  /** For a descriptor whose end somebody waits for: what close(2) returned. */
+  int end() {
+    const int result = close(fd_);
+    fd_ = -1;
+    return result;
+  }
   int get() const { return fd_; }
   /** What the failed call returned, where this holds a call's return value. */
   int error() const { return fd_ < 0 ? -fd_ : 0; }

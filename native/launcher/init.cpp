@@ -19,8 +19,8 @@ bool has(const Launch& launch, uint32_t any) {
   const Launch& launch = inheritance.launch;
   tellFailureTo(inheritance.executing);
   // Its end is init's too where there is no PID namespace to take it along.
-  sys::control(PR_SET_PDEATHSIG, SIGKILL);
-  Result result = success();
+  const int tied = sys::control(PR_SET_PDEATHSIG, SIGKILL);
+  Result result = tied < 0 ? failure(Step::startProcess, nullptr, tied) : success();
   if (inheritance.terminal.isOpen()) {
     // A group of its own in the session, so that Ctrl-Z stops it: the kernel stops no group whose session has nobody
     // else to continue it. Taking the terminal from the background would raise SIGTTOU, were it not blocked.
@@ -28,7 +28,7 @@ bool has(const Launch& launch, uint32_t any) {
     inheritance.terminal.takeForeground();
   }
   const int sent = sendMessage(inheritance.socket, {Message::Kind::starting, 0});
-  if (sent < 0) result = failure(Step::startProcess, nullptr, sent);
+  if (result.ok() && sent < 0) result = failure(Step::startProcess, nullptr, sent);
   if (result.ok()) result = inheritance.group.isMade() ? inheritance.group.join() : success();
   if (result.ok() && launch.confined != nullptr) result = confineProcess(*launch.confined);
   if (!result.ok()) fail(Exit::failed, result);
@@ -80,7 +80,8 @@ class Init {
     program_ = sys::fork();
     if (program_ < 0) fail(Exit::failed, failure(Step::startProcess, nullptr, program_));
     if (program_ == 0) startProgram(inheritance_);
-    sys::close(inheritance_.executing);
+    // While this process had it too, the supervisor would not see that the program was executed.
+    if (const int error = sys::close(inheritance_.executing); error < 0) endUnwaited(error);
     endReporting();
     for (;;) {
       struct pollfd ready[] = {{inheritance_.socket, POLLIN, 0}, {children.get(), POLLIN, 0}};
@@ -120,9 +121,9 @@ class Init {
         sendMessage(inheritance_.socket, {Message::Kind::stopped, WSTOPSIG(status)});
         continue;
       }
-      sendMessage(inheritance_.socket, {Message::Kind::exited, status});
+      const int sent = sendMessage(inheritance_.socket, {Message::Kind::exited, status});
       // What the program left in the background goes on without a PID namespace, as it would without appc.
-      end(inheritance_, 0, 0);
+      end(inheritance_, 0, sent < 0 ? Exit::failed.status : 0);
     }
   }
 
@@ -141,22 +142,22 @@ class Init {
 void runInit(Inheritance& inheritance) {
   const Launch& launch = inheritance.launch;
   const uint64_t all = ~0ULL;
-  sys::changeSignalMask(SIG_SETMASK, &all, nullptr);
-  sys::control(PR_SET_PDEATHSIG, SIGKILL);
+  int error = sys::changeSignalMask(SIG_SETMASK, &all, nullptr);
+  if (error == 0) error = sys::control(PR_SET_PDEATHSIG, SIGKILL);
   // Its own executable is reached through /proc/1/exe, by the mount of the outer namespace, where it can be written to:
   // CVE-2019-5736 of runc.
-  sys::control(PR_SET_DUMPABLE, 0);
-  tellFailureTo(inheritance.executing);
+  if (error == 0) error = sys::control(PR_SET_DUMPABLE, 0);
+  if (error < 0) fail(Exit::failed, failure(Step::startProcess, nullptr, error));
   if (has(launch, part::pid)) {
     const sys::Descriptor root(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
     if (root.error() != 0) fail(Exit::failed, failure(Step::openDirectory, "/", root.error()));
     const Result mounted = mountProcesses(root.get(), has(launch, part::readOnly));
     if (!mounted.ok()) fail(Exit::failed, mounted);
-  } else if (const int error = sys::control(PR_SET_CHILD_SUBREAPER, 1); error < 0) {
+  } else if (error = sys::control(PR_SET_CHILD_SUBREAPER, 1); error < 0) {
     fail(Exit::failed, failure(Step::startProcess, nullptr, error));
   }
   if (has(launch, part::session)) {
-    if (const int error = sys::newSession(); error < 0) fail(Exit::failed, failure(Step::openTerminal, nullptr, error));
+    if (error = sys::newSession(); error < 0) fail(Exit::failed, failure(Step::openTerminal, nullptr, error));
     const Result entered = inheritance.terminal.isOpen() ? inheritance.terminal.enter() : success();
     if (!entered.ok()) fail(Exit::failed, entered);
   }

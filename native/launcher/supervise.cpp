@@ -43,8 +43,8 @@ class Supervisor {
     // The program is not to tell of itself in this one's name.
     if (launch_.options.statusFd >= 0) sys::setDescriptorFlags(launch_.options.statusFd, FD_CLOEXEC);
     // Nothing inside may look into this process, which has more rights than what it watches over (also CVE-2019-5736).
-    sys::control(PR_SET_DUMPABLE, 0);
-    int error = sys::changeSignalMask(SIG_SETMASK, &blocked, &callersMask_);
+    int error = sys::control(PR_SET_DUMPABLE, 0);
+    if (error == 0) error = sys::changeSignalMask(SIG_SETMASK, &blocked, &callersMask_);
     if (error < 0) return failure(Step::startProcess, nullptr, error);
     signals_.reset(sys::signalDescriptor(blocked));
     if (signals_.error() != 0) return failure(Step::startProcess, nullptr, signals_.error());
@@ -54,26 +54,33 @@ class Supervisor {
     error = sys::socketPair(sockets);
     if (error < 0) return failure(Step::startProcess, nullptr, error);
     socket_.reset(sockets[0]);
-    const sys::Descriptor initsSocket(sockets[1]);
+    sys::Descriptor initsSocket(sockets[1]);
     int ends[2];
     error = sys::pipe(ends);
     if (error < 0) return failure(Step::startProcess, nullptr, error);
     executing_.reset(ends[0]);
-    const sys::Descriptor initsEnd(ends[1]);
+    sys::Descriptor initsEnd(ends[1]);
     const int on = 1;
     error =
         static_cast<int>(sys::call(SYS_setsockopt, socket_.get(), SOL_SOCKET, SO_PASSCRED, sys::word(&on), sizeof on));
     if (error < 0) return failure(Step::startProcess, nullptr, error);
     Inheritance inheritance = {launch_, program_, initsSocket.get(), initsEnd.get(), callersMask_, terminal_, group_};
     init_ = forkInit();
-    if (init_ == 0) {
-      socket_.reset(-1);
-      executing_.reset(-1);
-      runInit(inheritance);
-    }
+    if (init_ == 0) startInit(inheritance);
     if (init_ < 0) return failure(Step::startProcess, nullptr, init_);
     terminal_.begin();
-    return success();
+    // While this process had them too, it would wait for their end for ever.
+    error = initsSocket.end();
+    if (error == 0) error = initsEnd.end();
+    return error < 0 ? failure(Step::startProcess, nullptr, error) : success();
+  }
+
+  [[noreturn]] void startInit(Inheritance& inheritance) {
+    tellFailureTo(inheritance.executing);
+    int error = socket_.end();
+    if (error == 0) error = executing_.end();
+    if (error < 0) fail(Exit::failed, failure(Step::startProcess, nullptr, error));
+    runInit(inheritance);
   }
 
   Result openConfined() {

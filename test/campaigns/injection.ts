@@ -41,7 +41,9 @@ export interface Profile {
 export function profileOf(scene: Scene, passed: number): Profile {
   const { status, stdout, stderr, trace } = traced(scene, ['-e', 'trace=all'], passed)
   if (status !== witnessStatus || stdout !== scene.report) {
-    throw new Error(`${scene.name}: not even undisturbed does it run: ${status}\n${stdout}${stderr}\nnot\n${scene.report}`)
+    throw new Error(
+      `${scene.name}: not even undisturbed does it run: ${status}\n${stdout}${stderr}\nnot\n${scene.report}`,
+    )
   }
   const processes = countsByProcess(trace)
   const most = new Map<string, number>()

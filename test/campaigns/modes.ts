@@ -11,12 +11,16 @@ export interface Mode {
   readonly everywhere: boolean
 }
 
+/** A file that nobody with a /tmp of his own sees. */
+export const outside = '/tmp/outside'
+
 const confined = {
   descriptors: '0 1 2',
   'no new privileges': '1',
   seccomp: '2',
   capabilities: 'none',
   bounding: 'none',
+  [outside]: 'ENOENT',
 }
 
 export const modes: readonly Mode[] = [

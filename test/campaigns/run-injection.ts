@@ -1,6 +1,6 @@
 import { openSync } from 'node:fs'
 import { users } from '../native/fixture.js'
-import { profileOf, errors, inject, type Outcome, type Wrong } from './injection.js'
+import { errors, inject, type Outcome, profileOf, type Wrong } from './injection.js'
 import { bubblewrap, type Scene, stages } from './stage.js'
 
 /** The command behind scripts/check-injection. Exits 1 when a launch did not end as it must. */

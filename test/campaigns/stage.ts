@@ -1,10 +1,10 @@
 import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { copyFileSync, openSync, readlinkSync, realpathSync } from 'node:fs'
+import { copyFileSync, openSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { addon } from '../../lib/launch/addon.js'
 import { identity, makeTree, Sandbox, type User } from '../native/fixture.js'
-import { type Mode, modes } from './modes.js'
+import { type Mode, modes, outside } from './modes.js'
 
 /** What the witness exits with. */
 export const witnessStatus = 42
@@ -55,6 +55,7 @@ export interface Stage {
 export function stages(user: User): readonly Stage[] {
   const sandbox = new Sandbox(user)
   const witness = compiled('witness', sandbox.directory)
+  writeFileSync(outside, 'host')
   const [plain, ...others] = [mixed(sandbox, witness), inTree(sandbox, witness), nested(sandbox, witness)] as const
   return modes.map(mode => {
     const first = plain(mode)
@@ -103,6 +104,7 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
     [join(carried, 'file')]: carries ? 'mounted' : null,
     // In the working directory, which is a covered one.
     replaced: 'outer',
+    [outside]: 'host',
   }
   return mode => ({
     name: `${mode.name}, overlays`,
@@ -118,7 +120,7 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
 function inTree(sandbox: Sandbox, witness: string): Maker {
   const tree = sandbox.path('tree')
   const mountPoints = { proc: null, srv: null, run: null, tmp: null, dev: null, [sandbox.directory]: null }
-  makeTree(tree, { ...mountPoints, 'etc/name': 'tree', 'opt/lib/x': 'tree', 'opt/lib/y': 'tree' })
+  makeTree(tree, { ...mountPoints, 'etc/name': 'tree', 'opt/lib/x': 'tree', 'opt/lib/y': 'tree', [outside]: 'tree' })
   makeTree(sandbox.directory, { 'tree-layer/.appc-host': null, 'tree-layer/x': 'layer', 'srv/file': 'machine' })
   const program = join(tree, 'opt/witness')
   copyFileSync(witness, program)
@@ -143,6 +145,7 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
     '/srv/file': 'machine',
     '/etc/passwd': null,
     'lib/x': 'layer',
+    [outside]: 'tree',
   }
   return mode => ({
     name: `${mode.name}, --root`,
@@ -173,7 +176,12 @@ function nested(sandbox: Sandbox, witness: string): Maker {
   sandbox.install(sandbox.plan('around', { overlays: [shared], guards, programs: env }))
   const programs = [{ name: 'witness', path: witness }]
   sandbox.install(sandbox.plan('within', { overlays: [second], guards, programs }))
-  const seen: Seen = { [join(shared.target, 'x')]: 'host', [join(shared.target, 'y')]: 'within', y: 'within' }
+  const seen: Seen = {
+    [join(shared.target, 'x')]: 'host',
+    [join(shared.target, 'y')]: 'within',
+    y: 'within',
+    [outside]: 'host',
+  }
   return mode => ({
     name: `${mode.name}, in a container`,
     ...startedBy(sandbox),
@@ -212,8 +220,8 @@ export function bubblewrap(user: User): readonly Scene[] {
 type Seen = Readonly<Record<string, string | null>>
 
 function startedBy(sandbox: Sandbox): Pick<Launch, 'user' | 'environment'> {
-  const outside = ['mnt', 'pid', 'ipc', 'uts', 'net'].map(kind => readlinkSync(`/proc/self/ns/${kind}`))
-  return { user: sandbox.user, environment: sandbox.environment({ OUTSIDE: outside.join(' ') }) }
+  const namespaces = ['mnt', 'pid', 'ipc', 'uts', 'net'].map(kind => readlinkSync(`/proc/self/ns/${kind}`))
+  return { user: sandbox.user, environment: sandbox.environment({ OUTSIDE: namespaces.join(' ') }) }
 }
 
 /** What it tells without appc, but for what the mode is for, and what it sees. */
@@ -223,14 +231,9 @@ function reportOf(sandbox: Sandbox, witness: string, seen: Seen, mode: Pick<Mode
   const { stdout, status } = run({ ...startedBy(sandbox), directory: '/' }, line, devNull)
   if (status !== witnessStatus) throw new Error(`the witness does not run: ${status}`)
   const told = { ...mode.tells, ...(sandbox.user.uid === 0 ? mode.tellsRoot : {}) }
-  const rights = stdout.replace(/^(.+?):.*$/gm, (line, what) =>
+  const lines = Object.entries(seen).map(([path, content]) => `${path}: ${content ?? 'ENOENT'}\n`)
+  return `${stdout}${lines.join('')}`.replace(/^(.+?):.*$/gm, (line, what) =>
     told[what] === undefined ? line : `${what}: ${told[what]}`,
-  )
-  return (
-    rights +
-    Object.entries(seen)
-      .map(([path, content]) => `${path}: ${content ?? 'ENOENT'}\n`)
-      .join('')
   )
 }
 
