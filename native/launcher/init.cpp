@@ -22,7 +22,8 @@ Result prepareProgram(Inheritance& inheritance, int parent) {
   // Its end is init's too where there is no PID namespace to take it along. One that came before was not told.
   const int error = sys::control(PR_SET_PDEATHSIG, SIGKILL);
   if (error < 0) return failure(Step::startProcess, nullptr, error);
-  if (sys::call(SYS_getppid) != parent) return failure(Step::startProcess, nullptr, ESRCH);
+  // Why it ended is told by the supervisor.
+  if (sys::call(SYS_getppid) != parent) sys::exit(Exit::failed.status);
   if (inheritance.terminal.isOpen()) {
     // A group of its own in the session, so that Ctrl-Z stops it: the kernel stops no group whose session has nobody
     // else to continue it. Taking the terminal from the background would raise SIGTTOU, were it not blocked.
