@@ -45,6 +45,15 @@ export function evidenceOf(
   return [...paths].sort()
 }
 
+/** What an entry runs with from the beginning, of the container's files. */
+export function startUpOf(host: Host, contents: Contents, mix: Mix, subjects: readonly Subject[]): readonly string[] {
+  const entries = contents.manifest.entries.flatMap(({ path }) => contents.follow(path) ?? [])
+  const programs = new Set(contents.programs())
+  const objects = subjects.flatMap(({ file, graph }) => (programs.has(file) ? graph.objects : []))
+  const loaded = objects.filter(object => mix.fileOf(object) !== null).map(({ realPath }) => realPath)
+  return [...new Set([...entries.map(({ path }) => hostPath(host.fs, path)), ...loaded])].sort()
+}
+
 function chainOrSelf(host: Host, path: string): readonly string[] {
   const chain = nameChain(host.fs, path)
   return chain.length > 0 ? chain : [hostPath(host.fs, path)]

@@ -11,10 +11,19 @@ const [[, user] = ['', { uid: 0, gid: 0 }]] = users
 const sandbox = new Sandbox(user)
 t.teardown(() => sandbox.remove())
 const overlay = { target: '/usr/lib', layer: '/layer', carried: ['/usr/lib/a', '/usr/lib/b'] }
+const absences = {
+  kind: 'absences',
+  path: '/usr',
+  names: ['x', 'y'],
+  dev: 1n,
+  ino: 2n,
+  mtimeNs: 3n,
+  ctimeNs: 4n,
+} as const
 const plan = sandbox.plan('whole', {
   request: ['/bin/x', '/lib'],
   root: '/tree',
-  guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent' }],
+  guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent' }, absences],
   overlays: [overlay, { target: '/opt', layer: '/other', carried: [] }],
   binds: [{ source: '/proc', target: '/proc' }],
   environment: [

@@ -19,7 +19,10 @@ size_t readAll(const appc::Plan& plan) {
                  readAll(plan.text(plan.header().kernelRelease));
   for (const auto& string : plan.request()) total += readAll(plan.text(string));
   for (const auto& string : plan.loaderEnvironment()) total += readAll(plan.text(string));
-  for (const auto& guard : plan.guards()) total += readAll(plan.text(guard.path)) + readAll(plan.text(guard.seenAs));
+  for (const auto& guard : plan.guards()) {
+    total += readAll(plan.text(guard.path)) + readAll(plan.text(guard.seenAs));
+    for (const auto& name : plan.absences(guard)) total += readAll(plan.text(name));
+  }
   for (const auto& overlay : plan.overlays()) {
     total += readAll(plan.text(overlay.target)) + readAll(plan.text(overlay.layer));
     for (const auto& string : plan.carried(overlay)) total += readAll(plan.text(string));
