@@ -71,7 +71,7 @@ export function decide(
     problems: unique(problems),
     placement: nodes,
     evidence: evidenceOf(host, contents, selection, mix, nodes, subjects),
-    startUp: startUpOf(host, contents, mix, subjects),
+    startUp: startUpOf(host, contents, subjects),
   }
 }
 

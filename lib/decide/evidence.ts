@@ -45,13 +45,12 @@ export function evidenceOf(
   return [...paths].sort()
 }
 
-/** What an entry runs with from the beginning, of the container's files. */
-export function startUpOf(host: Host, contents: Contents, mix: Mix, subjects: readonly Subject[]): readonly string[] {
+/** What the entries run with from the beginning. */
+export function startUpOf(host: Host, contents: Contents, subjects: readonly Subject[]): ReadonlySet<string> {
   const entries = contents.manifest.entries.flatMap(({ path }) => contents.follow(path) ?? [])
   const programs = new Set(contents.programs())
   const objects = subjects.flatMap(({ file, graph }) => (programs.has(file) ? graph.objects : []))
-  const loaded = objects.filter(object => mix.fileOf(object) !== null).map(({ realPath }) => realPath)
-  return [...new Set([...entries.map(({ path }) => hostPath(host.fs, path)), ...loaded])].sort()
+  return new Set([...entries.map(({ path }) => hostPath(host.fs, path)), ...objects.map(({ realPath }) => realPath)])
 }
 
 function chainOrSelf(host: Host, path: string): readonly string[] {

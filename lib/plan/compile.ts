@@ -46,8 +46,9 @@ export function compilePlan(
 ): Plan {
   const prefix = root ?? ''
   const mounts = mountsInside(circumstances.mountPoints, root)
+  const { placement, startUp } = decision
   const isSeenInside = (path: string) =>
-    layers.some(({ target }) => within(path, target)) && !decision.placement.has(path)
+    startUp.has(path) && layers.some(({ target }) => within(path, target)) && !placement.has(path)
   return {
     name: request.name,
     request: request.request,
