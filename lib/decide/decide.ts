@@ -3,7 +3,7 @@ import { rememberingFileSystem } from '../loader/remembering-file-system.js'
 import { clashesIn } from './clashes.js'
 import type { OpenPacked } from './container-files.js'
 import type { Demand } from './demand.js'
-import { evidenceOf } from './evidence.js'
+import { evidenceOf, startUpOf } from './evidence.js'
 import { Contents } from './home.js'
 import { hostPath } from './host-paths.js'
 import { brokenByInterpreters } from './interpreters.js'
@@ -71,6 +71,7 @@ export function decide(
     problems: unique(problems),
     placement: nodes,
     evidence: evidenceOf(host, contents, selection, mix, nodes, subjects),
+    startUp: startUpOf(host, contents, subjects),
   }
 }
 

@@ -45,6 +45,14 @@ export function evidenceOf(
   return [...paths].sort()
 }
 
+/** What the entries run with from the beginning. */
+export function startUpOf(host: Host, contents: Contents, subjects: readonly Subject[]): ReadonlySet<string> {
+  const entries = contents.manifest.entries.flatMap(({ path }) => contents.follow(path) ?? [])
+  const programs = new Set(contents.programs())
+  const objects = subjects.flatMap(({ file, graph }) => (programs.has(file) ? graph.objects : []))
+  return new Set([...entries.map(({ path }) => hostPath(host.fs, path)), ...objects.map(({ realPath }) => realPath)])
+}
+
 function chainOrSelf(host: Host, path: string): readonly string[] {
   const chain = nameChain(host.fs, path)
   return chain.length > 0 ? chain : [hostPath(host.fs, path)]

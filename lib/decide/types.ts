@@ -77,6 +77,8 @@ export interface Decision {
    * looked for and were not there. While each is as it was, present or absent, the decision holds.
    */
   readonly evidence: readonly string[]
+  /** Canonical host paths of the container's entries and of all that their programs load before they begin, private or shared. */
+  readonly startUp: ReadonlySet<string>
 }
 
 /** What is laid over the host: canonical host path → what will be there. */

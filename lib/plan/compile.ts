@@ -1,9 +1,10 @@
 import { isExecutable } from '../container/containers.js'
 import { hostPath, within } from '../decide/host-paths.js'
-import type { Decision, Host, Placement } from '../decide/types.js'
+import type { Decision, Host } from '../decide/types.js'
 import { base } from '../loader/file-system.js'
 import { objectPath } from '../store/objects.js'
 import type { Store } from '../store/store.js'
+import { gathered } from './absences.js'
 import { guardOf, guardsOf } from './guards.js'
 import type { BindMount, Guard, Plan } from './types.js'
 import type { BuiltLayer } from './view.js'
@@ -45,8 +46,9 @@ export function compilePlan(
 ): Plan {
   const prefix = root ?? ''
   const mounts = mountsInside(circumstances.mountPoints, root)
+  const { placement, startUp } = decision
   const isSeenInside = (path: string) =>
-    layers.some(({ target }) => within(path, target)) && !decision.placement.has(path)
+    startUp.has(path) && layers.some(({ target }) => within(path, target)) && !placement.has(path)
   return {
     name: request.name,
     request: request.request,
@@ -56,12 +58,12 @@ export function compilePlan(
     kernelRelease: circumstances.kernelRelease,
     cpuLevel: circumstances.cpuLevel,
     loaderEnvironment: circumstances.loaderEnvironment,
-    guards: [
+    guards: gathered([
       ...(root === null ? [] : [guardOf(root, null)]),
       ...request.sources.map(path => guardOf(path, null)),
       ...guardsOf(prefix, decision.evidence, isSeenInside),
-      ...privateGuards(store, decision.placement),
-    ],
+      ...privateGuards(store, decision),
+    ]),
     overlays: layers.map(({ target, directory }) => ({
       target,
       layer: directory,
@@ -75,15 +77,15 @@ export function compilePlan(
 }
 
 /**
- * The private libraries and programs, as objects of the store, which the view's files are hard links of: an object's name is its
- * digest, so that one whose times alone changed can be judged by its bytes. Data are left out: the view is the store's own,
- * and a plan with a guard for each file of a Python would cost more than its launch.
+ * The private files that an entry loads at its start, as objects of the store, which the view's files are hard links of: an object's
+ * name is its digest, so that one whose times alone changed can be judged by its bytes. The others are left out: the view is the
+ * store's own, and guards for all the libraries of a desktop, or all files of a Python, would cost more than its launch.
  */
-function privateGuards(store: Store, placement: Placement): readonly Guard[] {
+function privateGuards(store: Store, { placement, startUp }: Decision): readonly Guard[] {
   const paths = new Set<string>()
-  for (const node of placement.values()) {
-    if (node.kind !== 'file' || !node.file.elf || node.file.elf.role === 'module') continue
-    paths.add(objectPath(store, node.file.sha256, isExecutable(node.file.mode)))
+  for (const path of startUp) {
+    const node = placement.get(path)
+    if (node?.kind === 'file') paths.add(objectPath(store, node.file.sha256, isExecutable(node.file.mode)))
   }
   return [...paths].sort().map(path => guardOf(path, null))
 }

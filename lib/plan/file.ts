@@ -1,8 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { AppcError } from '../errors.js'
 import {
-  GUARD_ABSENT,
-  GUARD_IDENTITY,
+  GUARD_KINDS,
   HEADER,
   MAGIC,
   MAX_COUNT,
@@ -64,7 +63,14 @@ export function encodePlan(plan: Plan): Buffer {
   // The loader takes an empty variable for an unset one.
   const values = LOADER_VARIABLES.map(name => plan.loaderEnvironment[name] || null)
   out.table('loaderEnvironment', values, (record, value) => out.string(record, 0, value, MAX_LENGTH.variable))
-  out.table('guards', plan.guards, (record, guard) => encodeGuard(out, record, guard))
+  let firstAbsence = 0
+  out.table('guards', plan.guards, (record, guard) => {
+    encodeGuard(out, record, guard)
+    if (guard.kind !== 'absences') return
+    record.writeUInt32LE(firstAbsence, 64)
+    record.writeUInt32LE(guard.names.length, 68)
+    firstAbsence += guard.names.length
+  })
   let firstCarried = 0
   out.table('overlays', plan.overlays, (record, overlay) => {
     out.path(record, 0, overlay.target)
@@ -90,20 +96,23 @@ export function encodePlan(plan: Plan): Buffer {
     out.string(record, 0, value === null ? name : `${name}=${value}`, MAX_LENGTH.variable)
   })
   out.table('needs', plan.needs, (record, need) => out.string(record, 0, need, MAX_LENGTH.path))
+  const absences = plan.guards.flatMap(guard => (guard.kind === 'absences' ? guard.names : []))
+  out.table('absences', absences, (record, name) => out.string(record, 0, name, MAX_LENGTH.fileName))
   return out.finish()
 }
 
 function encodeGuard(out: Encoder, record: Buffer, guard: Guard): void {
-  record.writeUInt32LE(guard.kind === 'identity' ? GUARD_IDENTITY : GUARD_ABSENT, 0)
+  record.writeUInt32LE(GUARD_KINDS.indexOf(guard.kind), 0)
   out.path(record, 8, guard.path)
   if (guard.kind === 'absent') return
-  record.writeUInt32LE(guard.mode, 4)
-  out.path(record, 16, guard.seenAs)
   record.writeBigUInt64LE(guard.dev, 24)
   record.writeBigUInt64LE(guard.ino, 32)
-  record.writeBigUInt64LE(BigInt(guard.size), 40)
   record.writeBigInt64LE(guard.mtimeNs, 48)
   record.writeBigInt64LE(guard.ctimeNs, 56)
+  if (guard.kind === 'absences') return
+  record.writeUInt32LE(guard.mode, 4)
+  out.path(record, 16, guard.seenAs)
+  record.writeBigUInt64LE(BigInt(guard.size), 40)
 }
 
 /** Header, tables and strings as they grow; strings that are alike are written once. */
@@ -178,6 +187,7 @@ export function decodePlan(bytes: Uint8Array): Plan {
     if (value !== null) loaderEnvironment[name] = value
   }
   const carried = file.table('carried', at => file.path(at))
+  const absences = file.table('absences', at => file.string(at, MAX_LENGTH.fileName))
   return {
     name: file.string(HEADER.name, MAX_LENGTH.path),
     request: file.table('request', at => file.string(at, MAX_LENGTH.path)),
@@ -187,12 +197,9 @@ export function decodePlan(bytes: Uint8Array): Plan {
     kernelRelease: file.string(HEADER.kernelRelease, MAX_LENGTH.release),
     cpuLevel: file.bytes.readUInt32LE(HEADER.cpuLevel),
     loaderEnvironment,
-    guards: file.table('guards', at => decodeGuard(file, at)),
+    guards: file.table('guards', at => decodeGuard(file, at, absences)),
     overlays: file.table('overlays', at => {
-      const first = file.bytes.readUInt32LE(at + 16)
-      const count = file.bytes.readUInt32LE(at + 20)
-      if (first + count > carried.length) throw invalid('an overlay carries more mounts than there are')
-      return { target: file.path(at), layer: file.path(at + 8), carried: carried.slice(first, first + count) }
+      return { target: file.path(at), layer: file.path(at + 8), carried: file.run(at + 16, carried) }
     }),
     binds: file.table('binds', at => ({ source: file.path(at), target: file.path(at + 8) })),
     programs: file.table('programs', at => ({ name: file.string(at, MAX_LENGTH.fileName), path: file.path(at + 8) })),
@@ -208,23 +215,22 @@ export function decodePlan(bytes: Uint8Array): Plan {
   }
 }
 
-function decodeGuard(file: Decoder, at: number): Guard {
+function decodeGuard(file: Decoder, at: number, absences: readonly string[]): Guard {
   const { bytes } = file
-  const kind = bytes.readUInt32LE(at)
+  const kind = GUARD_KINDS[bytes.readUInt32LE(at)]
   const path = file.path(at + 8)
-  if (kind === GUARD_ABSENT) return { kind: 'absent', path }
-  if (kind !== GUARD_IDENTITY) throw invalid('a guard is of an unknown kind')
-  return {
-    kind: 'identity',
-    path,
-    mode: bytes.readUInt32LE(at + 4),
-    seenAs: file.nullable(at + 16, MAX_LENGTH.path),
+  if (kind === 'absent') return { kind, path }
+  const inode = {
     dev: bytes.readBigUInt64LE(at + 24),
     ino: bytes.readBigUInt64LE(at + 32),
-    size: Number(bytes.readBigUInt64LE(at + 40)),
     mtimeNs: bytes.readBigInt64LE(at + 48),
     ctimeNs: bytes.readBigInt64LE(at + 56),
   }
+  if (kind === 'absences') return { kind, path, names: file.run(at + 64, absences), ...inode }
+  if (kind === undefined) throw invalid('a guard is of an unknown kind')
+  const mode = bytes.readUInt32LE(at + 4)
+  const size = Number(bytes.readBigUInt64LE(at + 40))
+  return { kind, path, mode, seenAs: file.nullable(at + 16, MAX_LENGTH.path), size, ...inode }
 }
 
 /** The file's bytes; every offset is checked where it is followed. */
@@ -250,6 +256,14 @@ class Decoder {
     const fits = offset % 8 === 0 && offset >= HEADER.end && offset + count * size <= this.bytes.length
     if (!fits || count > MAX_COUNT[name]) throw invalid(`its table of ${name} runs past its end`)
     return Array.from({ length: count }, (_, index) => decode(offset + index * size))
+  }
+
+  /** The part of another table's values that a record says by its first and their count. */
+  run(at: number, values: readonly string[]): readonly string[] {
+    const first = this.bytes.readUInt32LE(at)
+    const end = first + this.bytes.readUInt32LE(at + 4)
+    if (end > values.length) throw invalid('a record refers to more than there is')
+    return values.slice(first, end)
   }
 
   string(at: number, maxLength: number): string {

@@ -2,7 +2,7 @@ import { type BigIntStats, lstatSync } from 'node:fs'
 import { parent } from '../loader/file-system.js'
 import { hasCode } from '../store/writing.js'
 import { MAX_LENGTH } from './layout.js'
-import type { Guard } from './types.js'
+import type { AbsentGuard, Guard, IdentityGuard } from './types.js'
 
 /**
  * Turns what a decision rests on into guards: a path that is there must stay the same file, one that is not must stay absent.
@@ -28,7 +28,7 @@ export function guardsOf(
 }
 
 /** The guard of one path on the machine. */
-export function guardOf(path: string, seenAs: string | null): Guard {
+export function guardOf(path: string, seenAs: string | null): IdentityGuard | AbsentGuard {
   const stat = look(path)
   if (stat === null) return { kind: 'absent', path }
   return {

@@ -3,7 +3,7 @@
  * structures and limits. All numbers are little-endian; `String` and `Table` are pairs of 32-bit numbers.
  */
 export const MAGIC = 'appcplan'
-export const VERSION = 2
+export const VERSION = 3
 export const MAX_SIZE = 16 << 20
 
 /** Byte offsets in the header. */
@@ -27,20 +27,22 @@ export const HEADER = {
   programs: 104,
   environment: 112,
   needs: 120,
-  end: 128,
+  absences: 128,
+  end: 136,
 } as const
 
 /** Bytes of a record of each table. */
 export const RECORD = {
   request: 8,
   loaderEnvironment: 8,
-  guards: 64,
+  guards: 72,
   overlays: 24,
   carried: 8,
   binds: 16,
   programs: 16,
   environment: 8,
   needs: 8,
+  absences: 8,
 } as const
 
 export type TableName = keyof typeof RECORD
@@ -56,6 +58,7 @@ export const MAX_COUNT: Readonly<Record<TableName, number>> = {
   programs: 65536,
   environment: 65536,
   needs: 64,
+  absences: 65536,
 }
 
 /**
@@ -63,5 +66,5 @@ export const MAX_COUNT: Readonly<Record<TableName, number>> = {
  */
 export const MAX_LENGTH = { path: 4095, fileName: 255, variable: 131071, release: 64 } as const
 
-export const GUARD_IDENTITY = 0
-export const GUARD_ABSENT = 1
+/** Each by its place. */
+export const GUARD_KINDS = ['identity', 'absent', 'absences'] as const

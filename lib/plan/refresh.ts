@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDigest, isSound, objectPath } from '../store/objects.js'
 import type { Store } from '../store/store.js'
+import { absencesIn, isMissing } from './absences.js'
 import { type Circumstances, carriedOn, mountsInside } from './compile.js'
 import { guardOf } from './guards.js'
-import { type Guard, LOADER_VARIABLES, type OverlayMount, type Plan } from './types.js'
+import { type AbsencesGuard, type Guard, LOADER_VARIABLES, type OverlayMount, type Plan } from './types.js'
 
 /**
  * The plan itself where it holds. With its guards brought up to date, where nothing failed but the change time of private files and
@@ -29,14 +30,26 @@ function isMountable({ layer, target, carried }: OverlayMount, mounts: readonly 
   return existsSync(layer) && below.length === carried.length && below.every(path => carried.includes(path))
 }
 
-/** The same guard where it holds, a new one where only the change time of an object differs; null where it failed. */
+/**
+ * The same guard where it holds, a new one where only the change time of an object differs, or other names came into a directory;
+ * null where it failed.
+ */
 function refreshGuard(store: Store, guard: Guard): Guard | null {
+  if (guard.kind === 'absences') return refreshAbsences(guard)
   const current = guardOf(guard.path, guard.kind === 'identity' ? guard.seenAs : null)
   if (guard.kind === 'absent' || current.kind === 'absent') return guard.kind === current.kind ? guard : null
   const same = guard.dev === current.dev && guard.ino === current.ino && guard.mode === current.mode
   if (!same || guard.size !== current.size || guard.mtimeNs !== current.mtimeNs) return null
   if (guard.ctimeNs === current.ctimeNs) return guard
   return isSoundObject(store, current.path, current.size) ? current : null
+}
+
+function refreshAbsences(guard: AbsencesGuard): Guard | null {
+  const current = absencesIn(guard.path, guard.names)
+  if (current === null || !guard.names.every(name => isMissing(join(guard.path, name)))) return null
+  const same = guard.dev === current.dev && guard.ino === current.ino && guard.mtimeNs === current.mtimeNs
+  // The launcher looks the names up anyway where no time is known.
+  return (same && guard.ctimeNs === current.ctimeNs) || guard.ctimeNs === 0n ? guard : current
 }
 
 function isSoundObject(store: Store, path: string, size: number): boolean {

@@ -30,21 +30,38 @@ export interface Plan {
   readonly needs: readonly string[]
 }
 
-export type Guard =
-  | {
-      readonly kind: 'identity'
-      /** lstat of this path, symlinks not followed, must give exactly these. Directories are compared by dev, ino and times too. */
-      readonly path: string
-      readonly dev: bigint
-      readonly ino: bigint
-      readonly size: number
-      readonly mode: number
-      readonly mtimeNs: bigint
-      readonly ctimeNs: bigint
-      /** Path as seen from inside, when it must be compared once more through the mounted view (by ino, size and times); else null. */
-      readonly seenAs: string | null
-    }
-  | { readonly kind: 'absent'; readonly path: string }
+export type Guard = IdentityGuard | AbsentGuard | AbsencesGuard
+
+export interface IdentityGuard {
+  readonly kind: 'identity'
+  /** lstat of this path, symlinks not followed, must give exactly these. Directories are compared by dev, ino and times too. */
+  readonly path: string
+  readonly dev: bigint
+  readonly ino: bigint
+  readonly size: number
+  readonly mode: number
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
+  /** Path as seen from inside, when it must be compared once more through the mounted view (by ino, size and times); else null. */
+  readonly seenAs: string | null
+}
+
+export interface AbsentGuard {
+  readonly kind: 'absent'
+  readonly path: string
+}
+
+export interface AbsencesGuard {
+  readonly kind: 'absences'
+  /** A directory, links followed. As long as it is this one, and its times are these, none of the names is there. */
+  readonly path: string
+  /** Looked up one by one when that has changed. */
+  readonly names: readonly string[]
+  readonly dev: bigint
+  readonly ino: bigint
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
+}
 
 export interface OverlayMount {
   /** Directory as seen from inside (below `root` when there is one). It exists on the host. */

@@ -19,6 +19,48 @@ bool isSame(const struct statx& status, const file::Guard& guard) {
          deviceNumber(status) == guard.dev;
 }
 
+Result checkIdentity(const Plan& plan, const file::Guard& guard) {
+  const char* path = plan.text(guard.path);
+  struct statx status;
+  const int error = sys::statAt(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, status);
+  if (error < 0 && !isAbsent(error)) return failure(Step::checkGuard, path, error);
+  return error == 0 && isSame(status, guard) ? success() : failure(Step::checkGuard, path, 0);
+}
+
+Result checkAbsent(const char* path) {
+  struct statx status;
+  const int error = sys::statAt(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, status);
+  if (error < 0 && !isAbsent(error)) return failure(Step::checkGuard, path, error);
+  return error < 0 ? success() : failure(Step::checkGuard, path, 0);
+}
+
+/** A name that comes into a directory changes its times (lib/plan/absences.ts). */
+bool isUnchanged(const char* directory, const file::Guard& guard) {
+  struct statx status;
+  return sys::statAt(AT_FDCWD, directory, 0, STATX_BASIC_STATS, status) == 0 && status.stx_ino == guard.ino &&
+         deviceNumber(status) == guard.dev && inNanoseconds(status.stx_mtime) == guard.mtimeNs &&
+         inNanoseconds(status.stx_ctime) == guard.ctimeNs;
+}
+
+Result checkAbsences(const Plan& plan, const file::Guard& guard) {
+  const char* directory = plan.text(guard.path);
+  if (isUnchanged(directory, guard)) return success();
+  for (const file::String& name : plan.absences(guard)) {
+    PathText path;
+    path.add(directory).add('/').add(plan.text(name));
+    const Result result = path.fits() ? checkAbsent(path.get()) : success();
+    if (!result.ok()) return failure(Step::checkGuard, directory, result.error);
+  }
+  return success();
+}
+
+/** Opened, not stat'ed by name: below --root an absolute symlink on the way must stay inside the tree. */
+int lookInTree(int viewRoot, const char* path, struct statx& status) {
+  const sys::Descriptor file(
+      sys::openResolved(viewRoot, path, O_PATH | O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
+  return file.error() != 0 ? -file.error() : sys::statAt(file.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, status);
+}
+
 }  // namespace
 
 bool isAbsent(int error) {
@@ -44,27 +86,31 @@ Result checkHost(const Plan& plan, uint32_t uid, uint32_t gid) {
 
 Result checkGuards(const Plan& plan) {
   for (const file::Guard& guard : plan.guards()) {
-    const char* path = plan.text(guard.path);
-    struct statx status;
-    const int error = sys::statAt(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, status);
-    const bool absent = isAbsent(error);
-    if (error < 0 && !absent) return failure(Step::checkGuard, path, error);
-    const bool holds = guard.kind == file::GuardKind::absent ? absent : !absent && isSame(status, guard);
-    if (!holds) return failure(Step::checkGuard, path, 0);
+    Result result = success();
+    switch (guard.kind) {
+      case file::GuardKind::identity:
+        result = checkIdentity(plan, guard);
+        break;
+      case file::GuardKind::absent:
+        result = checkAbsent(plan.text(guard.path));
+        break;
+      case file::GuardKind::absences:
+        result = checkAbsences(plan, guard);
+        break;
+    }
+    if (!result.ok()) return result;
   }
   return success();
 }
 
 Result checkThroughView(const Plan& plan, int viewRoot) {
+  const bool inTree = plan.text(plan.header().root) != nullptr;
   for (const file::Guard& guard : plan.guards()) {
     const char* path = plan.text(guard.seenAs);
     if (path == nullptr) continue;
-    // Opened, not stat'ed by name: below --root an absolute symlink on the way must stay inside the tree.
-    const sys::Descriptor file(
-        sys::openResolved(viewRoot, path, O_PATH | O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
-    if (file.error() != 0) return failure(Step::checkView, path, file.error());
     struct statx status;
-    const int error = sys::statAt(file.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, status);
+    const int error = inTree ? lookInTree(viewRoot, path, status)
+                             : sys::statAt(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, status);
     if (error < 0) return failure(Step::checkView, path, error);
     // Overlay shows a device number of its own.
     const bool holds = status.stx_ino == guard.ino && status.stx_size == guard.size &&

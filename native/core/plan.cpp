@@ -9,8 +9,9 @@ namespace appc {
 namespace {
 
 constexpr char magic[8] = {'a', 'p', 'p', 'c', 'p', 'l', 'a', 'n'};
-constexpr uint32_t version = 2;
+constexpr uint32_t version = 3;
 constexpr uint32_t maxPath = 4095;
+constexpr uint32_t maxFileName = 255;
 constexpr uint32_t maxString = 131071;  // MAX_ARG_STRLEN of the kernel: execve refuses longer ones
 constexpr uint32_t maxRecords = 65536;
 constexpr uint32_t maxNeeds = 64;
@@ -51,7 +52,19 @@ bool tablesFit(const file::Header& header, const Bytes& bytes) {
          bytes.holdsTable<file::Bind>(header.binds, maxBinds) &&
          bytes.holdsTable<file::Program>(header.programs, maxRecords) &&
          bytes.holdsTable<file::String>(header.environment, maxRecords) &&
-         bytes.holdsTable<file::String>(header.needs, maxNeeds);
+         bytes.holdsTable<file::String>(header.needs, maxNeeds) &&
+         bytes.holdsTable<file::String>(header.absences, maxRecords);
+}
+
+bool guardHolds(const Plan& plan, const file::Guard& guard, const Bytes& bytes) {
+  if (guard.kind > file::GuardKind::absences || !bytes.holdsPath(guard.path)) return false;
+  if (!Bytes::isNull(guard.seenAs) && !bytes.holdsPath(guard.seenAs)) return false;
+  const uint32_t count = plan.header().absences.count;
+  if (guard.firstAbsence > count || guard.absenceCount > count - guard.firstAbsence) return false;
+  for (const file::String& name : plan.absences(guard)) {
+    if (!bytes.holdsString(name, maxFileName) || memchr(plan.text(name), '/', name.length) != nullptr) return false;
+  }
+  return true;
 }
 
 bool factsHold(const Plan& plan, const Bytes& bytes) {
@@ -65,9 +78,7 @@ bool factsHold(const Plan& plan, const Bytes& bytes) {
     if (!Bytes::isNull(value) && !bytes.holdsString(value, maxString)) return false;
   }
   for (const file::Guard& guard : plan.guards()) {
-    if (guard.kind != file::GuardKind::identity && guard.kind != file::GuardKind::absent) return false;
-    if (!bytes.holdsPath(guard.path)) return false;
-    if (!Bytes::isNull(guard.seenAs) && !bytes.holdsPath(guard.seenAs)) return false;
+    if (!guardHolds(plan, guard, bytes)) return false;
   }
   return true;
 }
@@ -89,7 +100,7 @@ bool operationsHold(const Plan& plan, const Bytes& bytes) {
     if (!bytes.holdsPath(bind.source) || !bytes.holdsPath(bind.target)) return false;
   }
   for (const file::Program& program : plan.programs()) {
-    if (!bytes.holdsString(program.name, 255) || !bytes.holdsPath(program.path)) return false;
+    if (!bytes.holdsString(program.name, maxFileName) || !bytes.holdsPath(program.path)) return false;
   }
   for (const file::String& variable : plan.environment()) {
     if (!bytes.holdsString(variable, maxString)) return false;

@@ -56,9 +56,10 @@ struct Header {
   Table programs;
   Table environment;
   Table needs;
+  Table absences;
 };
 
-enum class GuardKind : uint32_t { identity = 0, absent = 1 };
+enum class GuardKind : uint32_t { identity = 0, absent = 1, absences = 2 };
 
 struct Guard {
   GuardKind kind;
@@ -70,6 +71,9 @@ struct Guard {
   uint64_t size;
   int64_t mtimeNs;
   int64_t ctimeNs;
+  /** A run of the `absences` table. */
+  uint32_t firstAbsence;
+  uint32_t absenceCount;
 };
 
 struct Overlay {
@@ -90,7 +94,7 @@ struct Program {
   String path;
 };
 
-static_assert(sizeof(Header) == 128 && sizeof(Guard) == 64 && sizeof(Overlay) == 24);
+static_assert(sizeof(Header) == 136 && sizeof(Guard) == 72 && sizeof(Overlay) == 24);
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 
 }  // namespace file
@@ -127,6 +131,10 @@ class Plan {
   Records<file::Program> programs() const { return records<file::Program>(header_->programs); }
   /** Each `NAME=VALUE` to set, or `NAME` to unset. */
   Records<file::String> environment() const { return records<file::String>(header_->environment); }
+  /** Names in the guard's directory; none for a guard of another kind. */
+  Records<file::String> absences(const file::Guard& guard) const {
+    return {records<file::String>(header_->absences).first + guard.firstAbsence, guard.absenceCount};
+  }
   /** What the container's programs need of the host when they are confined, in the words of --allow. */
   Records<file::String> needs() const { return records<file::String>(header_->needs); }
 

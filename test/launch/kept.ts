@@ -23,7 +23,7 @@ const recall = (other = {}) => new KeptDecisions(store, store, { ...question, ..
 t.test('told again while nothing that it rests on changed', async t => {
   t.equal(recall(), null)
   keep()
-  const { placement: _, evidence: __, libraries: chosen, ...rest } = decision
+  const { placement: _, evidence: __, startUp: ____, libraries: chosen, ...rest } = decision
   t.same(recall(), { ...rest, libraries: chosen.map(({ file: ___, ...library }) => library) })
 })
 

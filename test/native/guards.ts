@@ -5,12 +5,13 @@ import {
   mkdirSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
 import t from 'tap'
-import type { Guard } from '../../lib/plan/types.js'
+import type { AbsencesGuard, Guard } from '../../lib/plan/types.js'
 import { coldStatus, identity, makeTree, Sandbox, users } from './fixture.js'
 
 for (const [who, user] of users) {
@@ -96,6 +97,37 @@ for (const [who, user] of users) {
       const mayLook = user.uid === 0
       t.equal(statusWith([{ kind: 'absent', path: below }]), mayLook ? coldStatus : 0, 'what this user cannot look at')
       chmodSync(sandbox.path('directory'), 0o755)
+    })
+
+    t.test('names that must be absent from a directory', async t => {
+      const path = sandbox.path('names')
+      makeTree(path, { there: 'x' })
+      const link = sandbox.path('link-to-names')
+      symlinkSync('names', link)
+      const guard = (names: readonly string[], at = path): AbsencesGuard => {
+        const { dev, ino, mtimeNs, ctimeNs } = statSync(at, { bigint: true })
+        return { kind: 'absences', path: at, names, dev, ino, mtimeNs, ctimeNs }
+      }
+      const unknown = { mtimeNs: 0n, ctimeNs: 0n }
+      t.equal(statusWith([guard(['there'])]), 0, 'not looked up while the directory is the same')
+      t.equal(statusWith([guard(['there'], link)]), 0, 'which the path leads to')
+      for (const field of ['dev', 'ino', 'mtimeNs', 'ctimeNs'] as const) {
+        const other = { ...guard(['there', 'none']), [field]: guard([])[field] + 1n }
+        t.equal(statusWith([other]), coldStatus, field)
+        t.equal(statusWith([{ ...other, names: ['none', 'neither'] }]), 0, `${field}, and none of the names is there`)
+      }
+      t.equal(statusWith([{ ...guard(['none', 'there']), ...unknown }]), coldStatus, 'without times')
+
+      const before = guard(['new', 'newer'])
+      t.equal(statusWith([before]), 0)
+      // Times may be those of the kernel's last timer tick.
+      for (let at = 0; guard([]).ctimeNs === before.ctimeNs; at++) writeFileSync(`${path}/other-${at}`, 'x')
+      t.equal(statusWith([before]), 0, 'another name came')
+      symlinkSync('/nonexistent', `${path}/newer`)
+      t.equal(statusWith([before]), coldStatus, 'one of them came')
+      rmSync(path, { recursive: true })
+      t.equal(statusWith([before]), 0, 'the directory is gone')
+      t.equal(statusWith([{ ...before, names: ['x'.repeat(255)], path: `/${'a/'.repeat(1950)}${'b'.repeat(194)}` }]), 0)
     })
 
     t.test('the host and the caller', async t => {

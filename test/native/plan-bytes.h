@@ -32,7 +32,10 @@ inline size_t readAll(const appc::Plan& plan) {
   size_t total = readAll(plan, header.name) + readAll(plan, header.root) + readAll(plan, header.kernelRelease);
   for (const auto& string : plan.request()) total += readAll(plan, string);
   for (const auto& string : plan.loaderEnvironment()) total += readAll(plan, string);
-  for (const auto& guard : plan.guards()) total += readAll(plan, guard.path) + readAll(plan, guard.seenAs);
+  for (const auto& guard : plan.guards()) {
+    total += readAll(plan, guard.path) + readAll(plan, guard.seenAs);
+    for (const auto& name : plan.absences(guard)) total += readAll(plan, name);
+  }
   for (const auto& overlay : plan.overlays()) {
     total += readAll(plan, overlay.target) + readAll(plan, overlay.layer);
     for (const auto& string : plan.carried(overlay)) total += readAll(plan, string);

@@ -8,10 +8,19 @@ import { identity, Sandbox } from './fixture.js'
 /** A plan with something in each of its tables, and plans that have much of one thing or nothing. */
 export function samplePlans(sandbox: Sandbox): readonly [whole: Plan, ...others: Plan[]] {
   const overlay = { target: '/usr/lib', layer: '/layer', carried: ['/usr/lib/a', '/usr/lib/b'] }
+  const absences = {
+    kind: 'absences',
+    path: '/usr',
+    names: ['x', 'y'],
+    dev: 1n,
+    ino: 2n,
+    mtimeNs: 3n,
+    ctimeNs: 4n,
+  } as const
   const whole = sandbox.plan('whole', {
     request: ['/bin/x', '/lib'],
     root: '/tree',
-    guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent' }],
+    guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent' }, absences],
     overlays: [overlay, { target: '/opt', layer: '/other', carried: [] }],
     binds: [{ source: '/proc', target: '/proc' }],
     environment: [

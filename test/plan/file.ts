@@ -25,6 +25,8 @@ const plan: Plan = {
       seenAs: '/etc/ld.so.cache',
     },
     { kind: 'absent', path: '/etc/ld.so.preload' },
+    { kind: 'absences', path: '/usr/lib', names: ['a', 'b'], dev: 1n, ino: 2n, mtimeNs: 3n, ctimeNs: 2n ** 62n },
+    { kind: 'absences', path: '/opt', names: ['ä'], dev: 1n, ino: 3n, mtimeNs: 0n, ctimeNs: 0n },
   ],
   overlays: [
     { target: '/usr/lib', layer: '/store/1', carried: ['/usr/lib/a', '/usr/lib/b'] },
@@ -69,6 +71,11 @@ t.test('what the format cannot hold is not written', async t => {
     'a mount that is not below its target': { overlays: [{ ...overlay, carried: ['/usr/libexec'] }] },
     'too many overlays': { overlays: Array(65).fill({ ...overlay, carried: [] }) },
     'too many mounts': { overlays: [{ ...overlay, carried: Array(257).fill('/usr/lib/a') }] },
+    'a long name': {
+      guards: [
+        { kind: 'absences', path: '/opt', names: ['x'.repeat(256)], dev: 1n, ino: 3n, mtimeNs: 0n, ctimeNs: 0n },
+      ],
+    },
     'a variable without a name': { environment: [{ name: '', value: 'x' }] },
     'a name with =': { environment: [{ name: 'a=b', value: 'x' }] },
     'too many bytes': { request: Array.from({ length: 5000 }, (_, index) => `${index}`.padEnd(4000, 'x')) },

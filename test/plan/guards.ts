@@ -87,7 +87,9 @@ t.test('whatever a plan rests on is changed: the launcher plans anew', async t =
   prepare()
   t.notOk(cold(), 'with one')
   const first = guards()
-  const paths = first.map(({ path }) => (path.startsWith(host) ? path.slice(host.length) : path))
+  const paths = first
+    .flatMap(guard => (guard.kind === 'absences' ? guard.names.map(name => join(guard.path, name)) : [guard.path]))
+    .map(path => (path.startsWith(host) ? path.slice(host.length) : path))
   for (const path of [
     `${libraries}/libshared.so.1`,
     `${libraries}/libshared.so.1.1`,
@@ -116,22 +118,36 @@ t.test('whatever a plan rests on is changed: the launcher plans anew', async t =
   t.equal(plans().length, 1)
 })
 
+t.test('however many libraries are private, those that an entry loads at its start have a guard', async t => {
+  const lib = (name: string) => library(`lib${name}.so.1`, `int ${name}(void) { return 0; }`)
+  const loaded = lib('loaded')
+  const app = program('int loaded(void); int main(void) { return loaded(); }', { 'libloaded.so.1': loaded })
+  const host = debian([])
+  const guardsWith = (others: readonly string[]) => {
+    const files = Object.fromEntries(others.map(name => [`${libraries}/lib${name}.so.1`, lib(name)]))
+    const own = { '/usr/bin/app': app, [`${libraries}/libloaded.so.1`]: loaded }
+    const store = newStore()
+    packInto(store, debian([{ control: { Package: 'app' }, files: { ...own, ...files } }]))
+    t.match(launch(store, host), { status: 0, stderr: '' })
+    const [name = ''] = readdirSync(join(store.home, 'plans'))
+    const { guards } = decodePlan(readFileSync(join(store.home, 'plans', name)))
+    t.equal(guards.filter(({ path }) => path.startsWith(join(store.home, 'objects'))).length, 2)
+    return guards.length
+  }
+  t.equal(guardsWith(['one', 'two', 'three', 'four', 'five']), guardsWith(['one']))
+})
+
 type Change = () => () => void
 
 /** Ways in which the path of a guard can become another, each giving back how it is undone. */
 function changesOf(guard: Guard, aside: string): Readonly<Record<string, Change>> {
   const { path } = guard
-  if (guard.kind === 'absent') {
-    const make = (create: () => void) => () => {
-      mkdirSync(dirname(path), { recursive: true })
-      create()
-      return () => rmSync(path, { recursive: true })
-    }
-    return {
-      created: make(() => writeFileSync(path, '')),
-      'a dangling link': make(() => symlinkSync('nowhere', path)),
-      'a directory': make(() => mkdirSync(path)),
-    }
+  if (guard.kind === 'absent') return appearancesAt(path)
+  if (guard.kind === 'absences') {
+    const each = guard.names.map(name => Object.entries(appearancesAt(join(path, name))))
+    return Object.fromEntries(
+      each.flatMap((ways, at) => ways.map(([what, way]) => [`${guard.names[at]}: ${what}`, way])),
+    )
   }
   const stat = lstatSync(path)
   const removed: Change = () => {
@@ -174,6 +190,19 @@ function changesOf(guard: Guard, aside: string): Readonly<Record<string, Change>
     return () => chmodSync(path, stat.mode)
   }
   return { replaced, touched, mode, removed }
+}
+
+function appearancesAt(path: string): Readonly<Record<string, Change>> {
+  const make = (create: () => void) => () => {
+    mkdirSync(dirname(path), { recursive: true })
+    create()
+    return () => rmSync(path, { recursive: true })
+  }
+  return {
+    created: make(() => writeFileSync(path, '')),
+    'a dangling link': make(() => symlinkSync('nowhere', path)),
+    'a directory': make(() => mkdirSync(path)),
+  }
 }
 
 t.test('a path that cannot be looked at is absent, as it is to the loader', async t => {
