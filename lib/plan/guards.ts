@@ -48,14 +48,11 @@ export function guardOf(path: string, seenAs: string | null): Guard {
 const TICK_NS = 20_000_000n
 
 /**
- * Whether what a plan rests on changed while it was decided, so that its guards would bless what was never looked at. `files`: one
- * of the files did, for certain. `names`: a directory did in which something is not to appear, which may be a coincidence.
+ * Whether a file that a plan rests on changed since it began to be decided, or so shortly before that a change since would not show in its
+ * times: the guards would bless what was never looked at.
  */
-export function changedSince(guards: readonly Guard[], beganNs: bigint): 'files' | 'names' | null {
-  const since = beganNs - TICK_NS
-  if (guards.some(guard => guard.kind === 'identity' && guard.ctimeNs > since)) return 'files'
-  const directories = new Set(guards.flatMap(guard => (guard.kind === 'absent' ? [parent(guard.path)] : [])))
-  return [...directories].some(directory => (look(directory)?.ctimeNs ?? 0n) > since) ? 'names' : null
+export function haveYoung(guards: readonly Guard[], beganNs: bigint): boolean {
+  return guards.some(guard => guard.kind === 'identity' && guard.ctimeNs > beganNs - TICK_NS)
 }
 
 /** The uppermost part of the path that is not there: many names in a directory that does not exist are one guard. */
