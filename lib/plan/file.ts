@@ -96,9 +96,9 @@ export function encodePlan(plan: Plan): Buffer {
 function encodeGuard(out: Encoder, record: Buffer, guard: Guard): void {
   record.writeUInt32LE(guard.kind === 'identity' ? GUARD_IDENTITY : GUARD_ABSENT, 0)
   out.path(record, 8, guard.path)
+  out.path(record, 16, guard.seenAs)
   if (guard.kind === 'absent') return
   record.writeUInt32LE(guard.mode, 4)
-  out.path(record, 16, guard.seenAs)
   record.writeBigUInt64LE(guard.dev, 24)
   record.writeBigUInt64LE(guard.ino, 32)
   record.writeBigUInt64LE(BigInt(guard.size), 40)
@@ -212,13 +212,14 @@ function decodeGuard(file: Decoder, at: number): Guard {
   const { bytes } = file
   const kind = bytes.readUInt32LE(at)
   const path = file.path(at + 8)
-  if (kind === GUARD_ABSENT) return { kind: 'absent', path }
+  const seenAs = file.nullable(at + 16, MAX_LENGTH.path)
+  if (kind === GUARD_ABSENT) return { kind: 'absent', path, seenAs }
   if (kind !== GUARD_IDENTITY) throw invalid('a guard is of an unknown kind')
   return {
     kind: 'identity',
     path,
     mode: bytes.readUInt32LE(at + 4),
-    seenAs: file.nullable(at + 16, MAX_LENGTH.path),
+    seenAs,
     dev: bytes.readBigUInt64LE(at + 24),
     ino: bytes.readBigUInt64LE(at + 32),
     size: Number(bytes.readBigUInt64LE(at + 40)),

@@ -31,7 +31,7 @@ function isMountable({ layer, target, carried }: OverlayMount, mounts: readonly 
 
 /** The same guard where it holds, a new one where only the change time of an object differs; null where it failed. */
 function refreshGuard(store: Store, guard: Guard): Guard | null {
-  const current = guardOf(guard.path, guard.kind === 'identity' ? guard.seenAs : null)
+  const current = guardOf(guard.path, guard.seenAs)
   if (guard.kind === 'absent' || current.kind === 'absent') return guard.kind === current.kind ? guard : null
   const same = guard.dev === current.dev && guard.ino === current.ino && guard.mode === current.mode
   if (!same || guard.size !== current.size || guard.mtimeNs !== current.mtimeNs) return null

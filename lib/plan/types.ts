@@ -41,10 +41,15 @@ export type Guard =
       readonly mode: number
       readonly mtimeNs: bigint
       readonly ctimeNs: bigint
-      /** Path as seen from inside, when it must be compared once more through the mounted view (by ino, size and times); else null. */
+      /** Path as seen from inside, when it must be compared once more through the mounted view (by ino, size and mtime); else null. */
       readonly seenAs: string | null
     }
-  | { readonly kind: 'absent'; readonly path: string }
+  | {
+      readonly kind: 'absent'
+      readonly path: string
+      /** The same, where it must be absent there as well. */
+      readonly seenAs: string | null
+    }
 
 export interface OverlayMount {
   /** Directory as seen from inside (below `root` when there is one). It exists on the host. */

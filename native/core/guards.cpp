@@ -62,6 +62,10 @@ Result checkThroughView(const Plan& plan, int viewRoot) {
     // Opened, not stat'ed by name: below --root an absolute symlink on the way must stay inside the tree.
     const sys::Descriptor file(
         sys::openResolved(viewRoot, path, O_PATH | O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
+    if (guard.kind == file::GuardKind::absent) {
+      if (!isAbsent(-file.error())) return failure(Step::checkView, path, 0);
+      continue;
+    }
     if (file.error() != 0) return failure(Step::checkView, path, file.error());
     struct statx status;
     const int error = sys::statAt(file.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, status);

@@ -14,7 +14,7 @@ const overlay = { target: '/usr/lib', layer: '/layer', carried: ['/usr/lib/a', '
 const plan = sandbox.plan('whole', {
   request: ['/bin/x', '/lib'],
   root: '/tree',
-  guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent' }],
+  guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent', seenAs: null }],
   overlays: [overlay, { target: '/opt', layer: '/other', carried: [] }],
   binds: [{ source: '/proc', target: '/proc' }],
   environment: [

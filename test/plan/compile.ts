@@ -81,8 +81,7 @@ t.test('what the plan is bound to, and what it does', async t => {
     if (isPrivate) t.ok(guarded.has(objectPath(store, file.sha256, true)), file.path)
   }
   const seenAs = (path: string) => {
-    const guard = guarded.get(host + path)
-    return guard?.kind === 'identity' ? guard.seenAs : undefined
+    return guarded.get(host + path)?.seenAs
   }
   t.equal(
     seenAs(`${libraries}/libshared.so.1`),

@@ -24,7 +24,8 @@ const plan: Plan = {
       ctimeNs: -1n,
       seenAs: '/etc/ld.so.cache',
     },
-    { kind: 'absent', path: '/etc/ld.so.preload' },
+    { kind: 'absent', path: '/etc/ld.so.preload', seenAs: null },
+    { kind: 'absent', path: '/tree/usr/lib/none', seenAs: '/usr/lib/none' },
   ],
   overlays: [
     { target: '/usr/lib', layer: '/store/1', carried: ['/usr/lib/a', '/usr/lib/b'] },
