@@ -14,7 +14,7 @@ import { packContainer } from './container/pack.js'
 import type { PolicyRule } from './container/policy.js'
 import type { Inventory } from './host/inventory.js'
 import { hostOfFile } from './launch/hosts.js'
-import { hostFor, searchContext } from './launch/machine.js'
+import { decideHere, searchContext } from './launch/machine.js'
 import { openStore, openStoreAt, openStores } from './launch/open-store.js'
 import { type Decided, decideContainer } from './launch/prepare.js'
 import { recordRun } from './launch/record.js'
@@ -110,7 +110,7 @@ export function plan(name: string, options: PlanOptions = {}): Decided {
     return within(() => decideContainer(store, name, host))
   }
   const facts = factsOf(stores.own)
-  const decided = decideContainer(store, name, hostFor(store, rootOf(options), process.env, facts))
+  const decided = decideHere(store, rootOf(options), facts, host => decideContainer(store, name, host))
   facts.save()
   return decided
 }

@@ -1,10 +1,10 @@
 import type { LibraryCandidate } from '../decide/candidates.js'
-import type { Decision } from '../decide/types.js'
+import type { Decision, Host } from '../decide/types.js'
 import { type Explanation, explainLibrary, type Otherwise } from '../launch/explain.js'
 import { hostOfFile } from '../launch/hosts.js'
-import { hostFor } from '../launch/machine.js'
+import { decideHere } from '../launch/machine.js'
 import { openStores } from '../launch/open-store.js'
-import { decideContainer } from '../launch/prepare.js'
+import { type Decided, decideContainer } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
 import { storeOf } from '../store/stores.js'
 import { human, visibleLines } from './report.js'
@@ -25,10 +25,10 @@ export function runExplain(
   const store = storeOf(stores, name)
   const facts = factsOf(stores.own)
   const elsewhere = file === undefined ? null : hostOfFile(file)
-  const host = elsewhere?.host ?? hostFor(store, root, process.env, facts)
-  const within = <T>(work: () => T) => (elsewhere === null ? work() : elsewhere.within(work))
+  const decided = <T extends Decided>(decide: (host: Host) => T): T =>
+    elsewhere === null ? decideHere(store, root, facts, decide) : elsewhere.within(() => decide(elsewhere.host))
   if (soname === undefined) {
-    const { container, decision } = within(() => decideContainer(store, name, host))
+    const { container, decision } = decided(host => decideContainer(store, name, host))
     const { libraries, packages, problems, runnable } = decision
     const all = {
       schema: 'appc.explain/1',
@@ -42,7 +42,7 @@ export function runExplain(
     facts.save()
     return runnable ? 0 : 1
   }
-  const explained = within(() => explainLibrary(store, name, soname, host))
+  const explained = decided(host => explainLibrary(store, name, soname, host))
   facts.save()
   const { container, decision, choice, candidates, other } = explained
   const one = {

@@ -2,7 +2,7 @@ import { readPolicy } from '../container/host-policy.js'
 import { readOperatingSystem } from '../host/os.js'
 import { hostOfFile } from '../launch/hosts.js'
 import { type Told as KeptDecision, KeptDecisions } from '../launch/kept.js'
-import { hostFor } from '../launch/machine.js'
+import { decideHere } from '../launch/machine.js'
 import { openStores } from '../launch/open-store.js'
 import { decideContainer } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
@@ -66,7 +66,7 @@ function decided(own: Store, store: Store, name: string, root: string): KeptDeci
   if (known !== null) return known
   const began = BigInt(Date.now()) * 1_000_000n
   const facts = factsOf(own)
-  const { decision } = decideContainer(store, name, hostFor(store, root, process.env, facts))
+  const { decision } = decideHere(store, root, facts, host => decideContainer(store, name, host))
   facts.save()
   kept.keep(decision, began)
   return decision

@@ -13,10 +13,9 @@ import {
 } from '../launch/addon.js'
 import { hostFor } from '../launch/machine.js'
 import { openStoreAt, systemStore } from '../launch/open-store.js'
-import { prepareContainer, prepareProgram } from '../launch/prepare.js'
+import { type OpenHost, prepareContainer, prepareProgram } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
 import { bringUpToDate } from '../launch/up-to-date.js'
-import type { Store } from '../store/store.js'
 import { asJson, asKnown, asText } from './report.js'
 
 /**
@@ -34,10 +33,10 @@ function main(values: Request): void {
   const store = openStoreAt(home)
   const destination = { store, key, root: root ?? null }
   const facts = factsOf(store)
-  const host = (of: Store) => hostFor(of, root ?? '/', process.env, facts)
+  const host: OpenHost = (of, looks) => hostFor(of, root ?? '/', process.env, facts, looks)
   const links = bringUpToDate(destination, isSecondRound(), () => {
     if (kind === 'container') prepareContainer(destination, systemStore(process.env), subject, host)
-    else prepareProgram(destination, subject, values.lib ?? [], () => host(store))
+    else prepareProgram(destination, subject, values.lib ?? [], host)
   })
   facts.save()
   addon().execve(exe, after, originalEnvironment(links), [...inheritedDescriptors(), links])

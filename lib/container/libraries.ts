@@ -7,7 +7,7 @@ import type { Harvest } from './harvest.js'
 import type { Tree } from './tree.js'
 
 /** The baseline CPU and no environment: what is packed must depend neither on the packer's machine nor on its variables. */
-const CONTEXT: SearchContext = { cpuLevel: 0, libraryPath: [], preload: [] }
+export const BASELINE: SearchContext = { cpuLevel: 0, libraryPath: [], preload: [] }
 
 /** Steps by which a name without a path leads to a file in a directory that every program searches. */
 const BY_NAME: ReadonlySet<How> = new Set(['cache', 'system-directory', 'interpreter'])
@@ -46,7 +46,7 @@ export class Linkage {
     this.#done.add(path)
     const facts = loadable(harvest.tree, path, machine)
     if (facts === null || !facts.dynamic) return
-    const graph = resolveGraph(harvest.tree.fs, path, CONTEXT, harvest.tree.cache)
+    const graph = resolveGraph(harvest.tree.fs, path, BASELINE, harvest.tree.cache)
     if (isEntry) {
       requireComplete(graph, path)
       this.loader ??= graph.loader
@@ -108,7 +108,7 @@ function openFirst(
   names: readonly string[],
 ): (Dlopened & { readonly name: string }) | null {
   for (const name of names) {
-    const opened = resolveDlopen(tree.fs, { graph, staticTls: 0 }, caller, name, CONTEXT, tree.cache)
+    const opened = resolveDlopen(tree.fs, { graph, staticTls: 0 }, caller, name, BASELINE, tree.cache)
     const fails = opened.graph.problems.some(({ kind }) => kind !== 'undecidable')
     if (opened.object >= 0 && !fails) return { ...opened, name }
   }

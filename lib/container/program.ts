@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto'
 import { canonicalizer } from '../host/canonical.js'
-import { join, parent, resolvePath } from '../loader/file-system.js'
+import { base, join, parent, resolvePath } from '../loader/file-system.js'
 import { readLoader } from '../loader/loader.js'
 import { type OverlayNode, overlayFileSystem } from '../loader/overlay-file-system.js'
+import { resolveGraph } from '../loader/resolve.js'
 import type { FileSystem, OpenFile } from '../loader/types.js'
 import { eachPiece } from '../store/objects.js'
 import type { StoredObject } from '../store/writer.js'
 import { describeFiles } from './describe.js'
-import { findProgram } from './entries.js'
+import { findProgram, type Program } from './entries.js'
 import { gather } from './gather.js'
+import { BASELINE } from './libraries.js'
 import { Tree } from './tree.js'
 import type { Manifest } from './types.js'
 
@@ -43,7 +45,9 @@ export function describeProgram(
   libraries: readonly string[],
   machine: FileSystem,
 ): DescribedProgram {
-  const fs = overlayFileSystem(host, new Map([...candidateNodes(host, program, libraries, machine), ...UNKNOWN]))
+  const elf = elfOf(host, program)
+  const candidates = candidateNodes(host, elf, libraries, machine)
+  const fs = overlayFileSystem(host, withoutEarlier(host, elf, candidates))
   const gathered = gather(fs, { ...NOTHING_ELSE, entries: [program] })
   const manifest: Manifest = {
     schema: 'appc.manifest/1',
@@ -65,12 +69,12 @@ const UNKNOWN: ReadonlyMap<string, OverlayNode> = new Map([
 /** Each candidate at the name it would have on the host, and the interpreter also at the end of the links that lead to it. */
 function candidateNodes(
   host: FileSystem,
-  program: string,
+  elf: Program,
   libraries: readonly string[],
   machine: FileSystem,
 ): ReadonlyMap<string, OverlayNode> {
   const nodes = new Map<string, OverlayNode>()
-  const interpreter = interpreterOf(host, program)
+  const interpreter = elf.facts?.interpreter ?? null
   if (interpreter === null || libraries.length === 0) return nodes
   const directory = libraryDirectory(host, interpreter)
   for (const library of libraries) {
@@ -89,13 +93,37 @@ function candidateNodes(
   return nodes
 }
 
-/** PT_INTERP of the program, or of what runs it where it is a script. */
-function interpreterOf(host: FileSystem, program: string): string | null {
+/**
+ * The nodes, and nothing in the places of the host's files of these names to which a RUNPATH leads before them: a candidate is what is
+ * there besides the host's, wherever the host has its own.
+ */
+function withoutEarlier(
+  host: FileSystem,
+  elf: Program,
+  candidates: ReadonlyMap<string, OverlayNode>,
+): ReadonlyMap<string, OverlayNode> {
+  const nodes = new Map([...candidates, ...UNKNOWN])
+  if (candidates.size === 0) return nodes
+  const names = new Set([...candidates.keys()].map(base))
+  const canonical = canonicalizer(host)
+  for (;;) {
+    const { objects, edges } = resolveGraph(overlayFileSystem(host, nodes), elf.path, BASELINE)
+    const known = nodes.size
+    for (const { name, how, to } of edges) {
+      const object = how === 'runpath' || how === 'rpath' ? objects[to] : undefined
+      if (object !== undefined && names.has(name)) nodes.set(canonical.path(object.path), { kind: 'whiteout' })
+    }
+    if (nodes.size === known) return nodes
+  }
+}
+
+/** The program, or what runs it where it is a script. */
+function elfOf(host: FileSystem, program: string): Program {
   const tree = new Tree(host)
   let found = findProgram(tree, program)
   // As many interpreters as the kernel goes through (fs/exec.c, exec_binprm).
   for (let depth = 0; found.interpreter !== null && depth < 5; depth++) found = findProgram(tree, found.interpreter)
-  return found.facts?.interpreter ?? null
+  return found
 }
 
 /** Where the host's loader looks first; on a host without that loader, where the loader itself would be. */

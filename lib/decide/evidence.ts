@@ -45,12 +45,25 @@ export function evidenceOf(
   return [...paths].sort()
 }
 
-/** What the entries run with from the beginning. */
+/** What the entries run with from the beginning, and where that was looked for: links on the way, and names that were tried in vain. */
 export function startUpOf(host: Host, contents: Contents, subjects: readonly Subject[]): ReadonlySet<string> {
-  const entries = contents.manifest.entries.flatMap(({ path }) => contents.follow(path) ?? [])
+  const paths = new Set<string>()
+  const add = (path: string) => {
+    for (const name of chainOrSelf(host, path)) paths.add(name)
+    paths.add(hostPath(host.fs, path))
+  }
+  for (const { path } of contents.manifest.entries) {
+    const end = contents.follow(path)
+    if (end) add(end.path)
+  }
   const programs = new Set(contents.programs())
-  const objects = subjects.flatMap(({ file, graph }) => (programs.has(file) ? graph.objects : []))
-  return new Set([...entries.map(({ path }) => hostPath(host.fs, path)), ...objects.map(({ realPath }) => realPath)])
+  for (const { file, graph } of subjects) {
+    if (!programs.has(file)) continue
+    for (const { path, realPath } of graph.objects) for (const each of [path, realPath]) add(each)
+    for (const { watched, tried } of [{ ...graph, tried: [] }, ...graph.edges])
+      for (const path of [...watched, ...tried]) paths.add(hostPath(host.fs, path))
+  }
+  return paths
 }
 
 function chainOrSelf(host: Host, path: string): readonly string[] {

@@ -2,6 +2,7 @@ import { isPassedOver } from '../loader/candidate.js'
 import type { FactsCache } from '../loader/facts-cache.js'
 import { base, join, parent } from '../loader/file-system.js'
 import { searchNames } from '../loader/names.js'
+import { remember } from '../loader/remember.js'
 import type { Loader } from '../loader/types.js'
 import { fileIdentity, hostDirectory, hostPath, leadsTo, nameChain } from './host-paths.js'
 import type { Host } from './types.js'
@@ -11,6 +12,7 @@ export class Finder {
   /** Directories in which libraries are looked for by name, canonical, in the order of the search. */
   readonly directories: readonly string[]
   private readonly known = new Map<string, readonly string[]>()
+  private readonly strays = new Map<string, Set<string>>()
   /** By directory: the names of each file in it. */
   private readonly files = new Map<string, Map<string, readonly string[]>>()
 
@@ -31,21 +33,36 @@ export class Finder {
   reachable(soname: string): readonly string[] {
     const known = this.known.get(soname)
     if (known) return known
-    const found = new Set<string>()
     const paths = [
       ...this.loaders.flatMap(loader => this.usable(loader, soname)),
       // The interpreter is asked for by its path (PT_INTERP), and by name besides.
       ...this.loaders.map(({ path }) => path).filter(path => base(path) === soname),
     ]
-    for (const path of paths) {
-      const known = nameChain(this.host.fs, path)
-      // Links that lead in circles have no end: what is laid over the first of them is found.
-      const chain = known.length > 0 ? known : [hostPath(this.host.fs, path)]
-      const end = chain.at(-1) as string
-      for (const name of [...chain, ...this.hardLinks(end)]) if (parent(name) === parent(end)) found.add(name)
-    }
-    this.known.set(soname, [...found])
-    return [...found]
+    const found = [...new Set(paths.flatMap(path => this.namesOf(path)))]
+    this.known.set(soname, found)
+    return found
+  }
+
+  /** The same for where a program comes to the host's past that search: its own RUNPATH leads to another directory. */
+  straysOf(soname: string): readonly string[] {
+    return [...(this.strays.get(soname) ?? [])]
+  }
+
+  /** False where that was known. */
+  addStray(soname: string, path: string): boolean {
+    const known = remember(this.strays, soname, () => new Set<string>())
+    const before = known.size
+    for (const name of this.namesOf(path)) known.add(name)
+    return known.size > before
+  }
+
+  /** Of the file that a path leads to, in its directory. */
+  private namesOf(path: string): readonly string[] {
+    const known = nameChain(this.host.fs, path)
+    // Links that lead in circles have no end: what is laid over the first of them is found.
+    const chain = known.length > 0 ? known : [hostPath(this.host.fs, path)]
+    const end = chain.at(-1) as string
+    return [...chain, ...this.hardLinks(end)].filter(name => parent(name) === parent(end))
   }
 
   /** All names of a file in its directory; none but its own where it has one only. */

@@ -93,7 +93,7 @@ function placeLibrary(
   const isThere = host.fs.lstat(native)?.kind === 'directory'
   const byPath = isThere ? names.map(name => join(native, name)).filter(path => isFree(host, path)) : []
   const own = [...names.map(name => join(directory, name)), ...byPath]
-  const paths = [...new Set([...taken, ...own])].filter(path => coverable(host, path))
+  const paths = [...new Set([...taken, ...own, ...finder.straysOf(soname(file))])].filter(path => coverable(host, path))
   for (const path of paths) nodes.set(path, { kind: 'file', file })
   return paths
 }

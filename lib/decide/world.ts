@@ -9,7 +9,7 @@ import { Finder } from './finder.js'
 import type { Contents } from './home.js'
 import { hostPath, leadsTo } from './host-paths.js'
 import { demandOneBuild } from './lockstep.js'
-import { Looked, Mix } from './mix.js'
+import { Looked, Mix, nameOf } from './mix.js'
 import { openAll } from './opened.js'
 import { PackageRules } from './packages.js'
 import { type Places, place } from './placement.js'
@@ -90,8 +90,23 @@ export class World {
   }
 
   look(selection: Selection): Placed {
-    const places = place(this.host, this.finder, this.contents, selection)
-    return { places, ...this.lookAt(selection, places.nodes) }
+    for (;;) {
+      const places = place(this.host, this.finder, this.contents, selection)
+      const state = this.lookAt(selection, places.nodes)
+      if (!this.findStrays(state)) return { places, ...state }
+    }
+  }
+
+  /** Notes where a program would still load the host's copy of what is private, since it has a search of its own. */
+  private findStrays({ selection, mix, subjects }: State): boolean {
+    let found = false
+    for (const { graph } of subjects)
+      for (const { to, how } of graph.edges) {
+        const object = how === 'runpath' || how === 'rpath' ? graph.objects[to] : undefined
+        if (object === undefined || mix.fileOf(object) !== null || !selection.sonames.has(nameOf(object))) continue
+        found = this.finder.addStray(nameOf(object), object.path) || found
+      }
+    return found
   }
 
   lookAt(selection: Selection, nodes: Placement): State {

@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { readPolicy } from '../container/host-policy.js'
-import type { Host } from '../decide/types.js'
+import type { Decision, Host } from '../decide/types.js'
 import { readPackageDatabase } from '../host/dpkg.js'
 import { driversOf } from '../host/drivers.js'
 import type { Kernel } from '../host/inventory.js'
 import { FactsCache, type FactsMemory } from '../loader/facts-cache.js'
+import type { Looks } from '../loader/looks.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import type { SearchContext } from '../loader/types.js'
 import type { Circumstances } from '../plan/compile.js'
@@ -14,6 +15,7 @@ import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { addon } from './addon.js'
 import { lookAtMany } from './batch.js'
+import { whileUnchanged } from './while-unchanged.js'
 
 /** The kernel, as far as containers need something of it: asked by trying, since versions tell nothing of what is configured. */
 export function kernel(): Kernel {
@@ -22,10 +24,15 @@ export function kernel(): Kernel {
 
 /**
  * The tree at `root` as a host, as seen by a process of this environment. With a memory, what earlier runs found out about its files
- * is believed where device, inode, size and times are the same, as the guards of a plan are.
+ * is believed where device, inode, size and times are the same, as the guards of a plan are. With looks, what its paths were is noted there.
  */
-export function hostAt(root: string, environment: NodeJS.ProcessEnv, memory: FactsMemory | null = null): Host {
-  const fs = rootFileSystem(root)
+export function hostAt(
+  root: string,
+  environment: NodeJS.ProcessEnv,
+  memory: FactsMemory | null = null,
+  looks: Looks | null = null,
+): Host {
+  const fs = looks?.through(rootFileSystem(root)) ?? rootFileSystem(root)
   const facts = new FactsCache()
   if (memory !== null) facts.consult(memory)
   const prefix = root === '/' ? '' : root
@@ -45,8 +52,30 @@ export function hostAt(root: string, environment: NodeJS.ProcessEnv, memory: Fac
 }
 
 /** A host as the containers of a store see it: with the site's policy, and what earlier runs found out. Throws POLICY_INVALID. */
-export function hostFor(store: Store, root: string, environment: NodeJS.ProcessEnv, memory: FactsMemory): Host {
-  return { ...hostAt(root, environment, memory), policy: readPolicy(store) }
+export function hostFor(
+  store: Store,
+  root: string,
+  environment: NodeJS.ProcessEnv,
+  memory: FactsMemory,
+  looks: Looks | null = null,
+): Host {
+  return { ...hostAt(root, environment, memory, looks), policy: readPolicy(store) }
+}
+
+/**
+ * What `decide` makes of a tree of this machine, or of itself, as containers of the store see it; once more where it changed meanwhile.
+ * Throws PLAN_UNSTABLE.
+ */
+export function decideHere<T extends { readonly decision: Pick<Decision, 'evidence'> }>(
+  store: Store,
+  root: string,
+  memory: FactsMemory,
+  decide: (host: Host) => T,
+): T {
+  return whileUnchanged(
+    looks => decide(hostFor(store, root, process.env, memory, looks)),
+    ({ decision }, looks) => !looks.haveChanged(decision.evidence),
+  )
 }
 
 /** What a plan that is made now, for this process, is bound to. */

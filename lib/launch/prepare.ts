@@ -9,11 +9,12 @@ import { Contents } from '../decide/home.js'
 import { within } from '../decide/host-paths.js'
 import type { Decision, Host } from '../decide/types.js'
 import { AppcError } from '../errors.js'
+import type { Looks } from '../loader/looks.js'
 import { overlayFileSystem } from '../loader/overlay-file-system.js'
 import { openHostFile, rootFileSystem } from '../loader/root-file-system.js'
 import type { FileSystem } from '../loader/types.js'
 import { compilePlan, mountsInside, type Request } from '../plan/compile.js'
-import { changedSince } from '../plan/guards.js'
+import { haveYoung } from '../plan/guards.js'
 import { layersOf, Targets } from '../plan/overlays.js'
 import type { Plan } from '../plan/types.js'
 import { buildView } from '../plan/view.js'
@@ -25,6 +26,7 @@ import { addon } from './addon.js'
 import { type Destination, writePlan } from './destination.js'
 import { importFiles, importObjects } from './import-private.js'
 import { circumstances } from './machine.js'
+import { whileUnchanged } from './while-unchanged.js'
 
 /** A container, and what was decided for it on some host. */
 export interface Decided {
@@ -39,27 +41,33 @@ export function decideContainer(store: Store, name: string, host: Host): Decided
   return { container, decision: decide(container.manifest, host, open) }
 }
 
-/**
- * Decides for the container that the name leads to, builds the view and writes the plan file that the launcher will find. `openHost`
- * looks at the host afresh, as the containers of that store see it: it is asked again when the host changed meanwhile.
- */
+/** What of the host a plan is made for, looked at afresh: as the containers of a store see it. */
+export type OpenHost = (store: Store, looks: Looks) => Host
+
+/** A plan, and the host's paths that it rests on. */
+interface Prepared {
+  readonly plan: Plan
+  readonly evidence: readonly string[]
+}
+
+/** Decides for the container that the name leads to, builds the view and writes the plan file that the launcher will find. */
 export function prepareContainer(
   destination: Destination,
   system: Store | null,
   name: string,
-  openHost: (store: Store) => Host,
+  openHost: OpenHost,
 ): void {
   const own = destination.store
-  untilSettled(destination, () => {
+  writeSettled(destination, looks => {
     const store = storeOf({ own, system }, name)
-    const host = openHost(store)
+    const host = openHost(store, looks)
     return store === own
       ? withLock(own, 'shared', () => prepareOwn(destination, name, host))
       : withLock(store, 'shared', () => prepareSystems(destination, store, name, host))
   })
 }
 
-function prepareOwn(destination: Destination, name: string, host: Host): Plan {
+function prepareOwn(destination: Destination, name: string, host: Host): Prepared {
   const { store } = destination
   const decided = decideContainer(store, name, host)
   return makePlan(destination, decided.container.digest, requestFor(store, decided, []), decided.decision, host)
@@ -69,7 +77,7 @@ function prepareOwn(destination: Destination, name: string, host: Host): Plan {
  * A container of the system's, for one of its users: manifest and files are read where they are, and plan, view and a copy of what is
  * private are his own. That he has none of this name himself is a part of what the plan rests on.
  */
-function prepareSystems(destination: Destination, system: Store, name: string, host: Host): Plan {
+function prepareSystems(destination: Destination, system: Store, name: string, host: Host): Prepared {
   const own = destination.store
   freeReplaced(own, system)
   const decided = decideContainer(system, name, host)
@@ -96,29 +104,23 @@ function requestFor(store: Store, { container }: Decided, sources: readonly stri
  * Writes the plan once nothing changed while it was made. Its guards are taken at the end: what changed between the first look and
  * then would be blessed unseen, so a plan that is not settled must never reach the disk.
  */
-function untilSettled(destination: Destination, prepare: () => Plan): void {
+function writeSettled(destination: Destination, prepare: (looks: Looks) => Prepared): void {
   const { store } = destination
   // Left by planners that were killed.
   ifAlone(store, () => clearTemporary(store))
-  for (let attempt = 1; ; attempt++) {
-    const began = BigInt(Date.now()) * 1_000_000n
-    const plan = prepare()
-    // The store's own objects get links while the view is built.
-    const guards = plan.guards.filter(({ path }) => !within(path, join(store.home, 'objects')))
-    const changed = changedSince(guards, began)
-    // Something comes and goes in some directories all the time; a file that the plan rests on does not.
-    if (changed === null || (changed === 'names' && attempt === ATTEMPTS)) {
-      withLock(store, 'shared', () => writePlan(destination, plan))
-      return
-    }
-    if (attempt < ATTEMPTS) continue
-    throw new AppcError('PLAN_UNSTABLE', 'the host keeps changing while it is planned for', {
-      hint: 'wait until the upgrade that is under way has finished, and try again',
-    })
-  }
+  const { plan } = whileUnchanged(
+    looks => {
+      const began = BigInt(Date.now()) * 1_000_000n
+      return { ...prepare(looks), began }
+    },
+    ({ plan, evidence, began }, looks) => {
+      // The store's own objects get links while the view is built.
+      const guards = plan.guards.filter(({ path }) => !within(path, join(store.home, 'objects')))
+      return !looks.haveChanged(evidence) && !haveYoung(guards, began)
+    },
+  )
+  withLock(store, 'shared', () => writePlan(destination, plan))
 }
-
-const ATTEMPTS = 3
 
 /**
  * An entry is run by the file that it leads to, under its own name: a link on the way may be the host's (/etc/alternatives), and may
@@ -137,14 +139,23 @@ export function prepareProgram(
   destination: Destination,
   program: string,
   libraries: readonly string[],
-  openHost: () => Host,
+  openHost: OpenHost,
 ): void {
-  untilSettled(destination, () => prepareProgramOnce(destination, program, libraries, openHost()))
+  const { store } = destination
+  writeSettled(destination, looks => {
+    const machine = looks.through(rootFileSystem('/'))
+    return prepareProgramOnce(destination, program, libraries, openHost(store, looks), machine)
+  })
 }
 
-function prepareProgramOnce(destination: Destination, program: string, libraries: readonly string[], bare: Host): Plan {
+function prepareProgramOnce(
+  destination: Destination,
+  program: string,
+  libraries: readonly string[],
+  bare: Host,
+  machine: FileSystem,
+): Prepared {
   const { store, root } = destination
-  const machine = rootFileSystem('/')
   const inside = root !== null && within(program, root) ? program.slice(root.length) : program
   const seen = inside === program ? withProgram(bare.fs, machine, program) : bare.fs
   const host: Host = { ...bare, fs: seen, packages: null }
@@ -172,13 +183,13 @@ function withProgram(fs: FileSystem, machine: FileSystem, program: string): File
 }
 
 /** `views`: the directory of the store's views in which this one is to be. */
-function makePlan(destination: Destination, views: string, request: Request, decision: Decision, host: Host): Plan {
+function makePlan(destination: Destination, views: string, request: Request, decision: Decision, host: Host): Prepared {
   requireRunnable(request, decision)
   const { store, root } = destination
   const now = circumstances()
   const directories = new Targets(host.fs, mountsInside(now.mountPoints, root), now.uid === 0 ? 'deepest' : 'common')
   const layers = buildView(store, addon(), views, layersOf(decision.placement, directories))
-  return compilePlan(store, request, decision, host, root, layers, now)
+  return { plan: compilePlan(store, request, decision, host, root, layers, now), evidence: decision.evidence }
 }
 
 function requireRunnable({ name, programs }: Request, decision: Decision): void {

@@ -10,9 +10,11 @@ import type { AbsencesGuard, AbsentGuard, Guard } from './types.js'
  */
 export function gathered(guards: readonly Guard[]): readonly Guard[] {
   const byDirectory = new Map<string, AbsentGuard[]>()
+  // What is looked at through the mounts too is looked at by its name.
+  const isGathered = (guard: Guard) => guard.kind === 'absent' && guard.seenAs === null
   for (const guard of guards)
-    if (guard.kind === 'absent') remember(byDirectory, parent(guard.path), () => []).push(guard)
-  const others = guards.filter(({ kind }) => kind !== 'absent')
+    if (guard.kind === 'absent' && isGathered(guard)) remember(byDirectory, parent(guard.path), () => []).push(guard)
+  const others = guards.filter(guard => !isGathered(guard))
   return [...others, ...[...byDirectory].flatMap(([directory, absent]) => together(directory, absent))]
 }
 

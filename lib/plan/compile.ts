@@ -1,7 +1,7 @@
 import { isExecutable } from '../container/containers.js'
 import { hostPath, within } from '../decide/host-paths.js'
 import type { Decision, Host } from '../decide/types.js'
-import { base } from '../loader/file-system.js'
+import { base, parent } from '../loader/file-system.js'
 import { objectPath } from '../store/objects.js'
 import type { Store } from '../store/store.js'
 import { gathered } from './absences.js'
@@ -46,9 +46,10 @@ export function compilePlan(
 ): Plan {
   const prefix = root ?? ''
   const mounts = mountsInside(circumstances.mountPoints, root)
-  const { placement, startUp } = decision
-  const isSeenInside = (path: string) =>
-    startUp.has(path) && layers.some(({ target }) => within(path, target)) && !placement.has(path)
+  const { startUp } = decision
+  const covered = withAncestors(decision.placement.keys())
+  const isSeenInside = (path: string, evidence: string) =>
+    startUp.has(evidence) && layers.some(({ target }) => within(path, target)) && !covered.has(path)
   return {
     name: request.name,
     request: request.request,
@@ -74,6 +75,13 @@ export function compilePlan(
     environment: [{ name: 'APPC_CONTAINER', value: request.name }],
     needs: request.needs,
   }
+}
+
+/** These paths and all directories that they lie in. */
+function withAncestors(paths: Iterable<string>): ReadonlySet<string> {
+  const all = new Set<string>()
+  for (const path of paths) for (let up = path; !all.has(up); up = parent(up)) all.add(up)
+  return all
 }
 
 /**

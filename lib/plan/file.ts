@@ -104,6 +104,7 @@ export function encodePlan(plan: Plan): Buffer {
 function encodeGuard(out: Encoder, record: Buffer, guard: Guard): void {
   record.writeUInt32LE(GUARD_KINDS.indexOf(guard.kind), 0)
   out.path(record, 8, guard.path)
+  if (guard.kind !== 'absences') out.path(record, 16, guard.seenAs)
   if (guard.kind === 'absent') return
   record.writeBigUInt64LE(guard.dev, 24)
   record.writeBigUInt64LE(guard.ino, 32)
@@ -111,7 +112,6 @@ function encodeGuard(out: Encoder, record: Buffer, guard: Guard): void {
   record.writeBigInt64LE(guard.ctimeNs, 56)
   if (guard.kind === 'absences') return
   record.writeUInt32LE(guard.mode, 4)
-  out.path(record, 16, guard.seenAs)
   record.writeBigUInt64LE(BigInt(guard.size), 40)
 }
 
@@ -219,7 +219,7 @@ function decodeGuard(file: Decoder, at: number, absences: readonly string[]): Gu
   const { bytes } = file
   const kind = GUARD_KINDS[bytes.readUInt32LE(at)]
   const path = file.path(at + 8)
-  if (kind === 'absent') return { kind, path }
+  if (kind === 'absent') return { kind, path, seenAs: file.nullable(at + 16, MAX_LENGTH.path) }
   const inode = {
     dev: bytes.readBigUInt64LE(at + 24),
     ino: bytes.readBigUInt64LE(at + 32),

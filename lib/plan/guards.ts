@@ -6,31 +6,36 @@ import type { AbsentGuard, Guard, IdentityGuard } from './types.js'
 
 /**
  * Turns what a decision rests on into guards: a path that is there must stay the same file, one that is not must stay absent.
- * `evidence` are paths as seen from inside, `root` is put before them ('' for this machine's own root). Shared files below an
- * overlaid directory (`isSeenInside`) are compared once more through the mounted view, just before the program starts: they
- * could have been replaced between the first look and the mount.
+ * `evidence` are paths as seen from inside, `root` is put before them ('' for this machine's own root). What the host has below an
+ * overlaid directory (`isSeenInside`) is looked at once more through the mounted view, just before the program starts: it could have
+ * been replaced since the first look, a link led elsewhere, or a name appeared; and what was looked up there stays as it was, for the
+ * program's own look.
  */
 export function guardsOf(
   root: string,
   evidence: readonly string[],
-  isSeenInside: (path: string) => boolean,
+  isSeenInside: (path: string, evidence: string) => boolean,
 ): readonly Guard[] {
-  const absent = new Set<string>()
+  const absent = new Map<string, string | null>()
   const guards: Guard[] = []
   for (const path of evidence) {
     // Nothing is ever at a path that is longer than the kernel's PATH_MAX.
     if (Buffer.byteLength(root + path) > MAX_LENGTH.path) continue
-    const guard = guardOf(root + path, isSeenInside(path) ? path : null)
+    const guard = guardOf(root + path, isSeenInside(path, path) ? path : null)
     if (guard.kind === 'identity') guards.push(guard)
-    else absent.add(nearestMissing(root, path))
+    else {
+      const missing = nearestMissing(root, path)
+      absent.set(root + missing, isSeenInside(missing, path) ? missing : null)
+    }
   }
-  return [...guards, ...[...absent].sort().map(path => ({ kind: 'absent' as const, path }))]
+  const sorted = [...absent].sort(([a], [b]) => (a < b ? -1 : 1))
+  return [...guards, ...sorted.map(([path, seenAs]) => ({ kind: 'absent' as const, path, seenAs }))]
 }
 
 /** The guard of one path on the machine. */
 export function guardOf(path: string, seenAs: string | null): IdentityGuard | AbsentGuard {
   const stat = look(path)
-  if (stat === null) return { kind: 'absent', path }
+  if (stat === null) return { kind: 'absent', path, seenAs }
   return {
     kind: 'identity',
     path,
@@ -40,7 +45,8 @@ export function guardOf(path: string, seenAs: string | null): IdentityGuard | Ab
     mode: Number(stat.mode),
     mtimeNs: stat.mtimeNs,
     ctimeNs: stat.ctimeNs,
-    seenAs: stat.isFile() ? seenAs : null,
+    // A directory that is covered is another one inside.
+    seenAs: stat.isDirectory() ? null : seenAs,
   }
 }
 
@@ -48,14 +54,11 @@ export function guardOf(path: string, seenAs: string | null): IdentityGuard | Ab
 const TICK_NS = 20_000_000n
 
 /**
- * Whether what a plan rests on changed while it was decided, so that its guards would bless what was never looked at. `files`: one
- * of the files did, for certain. `names`: a directory did in which something is not to appear, which may be a coincidence.
+ * Whether a file that a plan rests on changed since it began to be decided, or so shortly before that a change since would not show in its
+ * times: the guards would bless what was never looked at.
  */
-export function changedSince(guards: readonly Guard[], beganNs: bigint): 'files' | 'names' | null {
-  const since = beganNs - TICK_NS
-  if (guards.some(guard => guard.kind === 'identity' && guard.ctimeNs > since)) return 'files'
-  const directories = new Set(guards.flatMap(guard => (guard.kind === 'absent' ? [parent(guard.path)] : [])))
-  return [...directories].some(directory => (look(directory)?.ctimeNs ?? 0n) > since) ? 'names' : null
+export function haveYoung(guards: readonly Guard[], beganNs: bigint): boolean {
+  return guards.some(guard => guard.kind === 'identity' && guard.ctimeNs > beganNs - TICK_NS)
 }
 
 /** The uppermost part of the path that is not there: many names in a directory that does not exist are one guard. */
@@ -63,7 +66,7 @@ function nearestMissing(root: string, path: string): string {
   const exists = (name: string) => look(root + name) !== null
   let missing = path
   while (missing !== '/' && !exists(parent(missing))) missing = parent(missing)
-  return root + missing
+  return missing
 }
 
 /** null for a path at which neither we nor a loader can see anything (native/core/guards.cpp, `isAbsent`). */

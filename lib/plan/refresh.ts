@@ -36,7 +36,7 @@ function isMountable({ layer, target, carried }: OverlayMount, mounts: readonly 
  */
 function refreshGuard(store: Store, guard: Guard): Guard | null {
   if (guard.kind === 'absences') return refreshAbsences(guard)
-  const current = guardOf(guard.path, guard.kind === 'identity' ? guard.seenAs : null)
+  const current = guardOf(guard.path, guard.seenAs)
   if (guard.kind === 'absent' || current.kind === 'absent') return guard.kind === current.kind ? guard : null
   const same = guard.dev === current.dev && guard.ino === current.ino && guard.mode === current.mode
   if (!same || guard.size !== current.size || guard.mtimeNs !== current.mtimeNs) return null

@@ -49,6 +49,8 @@ export interface IdentityGuard {
 export interface AbsentGuard {
   readonly kind: 'absent'
   readonly path: string
+  /** The same, where it must be absent there as well; else null. */
+  readonly seenAs: string | null
 }
 
 export interface AbsencesGuard {

@@ -111,6 +111,10 @@ Result checkThroughView(const Plan& plan, int viewRoot) {
     struct statx status;
     const int error = inTree ? lookInTree(viewRoot, path, status)
                              : sys::statAt(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, status);
+    if (guard.kind == file::GuardKind::absent) {
+      if (!isAbsent(error)) return failure(Step::checkView, path, 0);
+      continue;
+    }
     if (error < 0) return failure(Step::checkView, path, error);
     // Overlay shows a device number of its own.
     const bool holds = status.stx_ino == guard.ino && status.stx_size == guard.size &&

@@ -25,7 +25,10 @@ Result checkHost(const Plan& plan, uint32_t uid, uint32_t gid);
 /** Every identity and absence; the failure's `path` is the guard's. */
 Result checkGuards(const Plan& plan);
 
-/** The guards that have a `seenAs`, through the mounted tree at `viewRoot` (a descriptor of its root directory). */
+/**
+ * The guards that have a `seenAs`, through the mounted tree at `viewRoot` (a descriptor of its root directory). An
+ * overlay keeps what was looked up in it, names that are not there too: so the program will find what was found here.
+ */
 Result checkThroughView(const Plan& plan, int viewRoot);
 
 }  // namespace appc

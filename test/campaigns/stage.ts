@@ -88,7 +88,7 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
         identity(kept, kept),
         identity(join(outer.target, 'inner/kept'), join(outer.target, 'inner/kept')),
         identity(join(outer.target, 'replaced')),
-        { kind: 'absent', path: join(outer.target, 'added') },
+        { kind: 'absent', path: join(outer.target, 'added'), seenAs: null },
       ],
       programs: [{ name: 'witness', path: witness }],
     }),

@@ -50,6 +50,27 @@ function names(outcome: Outcome): string[] {
   return [...outcome.decision.placement.keys()].filter(path => path.includes('libone')).sort()
 }
 
+t.test('where a program’s own search comes to the host’s file first, the private one lies too', async t => {
+  const searching = program(
+    `${SAY}int one(void), two(void); int main(void) { printf("app %d\\n", one() * two()); return 0; }`,
+    { 'libone.so.1': newer },
+    ['-Wl,-rpath,/opt/first:/home/first'],
+  )
+  const packed = tree({ '/usr/bin/app': searching, [`${libraries}/libone.so.1`]: newer })
+  const usual = { [`${libraries}/libone.so.1`]: older }
+  const first = { '/opt/first/libone.so.1.1': older, '/opt/first/libone.so.1': { link: 'libone.so.1.1' } }
+  for (const files of [first, { ...usual, ...first }]) {
+    const outcome = mix(packed, tree(files))
+    t.same(outcome.problems(), [])
+    t.same(names(outcome), ['/opt/first/libone.so.1', '/opt/first/libone.so.1.1', `${libraries}/libone.so.1`])
+    t.match(outcome.run(), { status: 0, stdout: 'app 4\n', stderr: '' })
+  }
+  const serving = mix(packed, tree({ ...usual, '/opt/first/libone.so.1': newer }))
+  t.same(serving.private, [])
+  const uncovered = mix(packed, tree({ ...usual, '/home/first/libone.so.1': older }))
+  t.match(uncovered.problems()[0], 'would load /home/first/libone.so.1, though the container')
+})
+
 t.test('every name of the host’s file becomes a name of the private one', async t => {
   const host = tree({
     '/usr/bin/host-tool': hostTool,

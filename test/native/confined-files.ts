@@ -30,7 +30,8 @@ for (const [who, user] of users) {
     mkdirSync(home)
     chownSync(home, user.uid, user.gid)
     const env = { HOME: home }
-    const run = (options: readonly string[], script: string, how = {}) => inside.run(options, script, [], { env, ...how })
+    const run = (options: readonly string[], script: string, how = {}) =>
+      inside.run(options, script, [], { env, ...how })
 
     t.test('--read-only: every mount is, but for what lies over it', async t => {
       for (const options of [['--read-only'], ALL, ['--sandbox'], ['--sandbox', '--no-landlock', '--no-seccomp']]) {
@@ -75,7 +76,8 @@ for (const [who, user] of users) {
     t.test('--private-dev has the harmless devices, terminals and memory of its own', async t => {
       const names = 'fd full null ptmx pts random shm stderr stdin stdout tty urandom zero'
       t.equal(run(['--private-dev'], 'echo $(ls /dev)').stdout, `${names}\n`)
-      const use = 'echo x >/dev/null && head -c 1 /dev/zero | wc -c && head -c 4 /dev/urandom | wc -c && echo y | cat /dev/fd/0'
+      const use =
+        'echo x >/dev/null && head -c 1 /dev/zero | wc -c && head -c 4 /dev/urandom | wc -c && echo y | cat /dev/fd/0'
       t.equal(run(['--private-dev'], use).stdout, '1\n4\ny\n')
       const terminals = `python3 -c "import os, pty; m, s = pty.openpty(); print(os.ttyname(s)); os.write(m, b'a\\n'); print(os.read(s, 9))"`
       t.equal(run(['--sandbox'], terminals).stdout, "/dev/pts/0\nb'a\\n'\n")
@@ -86,13 +88,25 @@ for (const [who, user] of users) {
       const all = (...options: readonly string[]) => [...ALL, ...options]
       t.match(run(all('--ro', mine), `cat ${mine}/file; touch ${mine}/new`), { stdout: 'mine', stderr: /Read-only/ })
       t.equal(run(all('--ro', `${mine}/file`), `cat ${mine}/file; ls ${mine}`).stdout, 'minefile\n')
-      t.equal(run(all('--rw', mine), `echo new >${mine}/new && mv ${mine}/new ${mine}/sub && cat ${mine}/sub/new`).stdout, 'new\n')
+      t.equal(
+        run(all('--rw', mine), `echo new >${mine}/new && mv ${mine}/new ${mine}/sub && cat ${mine}/sub/new`).stdout,
+        'new\n',
+      )
       t.equal(readFileSync(`${mine}/sub/new`, 'utf8'), 'new\n')
-      t.match(run(all('--rw', mine, '--ro', `${mine}/sub`), `touch ${mine}/a && touch ${mine}/sub/b`).stderr, /sub\/b.*Read-only/)
-      t.match(run(all('--ro', `${mine}/sub`, '--rw', mine), `touch ${mine}/a && touch ${mine}/sub/b`).stderr, /sub\/b.*Read-only/)
+      t.match(
+        run(all('--rw', mine, '--ro', `${mine}/sub`), `touch ${mine}/a && touch ${mine}/sub/b`).stderr,
+        /sub\/b.*Read-only/,
+      )
+      t.match(
+        run(all('--ro', `${mine}/sub`, '--rw', mine), `touch ${mine}/a && touch ${mine}/sub/b`).stderr,
+        /sub\/b.*Read-only/,
+      )
       t.equal(run(all('--ro', mine, '--rw', `${mine}/sub`), `touch ${mine}/sub/b; touch ${mine}/c`).status, 1)
       t.equal(run(all('--rw', './mine'), `cat ${mine}/file`, { cwd: sandbox.directory }).stdout, 'mine')
-      t.equal(run(all('--allow', `ro=${mine},rw=${mine}/sub`), `cat ${mine}/file && touch ${mine}/sub/d`).stdout, 'mine')
+      t.equal(
+        run(all('--allow', `ro=${mine},rw=${mine}/sub`), `cat ${mine}/file && touch ${mine}/sub/d`).stdout,
+        'mine',
+      )
       const hidden = run(all('--ro', mine), `ls ${sandbox.directory}; cat ${sandbox.path('other')}/secret`)
       t.match(hidden, { stdout: 'inside\nmine\n', stderr: /No such file/ })
       for (const name of ['a', 'sub/new', 'sub/b', 'sub/d']) rmSync(join(mine, name))
@@ -154,7 +168,9 @@ for (const [who, user] of users) {
           const alone = options.length < 3 && !options.includes('--sandbox')
           if (alone && (at.startsWith('/run') || at.endsWith('exist'))) continue
           const script = 'test -e /usr/bin/env && test -e /etc/passwd || echo gone; cd "$HOME" && touch x && echo wrote'
-          const ran = run(options, isPrivate ? script : script.replace('touch', 'test ! -w / -a ! -w . && touch'), { env: { HOME: at } })
+          const ran = run(options, isPrivate ? script : script.replace('touch', 'test ! -w / -a ! -w . && touch'), {
+            env: { HOME: at },
+          })
           t.equal(ran.stdout, isPrivate ? 'wrote\n' : '', `${at} ${options.join(' ')}: ${ran.stderr}`)
         }
       }

@@ -82,7 +82,10 @@ for (const [who, user] of users) {
         t.equal(inside.run(options, script).stdout, 'end\n', options.join(' '))
       }
       if (user.uid !== 0) t.equal(inside.run(['--unshare-pid'], script).stdout, 'end\n')
-      const kill = inside.run(['--sandbox'], 'for s in TERM INT HUP STOP KILL USR1 SEGV; do kill -$s 1; done; echo alive')
+      const kill = inside.run(
+        ['--sandbox'],
+        'for s in TERM INT HUP STOP KILL USR1 SEGV; do kill -$s 1; done; echo alive',
+      )
       t.match(kill, { status: 0, stdout: 'alive\n' })
     })
 
@@ -102,13 +105,23 @@ for (const [who, user] of users) {
 
     t.test('the caller’s descriptors end at a confinement, but for those that are named', async t => {
       const fds = (options: readonly string[]) => {
-        const words = inside.command(options, "'ls /proc/self/fd | tr \"\\n\" \" \"'").join(' ')
+        const words = inside.command(options, '\'ls /proc/self/fd | tr "\\n" " "\'').join(' ')
         const line = `exec 5</etc/hostname 7</etc/hostname 300</etc/hostname; exec $APPC_RUN ${words}`
         const { stdout } = sandbox.run(['-c', line], { command: '/bin/bash' })
-        return stdout.split(' ').filter(fd => ['0', '1', '2', '5', '7', '300'].includes(fd)).join(' ')
+        return stdout
+          .split(' ')
+          .filter(fd => ['0', '1', '2', '5', '7', '300'].includes(fd))
+          .join(' ')
       }
       t.equal(fds([]), '0 1 2 300 5 7')
-      for (const option of ['--sandbox', '--unshare-pid', '--new-session', '--seccomp', '--read-only', '--private-tmp']) {
+      for (const option of [
+        '--sandbox',
+        '--unshare-pid',
+        '--new-session',
+        '--seccomp',
+        '--read-only',
+        '--private-tmp',
+      ]) {
         t.equal(fds([option]), '0 1 2', option)
         t.equal(fds([option, '--keep-fd', '7', '--keep-fd', '300']), '0 1 2 300 7', option)
       }

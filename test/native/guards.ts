@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   chownSync,
@@ -10,6 +12,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { AbsencesGuard, Guard } from '../../lib/plan/types.js'
 import { coldStatus, identity, makeTree, Sandbox, users } from './fixture.js'
@@ -80,22 +83,30 @@ for (const [who, user] of users) {
     t.test('what must be absent', async t => {
       const below = sandbox.path('directory/name')
       makeTree(sandbox.directory, { plain: 'x' })
-      t.equal(statusWith([{ kind: 'absent', path: below }]), 0, 'its directory too')
+      t.equal(statusWith([{ kind: 'absent', path: below, seenAs: null }]), 0, 'its directory too')
       t.equal(
-        statusWith([{ kind: 'absent', path: sandbox.path('plain/name') }]),
+        statusWith([{ kind: 'absent', path: sandbox.path('plain/name'), seenAs: null }]),
         0,
         'a file where its directory would be',
       )
       mkdirSync(sandbox.path('directory'))
-      t.equal(statusWith([{ kind: 'absent', path: below }]), 0)
+      t.equal(statusWith([{ kind: 'absent', path: below, seenAs: null }]), 0)
       symlinkSync('/nonexistent', below)
-      t.equal(statusWith([{ kind: 'absent', path: below }]), coldStatus, 'a dangling symlink is something')
+      t.equal(
+        statusWith([{ kind: 'absent', path: below, seenAs: null }]),
+        coldStatus,
+        'a dangling symlink is something',
+      )
       symlinkSync('circle', sandbox.path('circle'))
       for (const path of [sandbox.path('circle/name'), sandbox.path('x'.repeat(256))])
-        t.equal(statusWith([{ kind: 'absent', path }]), 0, 'what nobody can look at')
+        t.equal(statusWith([{ kind: 'absent', path, seenAs: null }]), 0, 'what nobody can look at')
       chmodSync(sandbox.path('directory'), 0o000)
       const mayLook = user.uid === 0
-      t.equal(statusWith([{ kind: 'absent', path: below }]), mayLook ? coldStatus : 0, 'what this user cannot look at')
+      t.equal(
+        statusWith([{ kind: 'absent', path: below, seenAs: null }]),
+        mayLook ? coldStatus : 0,
+        'what this user cannot look at',
+      )
       chmodSync(sandbox.path('directory'), 0o755)
     })
 
@@ -178,6 +189,42 @@ for (const [who, user] of users) {
       t.equal(status(), coldStatus, 'of another user')
     })
 
+    t.test('links are looked at once more as well, and names that are not there', async t => {
+      const overlay = sandbox.overlay('names', { there: '', other: '' }, {})
+      const at = (name: string) => `${overlay.target}/${name}`
+      symlinkSync('there', at('link'))
+      const guards = [
+        identity(at('link'), at('link')),
+        { kind: 'absent', path: at('none'), seenAs: at('none') } as const,
+      ]
+      sandbox.install(sandbox.plan('names', { overlays: [overlay], guards }))
+      t.equal(sandbox.run(['names', '-c', 'exit 0']).status, 0)
+
+      // What was looked up in an overlay stays what it was: so the loader finds what was found before it.
+      const script = `echo started; read line; cd ${overlay.target}; readlink link; ls none new`
+      const running = spawn(sandbox.launcher, ['names', '-c', script], { ...user, env: sandbox.environment() })
+      await once(running.stdout, 'data')
+      symlinkSync('other', at('link.new'))
+      renameSync(at('link.new'), at('link'))
+      for (const name of ['none', 'new']) writeFileSync(at(name), '')
+      running.stdin.end('\n')
+      const output = text(running.stdout)
+      await once(running, 'exit')
+      t.equal(await output, 'there\nnew\n')
+
+      for (const name of ['link', 'none']) {
+        rmSync(overlay.target, { recursive: true })
+        makeTree(overlay.target, { there: '' })
+        symlinkSync('there', at('link'))
+        const [link, none] = [identity(at('link'), at('link')), guards[1] as Guard]
+        sandbox.install(sandbox.plan('names', { overlays: [overlay], guards: [link, none] }))
+        t.equal(sandbox.run(['names', '-c', 'exit 0']).status, 0)
+        makeTree(overlay.layer, { [name]: 'layer' })
+        t.equal(sandbox.run(['names', '-c', 'exit 0']).status, coldStatus, `${name} is another in the view`)
+        rmSync(`${overlay.layer}/${name}`)
+      }
+    })
+
     t.test('a shared file is looked at once more as programs see it', async t => {
       const overlay = sandbox.overlay('seen', { shared: 'host' }, {})
       const path = `${overlay.target}/shared`
@@ -196,7 +243,7 @@ for (const [who, user] of users) {
     })
 
     t.test('a host that never comes to rest', async t => {
-      sandbox.install(sandbox.plan('restless', { guards: [{ kind: 'absent', path: '/etc' }] }))
+      sandbox.install(sandbox.plan('restless', { guards: [{ kind: 'absent', path: '/etc', seenAs: null }] }))
       const result = sandbox.run(['restless'], { env: { APPC_REPLANNED: '2:0:' } })
       t.match(result, {
         status: 125,

@@ -34,6 +34,11 @@ export class Inside {
   attempt(options: readonly string[], ...names: readonly string[]): Readonly<Record<string, string>> {
     const { status, stdout, stderr } = this.run(options, 'exec "$@"', [`${this.directory}/attempts`, ...names])
     if (status !== 0) throw new Error(`${options.join(' ')}: ${status} ${stderr}`)
-    return Object.fromEntries(stdout.trim().split('\n').map(line => line.split(' ')))
+    return Object.fromEntries(
+      stdout
+        .trim()
+        .split('\n')
+        .map(line => line.split(' ')),
+    )
   }
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import t from 'tap'
 import { makeTree, Sandbox, users } from './fixture.js'
 import { Inside } from './inside.js'

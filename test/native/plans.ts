@@ -20,7 +20,7 @@ export function samplePlans(sandbox: Sandbox): readonly [whole: Plan, ...others:
   const whole = sandbox.plan('whole', {
     request: ['/bin/x', '/lib'],
     root: '/tree',
-    guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent' }, absences],
+    guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent', seenAs: null }, absences],
     overlays: [overlay, { target: '/opt', layer: '/other', carried: [] }],
     binds: [{ source: '/proc', target: '/proc' }],
     environment: [

@@ -6,7 +6,7 @@ import { guardOf } from '../../lib/plan/guards.js'
 import type { AbsentGuard } from '../../lib/plan/types.js'
 import { fresh, put } from '../decide/scenario.js'
 
-const absent = (path: string): AbsentGuard => ({ kind: 'absent', path })
+const absent = (path: string): AbsentGuard => ({ kind: 'absent', path, seenAs: null })
 
 t.test('absent names of one directory are one guard', async t => {
   const root = fresh()

@@ -35,10 +35,18 @@ t.test('guards of what is there, and of what is not', async t => {
   const evidence = ['/usr/lib/file', '/usr/lib/link', '/usr/lib/none', '/opt/a/b/c', '/opt/a/d', '/usr/lib/file/below']
   const guards = guardsOf(root, evidence, path => path.startsWith('/usr/'))
   t.match(guards[0], { kind: 'identity', path: `${root}/usr/lib/file`, size: 1, seenAs: '/usr/lib/file' })
-  t.match(guards[1], { kind: 'identity', path: `${root}/usr/lib/link`, seenAs: null }, 'links are not followed')
+  t.match(
+    guards[1],
+    { kind: 'identity', path: `${root}/usr/lib/link`, seenAs: '/usr/lib/link', size: 4 },
+    'not followed',
+  )
   t.same(
     guards.slice(2),
-    ['/opt', '/usr/lib/file/below', '/usr/lib/none'].map(path => ({ kind: 'absent', path: root + path })),
+    ['/opt', '/usr/lib/file/below', '/usr/lib/none'].map(path => ({
+      kind: 'absent',
+      path: root + path,
+      seenAs: path === '/opt' ? null : path,
+    })),
   )
   const stat = lstatSync(join(root, 'usr/lib/file'), { bigint: true })
   t.match(guards[0], {
@@ -209,7 +217,7 @@ t.test('a path that cannot be looked at is absent, as it is to the loader', asyn
   const root = fresh()
   put(root, '/loop', { link: 'loop' })
   for (const path of [join(root, 'loop/below'), join(root, 'x'.repeat(256))])
-    t.same(guardOf(path, null), { kind: 'absent', path })
+    t.same(guardOf(path, null), { kind: 'absent', path, seenAs: null })
   t.same(
     guardsOf(root, [`/${'long/'.repeat(1000)}`], () => true),
     [],
