@@ -52,6 +52,8 @@ export type ErrorCode =
   | 'NAME_INVALID' // a container or entry name with characters that names may not have
   | 'CONTAINER_UNKNOWN' // no container of that name in the store
   | 'CONTAINER_EXISTS' // the name is taken
+  | 'CONTAINER_NOT_RUNNING' // no program of it runs
+  | 'CONTAINER_AMBIGUOUS' // it runs several times, and one is to be said
   | 'CONTAINER_IN_USE' // programs run with the container's files
   | 'ENTRY_UNKNOWN' // the container has no such entry
   | 'ENTRY_INVALID' // what was named as an entry is no program
@@ -66,6 +68,7 @@ export type ErrorCode =
   | 'PLAN_IMPOSSIBLE' // no consistent mix of host and container was found
   | 'PLAN_UNSTABLE' // the host kept changing while it was planned for
   | 'KERNEL_REFUSED' // the kernel refused a namespace or a mount
+  | 'STOP_FAILED' // processes that were killed do not end
   | 'LAUNCH_FAILED' // the launcher could not start the program
   | 'ADDON_MISSING' // the native addon is not built or does not load
   | 'RECORD_FAILED' // a program that was to be recorded could not be watched, or not be started

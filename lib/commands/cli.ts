@@ -13,6 +13,8 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     )
     .version(version())
     .addHelpText('after', HELP)
+    // What stands behind the words of a command that is executed is its own.
+    .enablePositionalOptions()
     // Errors are thrown, and told as all others are; commands inherit both.
     .exitOverride()
     .configureOutput({ outputError: () => {} })
@@ -115,6 +117,33 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .argument('<soname...>', 'as they were written')
     .action(async names => finish((await import('./policy.js')).runPolicyUnset(names, policy.opts())))
   appc
+    .command('ps')
+    .description('the containers that run, and whether the host has moved on since')
+    .option('--json', 'print one JSON object a line for each', false)
+    .action(async options => finish((await import('./ps.js')).runPs(options)))
+  appc
+    .command('exec')
+    .description('run a command in a container that runs, in the place of this process')
+    .argument('<name>', 'a container, or NAME:PID where several of it run (appc ps)')
+    .argument('<command...>', 'a program inside, and its arguments')
+    .option('--json', 'print errors as JSON', false)
+    .passThroughOptions()
+    .usage('[options] <name> <command...>')
+    .action(async (name, words, options) => finish((await import('./exec.js')).runExec(name, words, options)))
+  appc
+    .command('stop')
+    .description('end all that run of a container')
+    .argument('<name>', 'a container, or NAME:PID')
+    .option('--timeout <seconds>', 'how long it may take; then it is killed (default: 10)')
+    .option('--json', 'print one JSON object a line for each', false)
+    .action(async (name, options) => finish(await (await import('./stop.js')).runStop(name, options)))
+  appc
+    .command('refresh')
+    .description('have what runs of a container see the host as it is now, after an upgrade')
+    .argument('<name>', 'a container, or NAME:PID')
+    .option('--json', 'print one JSON object a line for each', false)
+    .action(async (name, options) => finish((await import('./refresh.js')).runRefresh(name, options)))
+  appc
     .command('list')
     .description('the containers that there are, each with the store that it is in')
     .option('--json', 'print one JSON object a line for each container', false)
@@ -169,6 +198,13 @@ function afterDashes(args: readonly string[]): readonly string[] {
   return dashes < 0 ? [] : args.slice(dashes + 1)
 }
 
+/** Without those of a command that is started. */
+function ownWords(args: readonly string[]): readonly string[] {
+  const name =
+    args[0] === 'exec' ? args.findIndex((word, index) => index > 0 && !word.startsWith('-')) : args.indexOf('--')
+  return name < 0 ? args : args.slice(0, name)
+}
+
 /** Commander's parsers are given the previous value too, which resolve would take for a path. */
 function absolute(path: string): string {
   return resolve(path)
@@ -179,7 +215,7 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const json = args.includes('--json')
+  const json = ownWords(args).includes('--json')
   watchOutput('appc', json)
   try {
     await program(args, status => {

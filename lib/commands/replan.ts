@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { isUtf8 } from 'node:buffer'
-import { writeSync } from 'node:fs'
+import { closeSync, writeSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { AppcError, type ErrorCode } from '../errors.js'
 import {
@@ -15,6 +15,8 @@ import { hostFor } from '../launch/machine.js'
 import { openStoreAt, systemStore } from '../launch/open-store.js'
 import { type OpenHost, prepareContainer, prepareProgram } from '../launch/prepare.js'
 import { factsOf } from '../launch/remembered-facts.js'
+import { findRunning } from '../launch/running.js'
+import { PATIENCE, stop } from '../launch/stop.js'
 import { bringUpToDate } from '../launch/up-to-date.js'
 import { asJson, asKnown, asText } from './report.js'
 
@@ -23,7 +25,7 @@ import { asJson, asKnown, asText } from './report.js'
  * the same process, so that signals, terminal and exit status stay the program's. Arguments as in docs/formats.md, "Planning
  * anew"; they come from the launcher alone, never from a person.
  */
-function main(values: Request): void {
+async function main(values: Request): Promise<void> {
   const { key, store: home, kind, subject, root, exe } = values
   if (!key || !home || !kind || !subject || !exe)
     throw new AppcError('INTERNAL', 'the launcher gave no complete request')
@@ -34,11 +36,20 @@ function main(values: Request): void {
   const destination = { store, key, root: root ?? null }
   const facts = factsOf(store)
   const host: OpenHost = (of, looks) => hostFor(of, root ?? '/', process.env, facts, looks)
-  const links = bringUpToDate(destination, isSecondRound(), () => {
-    if (kind === 'container') prepareContainer(destination, systemStore(process.env), subject, host)
-    else prepareProgram(destination, subject, values.lib ?? [], host)
-  })
+  const plan = () =>
+    bringUpToDate(destination, isSecondRound(), () => {
+      if (kind === 'container') prepareContainer(destination, systemStore(process.env), subject, host)
+      else prepareProgram(destination, subject, values.lib ?? [], host)
+    })
+  let links = plan()
   facts.save()
+  const running = values.replace ? findRunning(store).filter(({ name }) => name === subject) : []
+  if (running.length > 0) {
+    // What runs is ended only when there is a plan for what is to come after it; and others are not kept waiting for it.
+    closeSync(links)
+    await stop(store, running, PATIENCE)
+    links = plan()
+  }
   addon().execve(exe, after, originalEnvironment(links), [...inheritedDescriptors(), links])
 }
 
@@ -54,6 +65,7 @@ function parseRequest() {
       entry: { type: 'string' },
       root: { type: 'string' },
       lib: { type: 'string', multiple: true },
+      replace: { type: 'boolean' },
       'error-fd': { type: 'string' },
       exe: { type: 'string' },
     },
@@ -86,13 +98,11 @@ const NOT_EXECUTABLE: readonly ErrorCode[] = [
 ]
 
 const request = parseRequest()
-try {
-  main(request)
-} catch (error) {
+main(request).catch(error => {
   const known = asKnown(error)
   process.exitCode = NOT_EXECUTABLE.includes(known.code) ? 126 : 125
   tell(known, request['error-fd'])
-}
+})
 
 /** As the launcher does (native/launcher/report.cpp). Without Node's streams, which would change the descriptor. */
 function tell(error: AppcError, descriptor: string | undefined): void {

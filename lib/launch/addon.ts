@@ -66,6 +66,24 @@ export interface Addon {
   readMany(descriptors: Int32Array, positions: Float64Array, starts: Uint32Array, buffer: Uint8Array): Int32Array
   /** Negative ones are passed over. */
   closeMany(descriptors: Int32Array): void
+  /** pidfd_open(2). Whoever opens it has it closed. */
+  openProcess(pid: number): number
+  /** pidfd_send_signal(2), by the signal's number. */
+  signalProcess(process: number, signal: number): void
+  /** Waits until one of these has ended, at most so long, and gives all that have by then. */
+  awaitEnds(processes: readonly number[], milliseconds: number): Promise<readonly number[]>
+  /** ioctl_ns(2): the user namespace (its inode) to which a namespace belongs, and who made that; null where it is out of sight. */
+  ownerOf(namespace: number): Owner | null
+  /**
+   * The first file that a program with this root directory would see otherwise than the plan (a file's bytes) has it; null where there
+   * is none.
+   */
+  checkView(plan: Uint8Array, root: number): string | null
+  /**
+   * Exchanges the overlays of a plan (a file's bytes) for new ones with this source, in namespaces that a process enters for it, in this
+   * order; `mounts` is the mount namespace among them.
+   */
+  renewOverlays(plan: Uint8Array, source: string, namespaces: readonly number[], mounts: number): void
   /** CRC-32 as zlib has it. */
   crc32(bytes: Uint8Array): number
   /** The x86-64 level 1..4 as glibc's loader finds it; 0 on other processors. */
@@ -77,6 +95,11 @@ export interface Addon {
 /** Files that are being opened. Those that nobody takes are closed with it. */
 export interface Opening {
   readonly opening: unique symbol
+}
+
+export interface Owner {
+  readonly userNamespace: number
+  readonly uid: number
 }
 
 export interface Captured {
@@ -119,9 +142,14 @@ function load(): Addon {
 
 /** The arguments as this process got them, before and after `--`: process.argv has lost bytes that are not UTF-8. */
 export function rawArguments(): { readonly before: readonly Buffer[]; readonly after: readonly Buffer[] } {
-  const all = splitAtNul(readFileSync('/proc/self/cmdline'))
+  const all = allArguments()
   const dashes = all.findIndex(argument => argument.length === 2 && argument.toString() === '--')
   return dashes < 0 ? { before: all, after: [] } : { before: all.slice(0, dashes), after: all.slice(dashes + 1) }
+}
+
+/** The same, all of them. */
+export function allArguments(): readonly Buffer[] {
+  return splitAtNul(readFileSync('/proc/self/cmdline'))
 }
 
 /** Before the names of variables that the launcher keeps from Node (native/launcher/cold.cpp). */
@@ -139,6 +167,15 @@ export function originalEnvironment(lock: number): Uint8Array[] {
     if (variable.indexOf(CALLER_PREFIX) === 0) return variable.subarray(CALLER_PREFIX.length)
     return variable.indexOf(REPLANNED) === 0 ? Buffer.concat([variable, Buffer.from(`:${lock}`)]) : variable
   })
+}
+
+/** This process's environment, byte for byte, but for some variables; null unsets. */
+export function changedEnvironment(
+  changes: readonly { readonly name: string; readonly value: string | null }[],
+): Uint8Array[] {
+  const isChanged = (variable: Buffer) => changes.some(({ name }) => variable.indexOf(`${name}=`) === 0)
+  const kept = splitAtNul(readFileSync('/proc/self/environ')).filter(variable => !isChanged(variable))
+  return [...kept, ...changes.flatMap(({ name, value }) => (value === null ? [] : [Buffer.from(`${name}=${value}`)]))]
 }
 
 /** Gives process.env the launcher's environment: planning asks there for the loader's variables. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { isDigest, isSound, objectPath } from '../store/objects.js'
 import type { Store } from '../store/store.js'
 import { absencesIn, isMissing } from './absences.js'
@@ -22,6 +22,16 @@ export function refreshPlan(store: Store, plan: Plan, now: Circumstances): Plan 
   const sound = guards.filter(guard => guard !== null)
   if (sound.length < guards.length) return null
   return sound.every((guard, index) => guard === plan.guards[index]) ? plan : { ...plan, guards: sound }
+}
+
+/** The paths of which something else is true than the plan says. */
+export function changedPaths(store: Store, plan: Plan): readonly string[] {
+  return plan.guards.filter(guard => refreshGuard(store, guard) === null).map(({ path }) => path)
+}
+
+/** The directory of the view in which the layers of a plan lie; null for one without. */
+export function viewOf({ overlays }: Plan): string | null {
+  return overlays[0] === undefined ? null : basename(dirname(overlays[0].layer))
 }
 
 /** Whether its part of the view is there, and just what it carries is mounted below. */

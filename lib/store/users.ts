@@ -1,5 +1,6 @@
 import { type Dirent, lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseMounts } from './mount-table.js'
 import type { Store } from './store.js'
 import { hasCode } from './writing.js'
 
@@ -19,7 +20,7 @@ export function usersOf(store: Store, digest: string): readonly number[] {
 /** A launch mounts all layers of a view or none, so each that has files must be found at one of the overlays. */
 function runsWith(process: string, layers: readonly string[]): boolean {
   try {
-    const mounts = mountsOf(process)
+    const mounts = parseMounts(readFileSync(join(process, 'mountinfo'), 'utf8'))
     const overlays = mounts.filter(({ ours }) => ours)
     if (overlays.length === 0) return false
     const points = mounts.map(({ point }) => point)
@@ -31,23 +32,6 @@ function runsWith(process: string, layers: readonly string[]): boolean {
     if (hasCode(error, 'EACCES', 'EPERM', 'ENOENT', 'ESRCH', 'EINVAL')) return false
     throw error
   }
-}
-
-interface Mount {
-  readonly point: string
-  /** An overlay of appc's. */
-  readonly ours: boolean
-}
-
-/** Mount points as the process itself sees them. */
-function mountsOf(process: string): readonly Mount[] {
-  const lines = readFileSync(join(process, 'mountinfo'), 'utf8').split('\n')
-  return lines.map(line => {
-    const point = (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    )
-    return { point, ours: line.includes(' - overlay appc ') }
-  })
 }
 
 /** Overlayfs shows a file with its own inode number, size and times, though on another device. */

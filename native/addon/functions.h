@@ -18,6 +18,12 @@ Napi::Value readMany(const Napi::CallbackInfo& info);
 Napi::Value openAhead(const Napi::CallbackInfo& info);
 Napi::Value takeOpened(const Napi::CallbackInfo& info);
 Napi::Value closeMany(const Napi::CallbackInfo& info);
+Napi::Value openProcess(const Napi::CallbackInfo& info);
+Napi::Value signalProcess(const Napi::CallbackInfo& info);
+Napi::Value awaitEnds(const Napi::CallbackInfo& info);
+Napi::Value ownerOf(const Napi::CallbackInfo& info);
+Napi::Value checkView(const Napi::CallbackInfo& info);
+Napi::Value renewOverlays(const Napi::CallbackInfo& info);
 Napi::Value crc32Of(const Napi::CallbackInfo& info);
 
 }  // namespace appc::addon

@@ -24,6 +24,12 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("openAhead", Napi::Function::New(env, openAhead, "openAhead"));
   exports.Set("takeOpened", Napi::Function::New(env, takeOpened, "takeOpened"));
   exports.Set("closeMany", Napi::Function::New(env, closeMany, "closeMany"));
+  exports.Set("openProcess", Napi::Function::New(env, openProcess, "openProcess"));
+  exports.Set("signalProcess", Napi::Function::New(env, signalProcess, "signalProcess"));
+  exports.Set("awaitEnds", Napi::Function::New(env, awaitEnds, "awaitEnds"));
+  exports.Set("ownerOf", Napi::Function::New(env, ownerOf, "ownerOf"));
+  exports.Set("checkView", Napi::Function::New(env, checkView, "checkView"));
+  exports.Set("renewOverlays", Napi::Function::New(env, renewOverlays, "renewOverlays"));
   exports.Set("crc32", Napi::Function::New(env, crc32Of, "crc32"));
   exports.Set("cpuLevel", Napi::Function::New(env, cpuLevelOf, "cpuLevel"));
   exports.Set("cpuIsIntel", Napi::Function::New(env, cpuIsIntelOf, "cpuIsIntel"));

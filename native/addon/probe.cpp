@@ -36,7 +36,7 @@ Result tryOverlay() {
   const sys::Descriptor layer(sys::open(mounted.get(), "layer", O_PATH | O_DIRECTORY));
   const sys::Descriptor lower(sys::open(mounted.get(), "lower", O_PATH | O_DIRECTORY));
   sys::Descriptor overlay;
-  return createOverlay(nullptr, layer.get(), lower.get(), overlay);
+  return createOverlay(nullptr, overlaySource, layer.get(), lower.get(), overlay);
 }
 
 /** In a child: a process with threads, as Node is, may not enter a user namespace. Raw system calls only. */

@@ -143,6 +143,29 @@ Result ConfinedFiles::mount(int root, const Confinement& confinement, const Owne
   return result;
 }
 
+Result ConfinedFiles::adopt(int root, const Confinement& confinement) {
+  // The program can write here and there, and may have put a link in the way. What is mounted it cannot exchange.
+  constexpr uint64_t strictly = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  if (confinement.has(part::dev)) {
+    terminals_.reset(sys::openResolved(root, "/dev/pts", O_PATH | O_DIRECTORY, strictly));
+    struct statfs status;
+    constexpr long devpts = 0x1cd1;  // DEVPTS_SUPER_MAGIC
+    int error = -terminals_.error();
+    if (error == 0) error = sys::statfs(terminals_.get(), status);
+    if (error == 0 && status.f_type != devpts) error = -ENODEV;
+    if (error < 0) return failure(Step::openTerminal, nullptr, error);
+  }
+  for (size_t i = 0; i < confinement.shownCount; ++i) {
+    const char* path = confinement.shown[i].path;
+    sys::Descriptor& place = pieces_[i].clone;
+    place.reset(sys::openResolved(root, path, O_PATH, strictly));
+    if (place.error() == 0) noteWritable(place.get());
+    const bool gone = place.error() == ENOENT || place.error() == ENOTDIR || place.error() == ELOOP;
+    if (place.error() != 0 && !gone) return failure(Step::restrictFiles, path, place.error());
+  }
+  return success();
+}
+
 /** Nothing where there is no such directory, as in a tree that serves as the host. */
 Result ConfinedFiles::coverDirectory(int root, const char* path, const char* mode) {
   const sys::Descriptor there(sys::openResolved(root, path, O_PATH | O_DIRECTORY, inside));

@@ -26,6 +26,11 @@ class ConfinedFiles {
   Result open(int root, const Confinement& confinement, const Owner& owner);
   /** Makes the host read-only, covers what is private, and puts on top what is to be shown. */
   Result mount(int root, const Confinement& confinement, const Owner& owner);
+  /**
+   * For a process that comes in where another launch has made all this: the paths that are to be shown are those below
+   * which can be written.
+   */
+  Result adopt(int root, const Confinement& confinement);
   /** /dev/pts of its own; -1 without. */
   int terminals() const { return terminals_.get(); }
   /** What can be written below, for Landlock: descriptors. */

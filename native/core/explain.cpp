@@ -14,6 +14,7 @@ struct ErrorWords {
 constexpr ErrorWords errors[] = {
     {EPERM, "EPERM", "Operation not permitted"},
     {ENOENT, "ENOENT", "No such file or directory"},
+    {ESRCH, "ESRCH", "No such process"},
     {EINTR, "EINTR", "Interrupted system call"},
     {EIO, "EIO", "Input/output error"},
     {ENXIO, "ENXIO", "No such device or address"},
@@ -98,6 +99,10 @@ constexpr StepWords steps[] = {
     {"startProcess", "cannot start a process"},
     {"waitForProgram", "cannot wait for the program"},
     {"tellStatus", "cannot write to the descriptor of --status-fd"},
+    {"openProcess", "cannot open the process"},
+    {"signalProcess", "cannot send a signal to the process"},
+    {"joinNamespace", "cannot enter a namespace of the container"},
+    {"renewOverlay", "cannot exchange the overlay on"},
     {"lockFile", "cannot lock the file"},
     {"syncFileSystem", "cannot flush the file system"},
     {"makeWhiteout", "cannot make a whiteout at"},

@@ -41,13 +41,13 @@ Result allow(int ruleset, int directory, uint64_t access) {
 
 }  // namespace
 
-Result restrictByLandlock(const int* writable, size_t count, bool anywhere) {
+Result restrictByLandlock(const int* writable, size_t count, bool anywhere, bool anybody) {
   const long abi = sys::call(SYS_landlock_create_ruleset, 0, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (abi < 0) return failure(Step::restrictFiles, nullptr, static_cast<int>(abi));
   Ruleset wanted;
   // Without ABI 2 the kernel refuses all links and renames from directory to directory, with it those across a rule.
   if (!anywhere) wanted.files = writing | (abi >= 2 ? accessRefer : 0) | (abi >= 3 ? accessTruncate : 0);
-  if (abi >= 6) wanted.scoped = scopeAbstractSocket | scopeSignal;
+  if (abi >= 6) wanted.scoped = scopeAbstractSocket | (anybody ? 0 : scopeSignal);
   // An empty set is refused (ENOMSG): there is nothing to restrict.
   if (wanted.files == 0 && wanted.scoped == 0) return success();
   const size_t size = abi >= 6 ? sizeof wanted : abi >= 4 ? offsetof(Ruleset, scoped) : offsetof(Ruleset, network);

@@ -127,6 +127,20 @@ Result setProcessLimits(const Confinement& confinement) {
   return success();
 }
 
+Result copyProcessLimits(int process, Confinement& confinement) {
+  constexpr int kinds = 16;  // RLIM_NLIMITS, the same since Linux 2.6.25
+  static_assert(kinds <= maxLimits);
+  for (int resource = 0; resource < kinds; ++resource) {
+    uint64_t its[2];
+    uint64_t own[2];
+    long error = sys::call(SYS_prlimit64, process, resource, 0, sys::word(its));
+    if (error == 0) error = sys::call(SYS_prlimit64, 0, resource, 0, sys::word(own));
+    if (error < 0) return failure(Step::setLimit, nullptr, static_cast<int>(error));
+    if (its[1] < own[1]) confinement.limits[confinement.limitCount++] = {nullptr, resource, its[1]};
+  }
+  return success();
+}
+
 Result ControlGroup::open() {
   if (const Result opened = openOwnGroup(parent_); !opened.ok()) return opened;
   const sys::Descriptor group = static_cast<sys::Descriptor&&>(parent_);

@@ -10,6 +10,9 @@ namespace appc {
 /** setrlimit(2) for each, soft and hard. */
 Result setProcessLimits(const Confinement& confinement);
 
+/** Adds what another process can have less of than this one: its hard limits, which it cannot have raised. */
+Result copyProcessLimits(int process, Confinement& confinement);
+
 /**
  * A control group (cgroup v2) of the program's own below that of the caller, where that was delegated to him. Nothing
  * of it is left when the process that holds it has called remove().

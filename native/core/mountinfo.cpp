@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "private-mounts.h"
+
 namespace appc {
 namespace {
 
@@ -24,10 +26,16 @@ void addUnescaped(PathText& out, const char* field) {
   }
 }
 
+char afterField(const char* field, const char* wanted) { return field[strlen(wanted)]; }
+
 bool fieldIs(const char* field, const char* wanted) {
   if (!startsWith(field, wanted)) return false;
-  const char next = field[strlen(wanted)];
+  const char next = afterField(field, wanted);
   return next == ' ' || next == '\0';
+}
+
+bool isOurSource(const char* field) {
+  return fieldIs(field, overlaySource) || (startsWith(field, overlaySource) && afterField(field, overlaySource) == ':');
 }
 
 }  // namespace
@@ -44,7 +52,8 @@ bool parseMount(const char* line, Mount& mount) {
   mount.parent = parseDecimal(parent);
   mount.point.clear();
   addUnescaped(mount.point, point);
-  mount.ours = fieldIs(type, "overlay") && fieldIs(skipField(type), overlaySource);
+  mount.ours = fieldIs(type, "overlay") && isOurSource(skipField(type));
+  mount.isPrivate = fieldIs(skipField(type), privateSource);
   return mount.point.fits();
 }
 

@@ -11,7 +11,10 @@
 
 namespace appc {
 
-/** The source that appc's overlays carry; it tells them from all others in mountinfo. */
+/**
+ * The source that appc's overlays carry, alone or with a colon and what tells of the launch after it
+ * (native/launcher/signature.h); it tells them from all others in mountinfo.
+ */
 inline constexpr const char* overlaySource = "appc";
 
 struct Mount {
@@ -20,6 +23,8 @@ struct Mount {
   PathText point;
   /** An overlay that appc mounted. */
   bool ours = false;
+  /** A directory of a confinement's own, in the place of the host's (private-mounts.h). */
+  bool isPrivate = false;
 };
 
 /** False for a line that is not mountinfo's. `line` ends with a NUL. */

@@ -23,8 +23,8 @@ bool comesWithAnother(const Plan& plan, const file::Overlay& overlay, const char
   return false;
 }
 
-int configureOverlay(int context, int layer, int lower) {
-  int error = sys::fsconfig(context, FSCONFIG_SET_STRING, "source", overlaySource);
+int configureOverlay(int context, const char* source, int layer, int lower) {
+  int error = sys::fsconfig(context, FSCONFIG_SET_STRING, "source", source);
   if (error == 0) error = sys::fsconfig(context, FSCONFIG_SET_FLAG, "ro", nullptr);
   // Needed in a user namespace.
   if (error == 0) error = sys::fsconfig(context, FSCONFIG_SET_FLAG, "userxattr", nullptr);
@@ -52,10 +52,10 @@ unsigned attributesOf(int lower) {
 
 }  // namespace
 
-Result createOverlay(const char* target, int layer, int lower, sys::Descriptor& mounted) {
+Result createOverlay(const char* target, const char* source, int layer, int lower, sys::Descriptor& mounted) {
   const sys::Descriptor context(sys::fsopen("overlay"));
   if (context.error() != 0) return failure(Step::createOverlay, target, context.error());
-  int error = configureOverlay(context.get(), layer, lower);
+  int error = configureOverlay(context.get(), source, layer, lower);
   if (error < 0) return failure(Step::configureOverlay, target, error);
   error = sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr);
   if (error < 0) return failure(Step::mountOverlay, target, error);
@@ -87,18 +87,18 @@ Result Overlays::open(const Plan& plan, int viewRoot) {
   return success();
 }
 
-Result Overlays::mount(const Plan& plan, int viewRoot) {
+Result Overlays::mount(const Plan& plan, int viewRoot, const char* source) {
   for (uint32_t i = 0; i < plan.overlays().count; ++i) {
-    if (const Result result = mountOne(plan, i, viewRoot); !result.ok()) return result;
+    if (const Result result = mountOne(plan, i, viewRoot, source); !result.ok()) return result;
   }
   return success();
 }
 
-Result Overlays::mountOne(const Plan& plan, uint32_t index, int viewRoot) {
+Result Overlays::mountOne(const Plan& plan, uint32_t index, int viewRoot, const char* source) {
   const file::Overlay& overlay = plan.overlays()[index];
   const char* target = plan.text(overlay.target);
   sys::Descriptor& mounted = mounted_[index];
-  const Result created = createOverlay(target, layer_[index].get(), lower_[index].get(), mounted);
+  const Result created = createOverlay(target, source, layer_[index].get(), lower_[index].get(), mounted);
   if (!created.ok()) return created;
 
   // Opened only now: the overlay of a directory above it may have come between.

@@ -15,21 +15,23 @@ inline constexpr const char* hostDirectory = ".appc-host";
 
 /**
  * Creates a read-only overlay of the directory `layer` over the directory `lower`, not attached anywhere yet. `target`
- * is what failures name.
+ * is what failures name, `source` what mountinfo shows.
  */
-Result createOverlay(const char* target, int layer, int lower, sys::Descriptor& mounted);
+Result createOverlay(const char* target, const char* source, int layer, int lower, sys::Descriptor& mounted);
 
 class Overlays {
  public:
   /** Opens all directories and clones what goes back on top. `viewRoot`: the root directory, in the own namespace. */
   Result open(const Plan& plan, int viewRoot);
   /** Mounts in the plan's order. On a failure, those that were mounted stay until remove(). */
-  Result mount(const Plan& plan, int viewRoot);
+  Result mount(const Plan& plan, int viewRoot, const char* source);
   /** Takes the overlays away again, the last one first. */
   void remove();
+  /** The root directory of one that was mounted. */
+  int mounted(uint32_t index) const { return mounted_[index].get(); }
 
  private:
-  Result mountOne(const Plan& plan, uint32_t index, int viewRoot);
+  Result mountOne(const Plan& plan, uint32_t index, int viewRoot, const char* source);
   Result putBack(const Plan& plan, const file::Overlay& overlay, int viewRoot);
 
   sys::Descriptor lower_[maxOverlays];

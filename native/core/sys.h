@@ -103,6 +103,7 @@ inline int fchdir(int fd) { return static_cast<int>(call(SYS_fchdir, fd)); }
 /** Length with the terminating NUL. */
 inline long getcwd(char* buffer, size_t size) { return call(SYS_getcwd, word(buffer), word(size)); }
 inline int unshare(int flags) { return static_cast<int>(call(SYS_unshare, flags)); }
+inline int joinNamespace(int fd, int type) { return static_cast<int>(call(SYS_setns, fd, type)); }
 
 // Mounts, all by descriptor: a path could lead elsewhere by the time that the kernel walks it.
 
@@ -142,6 +143,12 @@ inline int openTree(int fd, unsigned flags) {
 inline int moveMount(int mount, int target) {
   return static_cast<int>(
       call(SYS_move_mount, mount, word(""), target, word(""), MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+}
+/** The same, but below what is mounted at the target, which stays to be seen until it is detached. Since Linux 6.5. */
+inline int moveMountBeneath(int mount, int target) {
+  constexpr unsigned beneath = 0x200;  // MOVE_MOUNT_BENEATH
+  return static_cast<int>(call(SYS_move_mount, mount, word(""), target, word(""),
+                               MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | beneath));
 }
 inline int fsopen(const char* type) { return static_cast<int>(call(SYS_fsopen, word(type), FSOPEN_CLOEXEC)); }
 inline int fsconfig(int context, unsigned command, const char* key, const char* value) {

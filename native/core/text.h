@@ -46,6 +46,23 @@ inline uint64_t parseDecimal(const char* text) {
   return value;
 }
 
+/** The value of a digit, or more than any base for another character. */
+inline unsigned digitOf(char c) {
+  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
+  return c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a' + 10) : ~0U;
+}
+
+/** Moves `text` past the digits. False when there are none, or the number does not fit. */
+inline bool readNumber(const char*& text, unsigned base, uint64_t& value) {
+  const char* begin = text;
+  value = 0;
+  for (; digitOf(*text) < base; ++text) {
+    if (value > (UINT64_MAX - digitOf(*text)) / base) return false;
+    value = value * base + digitOf(*text);
+  }
+  return text != begin;
+}
+
 template <size_t Capacity>
 class Text {
  public:

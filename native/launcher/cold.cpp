@@ -118,6 +118,7 @@ void goCold(const Options& options, const Request& request, const char* const* a
   if (options.entry != nullptr) arguments.add("--entry=", options.entry);
   if (options.root != nullptr) arguments.add("--root=", request.root.get());
   for (size_t i = 0; i < request.libraryCount; ++i) arguments.add("--lib=", request.libraries[i]);
+  if (options.replace && rounds == 0) arguments.add("--replace");
   Text<16> errors;
   if (const int fd = passReporting(); fd >= 0) {
     errors.addDecimal(static_cast<uint64_t>(fd));

@@ -70,7 +70,7 @@ Result closeOthers(const Confinement& confinement) {
 
 Result restrictFiles(const Confined& confined) {
   const Confinement& confinement = confined.confinement;
-  if (!confinement.has(part::readOnly)) return restrictByLandlock(nullptr, 0, true);
+  if (!confinement.has(part::readOnly)) return restrictByLandlock(nullptr, 0, true, confined.joinsProcesses);
   int writable[maxShown + 16];
   size_t count = confined.files.writableCount();
   memcpy(writable, confined.files.writable(), count * sizeof *writable);
@@ -87,7 +87,7 @@ Result restrictFiles(const Confined& confined) {
     if (devices.error() != 0) return failure(Step::restrictFiles, "/dev", devices.error());
     writable[count++] = devices.get();
   }
-  return restrictByLandlock(writable, count, false);
+  return restrictByLandlock(writable, count, false, confined.joinsProcesses);
 }
 
 }  // namespace

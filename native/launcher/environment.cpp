@@ -1,5 +1,6 @@
 #include "environment.h"
 
+#include <linux/auxvec.h>
 #include <string.h>
 
 #include "memory.h"
@@ -24,6 +25,13 @@ const char* findVariable(const char* const* environment, const char* name) {
 const char* findFilledVariable(const char* const* environment, const char* name) {
   const char* value = findVariable(environment, name);
   return value == nullptr || *value == '\0' ? nullptr : value;
+}
+
+unsigned long auxiliaryValue(const char* const* environment, unsigned long type) {
+  while (*environment != nullptr) ++environment;
+  const auto* pair = reinterpret_cast<const unsigned long*>(environment + 1);
+  while (pair[0] != AT_NULL && pair[0] != type) pair += 2;
+  return pair[0] == AT_NULL ? 0 : pair[1];
 }
 
 Environment::Environment(const char* const* environment, size_t additions) {

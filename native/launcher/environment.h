@@ -12,6 +12,9 @@ const char* findVariable(const char* const* environment, const char* name);
 /** The same, but null too when empty: the loader takes an empty variable for none. */
 const char* findFilledVariable(const char* const* environment, const char* name);
 
+/** What the kernel tells a program besides (getauxval(3)), behind the environment as it gave it; 0 when it does not. */
+unsigned long auxiliaryValue(const char* const* environment, unsigned long type);
+
 /** An environment that can be changed; the strings stay where they are. Dies with the process, at exec. */
 class Environment {
  public:

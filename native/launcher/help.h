@@ -17,6 +17,7 @@ inline constexpr const char* help =
     "\n"
     "  --root DIR       the tree at DIR serves as the host\n"
     "  --lib DIR        offer the libraries in DIR, besides the host's; may be repeated\n"
+    "  --replace        end what runs of the container first, as appc stop does\n"
     "  --info           tell as JSON what would be run, and run nothing\n"
     "  --error-fd N     tell a failure of appc by the descriptor N, as JSON\n"
     "  --status-fd N    tell by the descriptor N, a JSON object a line, when the program was started and has exited\n"

@@ -8,6 +8,7 @@
 
 #include "cold.h"
 #include "confined.h"
+#include "enter.h"
 #include "environment.h"
 #include "guards.h"
 #include "info.h"
@@ -15,23 +16,12 @@
 #include "program.h"
 #include "report.h"
 #include "signals.h"
+#include "signature.h"
 #include "state.h"
 #include "supervise.h"
 
 namespace appc {
 namespace {
-
-/**
- * Whether the kernel gave this process rights that its caller does not have: the executable is setuid or has
- * capabilities.
- */
-bool hasMoreRights(const char* const* environment) {
-  while (*environment != nullptr) ++environment;
-  // getauxval(3): pairs after the environment.
-  const auto* pair = reinterpret_cast<const unsigned long*>(environment + 1);
-  while (pair[0] != AT_NULL && pair[0] != AT_SECURE) pair += 2;
-  return pair[0] == AT_SECURE && pair[1] != 0;
-}
 
 Result loadPlan(const Launch& launch, Plan& plan) {
   const char* path = launch.request.planPath.get();
@@ -103,7 +93,9 @@ Result setUp(Launch& launch) {
     viewRoot = launch.root.get();
   }
   Result result = launch.overlays.open(plan, viewRoot);
-  if (result.ok()) result = launch.overlays.mount(plan, viewRoot);
+  Signature signature;
+  if (result.ok() && plan.overlays().count > 0) result = sign(launch, signature);
+  if (result.ok()) result = launch.overlays.mount(plan, viewRoot, signature.get());
   if (result.ok()) result = checkThroughView(plan, viewRoot);
   if (result.ok() && root != nullptr) result = launch.root.bind(plan);
   if (result.ok() && launch.confined != nullptr) result = openConfined(launch);
@@ -149,7 +141,8 @@ Result enterWorkingDirectory(const Launch& launch) {
 
 void launch(size_t argc, const char* const* argv, const char* const* environment) {
   if (argc == 0) fail(Exit::failed, "started without a name", nullptr, nullptr, nullptr);
-  if (hasMoreRights(environment)) {
+  // The kernel gave this process rights that its caller does not have.
+  if (auxiliaryValue(environment, AT_SECURE) != 0) {
     fail(Exit::failed, "must not be setuid, nor have file capabilities", nullptr, nullptr,
          "chmod u-s,g-s and setcap -r it: unprivileged users need neither");
   }
@@ -170,6 +163,7 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
   if (length < 0 && !isAbsent(static_cast<int>(length))) {
     fail(Exit::failed, failure(Step::openDirectory, ".", static_cast<int>(length)));
   }
+  if (launch.options.enter != nullptr) enter(launch);
 
   bool restored = false;
   Result result = launch.mounts.load();
@@ -187,7 +181,8 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
     if (result.ok()) composeConfined(launch);
     printInfo(launch, result);
   }
-  if (!result.ok()) goCold(launch.options, launch.request, argv, environment, result);
+  const bool replaces = launch.options.replace && launch.replanned.rounds == 0;
+  if (!result.ok() || replaces) goCold(launch.options, launch.request, argv, environment, result);
 
   requireEntry(launch);
   composeConfined(launch);

@@ -104,6 +104,10 @@ constexpr Option known[] = {
        }
        options.libraries[options.libraryCount++] = value;
      }},
+    // From `appc exec` alone.
+    {"--enter", "a list of descriptors", [](Options& options, const char* value) { options.enter = value; }},
+    {"--confined-as", "PID:PARTS", [](Options& options, const char* value) { options.confinedAs = value; }},
+    {"--replace", nullptr, [](Options& options, const char* /*value*/) { options.replace = true; }},
     {"--info", nullptr, [](Options& options, const char* /*value*/) { options.info = true; }},
     {"--sandbox", nullptr, [](Options& options, const char* /*value*/) { options.confinement.sandbox = true; }},
     {"--read-only", nullptr, confine<part::readOnly>},
@@ -158,11 +162,18 @@ void parseOptions(const char* const* argv, Options& options) {
   while (*argv != nullptr && **argv == '-' && !equal(*argv, "--")) parseOption(argv, options);
   if (*argv != nullptr && equal(*argv, "--")) ++argv;
   if (*argv == nullptr) fail(Exit::usage, "nothing to run", nullptr, nullptr, hint);
-  parseSubject(*argv, options);
   options.arguments = argv + 1;
+  if (options.enter != nullptr) {
+    options.program = *argv;
+    return;
+  }
+  parseSubject(*argv, options);
   if (options.libraryCount > 0 && options.program == nullptr) {
     fail(Exit::usage, "--lib goes with a program, not with the container", options.container.get(), nullptr,
          "a container brings its own libraries; a program's path begins with / or ./");
+  }
+  if (options.replace && options.program != nullptr) {
+    fail(Exit::usage, "--replace goes with a container, not with the program", options.program, nullptr, hint);
   }
 }
 

@@ -14,6 +14,12 @@ struct Options {
   const char* root = nullptr;
   const char* libraries[maxLibraryDirectories] = {};
   size_t libraryCount = 0;
+  /** What runs of the container is ended first. */
+  bool replace = false;
+  /** Descriptors of namespaces to enter, with commas; then `program` is a command, to be run there. */
+  const char* enter = nullptr;
+  /** `PID:PARTS`: the process whose limits hold, and the parts of the confinement, in hexadecimal; null without one. */
+  const char* confinedAs = nullptr;
   /** The program as it was typed; null for a container. */
   const char* program = nullptr;
   Text<129> container;

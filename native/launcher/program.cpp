@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "environment.h"
+#include "execute.h"
 #include "memory.h"
 #include "report.h"
 #include "signals.h"
@@ -115,14 +116,8 @@ void execute(const Program& program) {
   // CVE-2024-21626: no descriptor of ours may reach the program; each was opened close-on-exec. Those of the caller are
   // the program's (`appc-run NAME <(command)`, sockets of a service manager, a jobserver), as without appc.
   reportReady();
-  const int error = sys::execve(program.path, program.arguments, program.environment);
-  const bool missing = error == -ENOENT || error == -ENOTDIR;
-  struct statx status;
-  if (missing && sys::statAt(AT_FDCWD, program.path, 0, STATX_TYPE, status) == 0) {
-    fail(Exit::notExecutable, "cannot execute", program.path, "the interpreter that it names does not exist",
-         "look at its first line, or for a binary at the interpreter that readelf -l shows");
-  }
-  fail(missing ? Exit::notFound : Exit::notExecutable, failure(Step::execute, program.path, error));
+  if (program.path == nullptr) executeCommand(program.arguments, program.environment);
+  executeAt(program.path, program.arguments, program.environment);
 }
 
 }  // namespace appc

@@ -6,6 +6,7 @@ namespace appc {
 
 /** The program that is asked for, as execve(2) wants it. */
 struct Program {
+  /** Null for a command, which is looked for by its name. */
   const char* path;
   const char* const* arguments;
   const char* const* environment;

@@ -1,25 +1,10 @@
 #include "replanned.h"
 
 #include "environment.h"
+#include "text.h"
 
 namespace appc {
 namespace {
-
-/** The value of a digit, or more than any base for another character. */
-unsigned digitOf(char c) {
-  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
-  return c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a' + 10) : ~0U;
-}
-
-/** Moves `text` past the digits. False when there are none, or the number does not fit. */
-bool readNumber(const char*& text, unsigned base, uint64_t& value) {
-  const char* begin = text;
-  for (; digitOf(*text) < base; ++text) {
-    if (value > (UINT64_MAX - digitOf(*text)) / base) return false;
-    value = value * base + digitOf(*text);
-  }
-  return text != begin;
-}
 
 bool readWhole(const char* text, Replanned& out) {
   if (!readNumber(text, 10, out.rounds) || *text++ != ':') return false;

@@ -25,6 +25,8 @@ struct Confined {
   BusProxy bus;
   ControlGroup group;
   Owner owner;
+  /** It comes into a PID namespace in which others are that it has to do with (`appc exec`). */
+  bool joinsProcesses = false;
 };
 
 struct Launch {

@@ -1,0 +1,168 @@
+import { closeSync, openSync } from 'node:fs'
+import { AppcError } from '../errors.js'
+import { type Mount, parseMounts, visibleMounts } from '../store/mount-table.js'
+import type { Store } from '../store/store.js'
+import { addon } from './addon.js'
+import { isOwn } from './owner.js'
+import { listProcesses, look, namespaceOf, type Process, readIds, readMountinfo } from './processes.js'
+import { nameInKey, parseSignature, type Signature, storeInSignature } from './signature.js'
+
+/** A container that runs: the processes that see the overlays of one launch. */
+export interface Running {
+  readonly name: string
+  readonly signature: Signature
+  /** The overlays' source, as a whole. */
+  readonly source: string
+  /** Where the overlays lie. */
+  readonly targets: readonly string[]
+  /** The oldest process: the program, or what stays beside it. Its id is the container's. */
+  readonly leader: Process
+  /** Whose namespaces are the container's: the leader, or where that stays beside it the program. */
+  readonly program: Process
+  /** All, oldest first. */
+  readonly processes: readonly Process[]
+}
+
+/**
+ * The running containers of a store, by name and age. There is no list of them: they are found in /proc, where the kernel shows the
+ * overlays of each process. Whose they are is told by who owns the mount namespace, since all else may be made up: those of the
+ * caller alone are found.
+ */
+export function findRunning(store: Store): readonly Running[] {
+  const processes = listProcesses()
+  const own = storeInSignature(store)
+  const seen = new Sightings()
+  const launches = new Map<string, Sighted[]>()
+  for (const process of processes) {
+    const view = seen.of(process)
+    if (view === null || view.signature.store !== own || nameInKey(view.signature.key) === null) continue
+    const members = launches.get(view.signature.launch)
+    if (members === undefined) launches.set(view.signature.launch, [{ process, view }])
+    else members.push({ process, view })
+  }
+  const running = [...launches.values()].map(members => asRunning(members, processes))
+  return running
+    .filter(container => container !== null)
+    .sort((a, b) => (a.name === b.name ? a.leader.pid - b.leader.pid : a.name < b.name ? -1 : 1))
+}
+
+/** What a process sees of a launch. */
+interface View {
+  readonly signature: Signature
+  readonly source: string
+  readonly targets: readonly string[]
+  /** Nobody but the caller can have made it up. */
+  readonly trusted: boolean
+}
+
+interface Sighted {
+  readonly process: Process
+  readonly view: View
+}
+
+/** One look for each mount namespace: hundreds of processes share the machine's. */
+class Sightings {
+  readonly #views = new Map<string, View | null>()
+
+  of({ pid }: Process): View | null {
+    const namespace = namespaceOf(pid, 'mnt')
+    if (namespace === null) return ofClosed(pid)
+    const known = this.#views.get(namespace)
+    if (known !== undefined) return known
+    const view = viewOf(pid, () => hasOwnMounts(pid))
+    this.#views.set(namespace, view)
+    return view
+  }
+}
+
+/**
+ * Of a process that the caller may not look into though it is his: the launcher that stays beside a program keeps what is inside from
+ * doing so. Its table of mounts is open to all.
+ */
+function ofClosed(pid: number): View | null {
+  const uid = process.geteuid?.() ?? 0
+  return readIds(pid)?.uids.every(id => id === uid) ? viewOf(pid, () => isOutside(pid)) : null
+}
+
+function viewOf(pid: number, isTrusted: () => boolean): View | null {
+  const overlays = visibleMounts(parseMounts(readMountinfo(pid) ?? '')).filter(({ ours }) => ours)
+  const newest = overlays.reduce<Mount | null>(
+    (last, mount) => (last === null || mount.id > last.id ? mount : last),
+    null,
+  )
+  const signature = newest && parseSignature(newest.source)
+  if (newest === null || signature === null) return null
+  const targets = overlays.filter(({ source }) => source === newest.source).map(({ point }) => point)
+  return { signature, source: newest.source, targets, trusted: isTrusted() }
+}
+
+function hasOwnMounts(pid: number): boolean {
+  const owner = look(() => {
+    const namespace = openSync(`/proc/${pid}/ns/mnt`, 'r')
+    try {
+      return addon().ownerOf(namespace)
+    } finally {
+      closeSync(namespace)
+    }
+  })
+  return owner !== null && isOwn(owner, pid)
+}
+
+/** In no PID namespace below the caller's. What a program that is kept in one says of itself is not believed. */
+function isOutside(pid: number): boolean {
+  return readIds(pid)?.pids.length === 1
+}
+
+/** null where none of them can be believed. */
+function asRunning(members: readonly Sighted[], all: readonly Process[]): Running | null {
+  const leader = members.find(({ process, view }) => view.trusted && isOutside(process.pid))
+  if (leader === undefined) return null
+  const parents = new Map(all.map(({ pid, parent }) => [pid, parent]))
+  const trusted = new Set(members.filter(({ view }) => view.trusted).map(({ process }) => process.pid))
+  // A program may have given what it started namespaces of its own (a browser does), in which the overlays are to be seen too.
+  const descends = (pid: number | undefined): boolean =>
+    pid !== undefined && (trusted.has(pid) || descends(parents.get(pid)))
+  const { signature, source, targets } = leader.view
+  const program = signature.supervised ? grandchildOf(leader.process, all) : leader.process
+  if (program === null) return null
+  return {
+    name: nameInKey(signature.key) as string,
+    signature,
+    source,
+    targets,
+    leader: leader.process,
+    program,
+    processes: members.flatMap(({ process }) => (descends(process.pid) ? [process] : [])),
+  }
+}
+
+/** Between what stays beside the program and the program is one process, the first of its PID namespace if there is one. */
+function grandchildOf({ pid }: Process, all: readonly Process[]): Process | null {
+  const first = all.find(({ parent }) => parent === pid)
+  return all.find(({ parent }) => parent === first?.pid) ?? null
+}
+
+/**
+ * The one that is meant by `NAME` or, where several run, by `NAME:PID`. Throws CONTAINER_NOT_RUNNING, and CONTAINER_AMBIGUOUS with
+ * their ids.
+ */
+export function requireOne(running: readonly Running[], designation: string): Running {
+  const [found, ...others] = requireRunning(running, designation)
+  if (others.length === 0) return found
+  const choices = [found, ...others].map(({ name, leader }) => `${name}:${leader.pid}`)
+  throw new AppcError('CONTAINER_AMBIGUOUS', `${designation} runs ${choices.length} times`, {
+    hint: `say which: ${choices.join(', ')}`,
+  })
+}
+
+/** All that run under `NAME`, or the one of `NAME:PID`. Throws CONTAINER_NOT_RUNNING. */
+export function requireRunning(running: readonly Running[], designation: string): readonly [Running, ...Running[]] {
+  const [name, pid] = designation.split(':')
+  const named = running.filter(container => container.name === name)
+  const [first, ...others] = named.filter(({ leader }) => pid === undefined || leader.pid === Number(pid))
+  if (first !== undefined) return [first, ...others]
+  const choices = named.map(({ leader }) => `${name}:${leader.pid}`)
+  throw new AppcError('CONTAINER_NOT_RUNNING', `${designation} does not run`, {
+    hint: choices.length > 0 ? `these do: ${choices.join(', ')}` : 'appc ps shows what runs',
+  })
+}
