@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { library } from '../container/tree.js'
@@ -11,9 +11,10 @@ const appc = fileURLToPath(new URL('../../../dist/bin/appc/cli.js', import.meta.
 
 /** A container of this installation, in a store of its own, whose next launch has to plan. */
 export interface Cold extends Launch {
-  readonly store: string
-  /** As before the first launch. */
+  /** The store as before the first launch. */
   forget(): void
+  /** What is in the store. */
+  files(): readonly string[]
 }
 
 /** Packs a program with a library that the machine lacks. Like the witness it waits until its input ends. */
@@ -30,11 +31,11 @@ export function coldContainer(user: User): Cold {
       while (read(0, &byte, 1) == 1) continue;
       return ${witnessStatus};
     }`
-  const files = {
+  const packed = {
     '/usr/bin/app': program(source, { 'libcampaign.so.1': answer }),
     [`${libraries}/libcampaign.so.1`]: answer,
   }
-  const home = tree(files)
+  const home = tree(packed)
   chmodSync(dirname(home), 0o755)
   const place = fresh()
   chownSync(place, user.uid, user.gid)
@@ -51,5 +52,6 @@ export function coldContainer(user: User): Cold {
     }
   }
   const command = (before: readonly string[]) => [...before, launcher, 'cold']
-  return { name: 'planned', user, directory: '/', environment, command, report: 'private\n', store, forget }
+  const files = () => readdirSync(store, { recursive: true, encoding: 'utf8' })
+  return { name: 'planned', user, directory: '/', environment, command, report: 'private\n', forget, files }
 }

@@ -1,6 +1,5 @@
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { coldStatus } from '../native/fixture.js'
 import { run, type Scene, witnessStatus } from './stage.js'
 import { changesSince, killAllBut, stateNow } from './state.js'
 
@@ -12,7 +11,10 @@ export interface Call {
   readonly nth: number
 }
 
-/** How a launch may end in which one call failed: with one clear error, with Node, or as if nothing had failed; or the call was not made. */
+/**
+ * How a launch may end in which one call failed: with one clear error, with Node, or as if nothing had failed. How often a process waits
+ * is a matter of time: some calls are then not made that once were.
+ */
 export type Right = 'failed' | 'planned anew' | 'went on' | 'not met'
 export type Wrong = 'hang' | 'crash' | 'false success' | 'unclear error' | 'left behind'
 
@@ -28,55 +30,68 @@ export interface Outcome {
 /** Longer than this no launch may take. */
 const limit = 5000
 
-/** Every call that a launch makes until the program is executed. */
-export function callsOf(scene: Scene, passed: number): readonly Call[] {
+/** What a launch does until the program is executed. */
+export interface Profile {
+  readonly calls: readonly Call[]
+  /** Other processes stay beside the program. */
+  readonly watches: boolean
+}
+
+/** What each process does until it becomes the program, as a launch shows that nothing disturbs. */
+export function profileOf(scene: Scene, passed: number): Profile {
   const { status, stdout, stderr, trace } = traced(scene, ['-e', 'trace=all'], passed)
   if (status !== witnessStatus || stdout !== scene.report) {
     throw new Error(
       `${scene.name}: not even undisturbed does it run: ${status}\n${stdout}${stderr}\nnot\n${scene.report}`,
     )
   }
+  const processes = countsByProcess(trace)
   const most = new Map<string, number>()
-  for (const counts of countsByProcess(trace, scene.program).values()) {
+  for (const counts of processes.values()) {
     for (const [name, count] of counts) most.set(name, Math.max(count, most.get(name) ?? 0))
   }
-  return [...most].flatMap(([name, count]) => Array.from({ length: count }, (_, index) => ({ name, nth: index + 1 })))
+  const calls = [...most].flatMap(([name, count]) =>
+    Array.from({ length: count }, (_, index) => ({ name, nth: index + 1 })),
+  )
+  return { calls, watches: processes.size > 1 }
 }
 
 /**
  * How often each process made each call, until it became the program. The first line is strace's own execve, by which the launch
  * begins; it does not count it where it lets calls fail.
  */
-function countsByProcess(trace: string, program: string): ReadonlyMap<string, ReadonlyMap<string, number>> {
+function countsByProcess(trace: string): ReadonlyMap<string, ReadonlyMap<string, number>> {
   const processes = new Map<string, Map<string, number>>()
   const programs = new Set<string>()
   for (const line of trace.split('\n').slice(1)) {
-    const [, pid = '', name = '', rest = ''] = /^(\d+) +(\w+)\((.*)/.exec(line) ?? []
+    const [, pid = '', name = ''] = /^(\d+) +(\w+)\(/.exec(line) ?? []
     if (pid === '' || programs.has(pid)) continue
     const counts = processes.get(pid) ?? new Map<string, number>()
     processes.set(pid, counts.set(name, (counts.get(name) ?? 0) + 1))
-    if (name === 'execve' && leadsTo(rest, program)) programs.add(pid)
+    if (name === 'execve') programs.add(pid)
   }
   return processes
 }
 
 /** Lets the call fail, and holds what follows against what must follow. */
-export async function inject(scene: Scene, call: Call, error: string, passed: number, attempts = 5): Promise<Outcome> {
+export async function inject(
+  scene: Scene,
+  watches: boolean,
+  call: Call,
+  error: string,
+  passed: number,
+): Promise<Outcome> {
   const before = stateNow()
   const begin = performance.now()
   const what = `inject=${call.name}:error=${error}:when=${call.nth}`
-  const result = traced(scene, ['-e', `trace=${call.name},execve`, '-e', what], passed)
+  // strace lets go of the program, so that its calls are spared. Where nobody watches it strace would end with that.
+  const spare = watches && call.name !== 'execve' ? ['-b', 'execve'] : []
+  const result = traced(scene, [...spare, '-e', `trace=${call.name}`, '-e', what], passed)
   const milliseconds = performance.now() - begin
-  // How often processes that wait for one another are woken differs from launch to launch.
-  const { ours, programs } = injectedIn(result.trace, scene.program)
-  if (!ours) {
-    if (attempts > 1) return inject(scene, call, error, passed, attempts - 1)
-    return { call, error, kind: 'not met', finding: null, milliseconds: performance.now() - begin }
-  }
-  const judged = judge(scene, result, programs)
+  const judged = judge(scene, result)
   const left = await changesSince(before)
   if (left !== null) {
-    killAllBut(before)
+    killAllBut(before.processes)
     await changesSince(before)
   }
   const [kind, wrong] =
@@ -85,43 +100,22 @@ export async function inject(scene: Scene, call: Call, error: string, passed: nu
   return { call, error, kind, finding, milliseconds }
 }
 
-/** Of a process that is not dumpable an ordinary user's strace shows no more than the address. */
-function leadsTo(given: string, program: string): boolean {
-  return given.startsWith(`"${program}"`) || given.startsWith('0x')
-}
-
-/** strace counts the calls of each process, and so lets those of the program fail too, once it is executed. */
-function injectedIn(trace: string, program: string): { readonly ours: boolean; readonly programs: boolean } {
-  const executed = new Set<string>()
-  const found = { ours: false, programs: false }
-  for (const line of trace.split('\n')) {
-    const [, pid = '', rest = ''] = /^(\d+) +(.*)/.exec(line) ?? []
-    if (rest.includes('(INJECTED)')) found[executed.has(pid) ? 'programs' : 'ours'] = true
-    else if (rest.startsWith('execve(') && leadsTo(rest.slice('execve('.length), program)) executed.add(pid)
-  }
-  return found
-}
-
 interface Judged {
   readonly kind: Right | Wrong
   readonly wrong: string | null
 }
 
-/** `disturbed`: the program was refused something itself, which changes what it tells. */
-function judge(
-  { report, failure }: Scene,
-  { status, stdout, stderr, trace, timedOut }: Traced,
-  disturbed: boolean,
-): Judged {
+function judge({ report, failure }: Scene, { status, stdout, stderr, trace, timedOut }: Traced): Judged {
   if (timedOut) return { kind: 'hang', wrong: `no end within ${limit / 1000} s` }
-  // SIGKILL is how a supervisor ends what it cannot wait for.
-  const [crash] = /^\d+ +\+\+\+ killed by (?!SIGKILL).*$/m.exec(trace) ?? []
+  // What the launcher itself kills is no crash.
+  const [crash] = /^\d+ +\+\+\+ killed by SIG(?!KILL).*$/m.exec(trace) ?? []
   if (crash !== undefined) return { kind: 'crash', wrong: crash }
-  if (status === witnessStatus && stdout === report) return { kind: 'went on', wrong: null }
-  if (status === coldStatus && /^\d+:/.test(stdout)) return { kind: 'planned anew', wrong: null }
-  if (disturbed && status === witnessStatus) return { kind: 'went on', wrong: null }
-  if (!disturbed && stdout !== '' && stdout !== report)
-    return { kind: 'false success', wrong: 'the program ran, and not as planned' }
+  if (status === witnessStatus && stdout === report) {
+    return { kind: trace.includes('(INJECTED)') ? 'went on' : 'not met', wrong: null }
+  }
+  // What the installation's Node prints. Its status is not strace's where that has let go of it.
+  if (/^\d+:/.test(stdout)) return { kind: 'planned anew', wrong: null }
+  if (stdout !== '' && stdout !== report) return { kind: 'false success', wrong: 'the program ran, and not as planned' }
   if (status === 0 || status === witnessStatus) return { kind: 'false success', wrong: 'a success' }
   // A program that was waited for in vain may have run to its end.
   const told = status !== null && failure.statuses.includes(status) && failure.message.test(stderr)

@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { Cold } from './cold.js'
-import { type Launch, run, witnessStatus } from './stage.js'
+import { type Launch, runCrowd } from './stage.js'
 import { changesSince, differences, stateNow } from './state.js'
 
 /** What came of many launches. */
@@ -35,27 +35,16 @@ export async function launchInARow(crowd: string, count: number, launch: Launch)
 export async function launchAtOnceCold(crowd: string, count: number, launch: Cold): Promise<Mass> {
   launch.forget()
   const one = runCrowd(crowd, 'once', 1, launch)
-  const expected = filesOf(launch)
+  const expected = launch.files()
   launch.forget()
-  const before = stateNow()
+  const { files, ...rest } = stateNow()
   const { told, failed } = runCrowd(crowd, 'once', count, launch)
-  const changes = await changesSince({ ...before, files: stateNow().files })
-  const files = differences('store', expected, filesOf(launch))
-  return { told, growth: new Map(), finding: asFinding(one.failed, failed, changes, ...files) }
+  const inStore = differences('store', expected, launch.files())
+  return { told, growth: new Map(), finding: asFinding(one.failed, failed, await changesSince(rest), ...inStore) }
 }
 
 function asFinding(...findings: readonly (string | null)[]): string | null {
   return findings.filter(finding => finding !== null).join('; ') || null
-}
-
-function filesOf({ store }: Cold): readonly string[] {
-  return readdirSync(store, { recursive: true, encoding: 'utf8' })
-}
-
-function runCrowd(crowd: string, how: 'row' | 'once', count: number, launch: Launch) {
-  const line = [crowd, how, String(count), String(witnessStatus), launch.report, ...launch.command([])]
-  const { status, stdout, stderr } = run(launch, line, 0)
-  return { told: (stdout + stderr).trim(), failed: status === 0 ? null : 'launches failed' }
 }
 
 /** Of the whole machine; without root only open files can be counted. */

@@ -1,39 +1,67 @@
 /** A way to launch. */
 export interface Mode {
   readonly name: string
-  /** What stands before the container's name or the program. All that is launched lies below `directory`; null: in a tree. */
-  options(directory: string | null): readonly string[]
-  /** What the witness is asked before the paths. */
-  readonly questions: readonly string[]
-  /** Its report of a plain launch, as it is in this mode. `name` is the container's. */
-  report(plain: string, name: string): string
+  /** What stands before the container's name or the program. All that a program is to see lies below `directory`. */
+  options(directory: string): readonly string[]
+  /**
+   * What the witness tells otherwise than without appc, where the container is called `name` and `directories` are there that a
+   * confinement makes private.
+   */
+  tells(name: string, directories: readonly string[]): Readonly<Record<string, string>>
+  /** Whether it is tried in every place that a program may be launched in, or in one. */
+  readonly everywhere: boolean
 }
 
-const plain: Mode = { name: 'plain', options: () => [], questions: [], report: plainly => plainly }
+const confined = (directories: readonly string[]) => ({
+  descriptors: '0 1 2',
+  'no new privileges': '1',
+  seccomp: '2',
+  capabilities: 'none',
+  bounding: 'none',
+  'own directories': directories.join(' '),
+  'can signal its parent': 'no',
+})
 
-const standardStreams = (report: string) => report.replace(/^descriptors:.*$/m, 'descriptors: 0 1 2')
-
-/** A supervisor stays beside the program, which has its rights. */
-const supervised: Mode = {
-  name: 'in a PID namespace',
-  options: () => ['--unshare-pid'],
-  questions: [],
-  report: standardStreams,
-}
-
-const sandbox: Mode = {
-  name: 'sandbox',
-  options: directory => ['--sandbox', ...(directory === null ? [] : ['--ro', directory])],
-  questions: ['--confined'],
-  report: (plainly, name) =>
-    standardStreams(plainly)
-      .replace('/home/file: machine', '/home/file: ENOENT')
-      .replace(/^NoNewPrivs:.*$/m, 'NoNewPrivs:\t1')
-      .replace(/^Seccomp:.*$/m, 'Seccomp:\t2')
-      .replace(
-        /^capabilities: .*$/m,
-        `capabilities: none\nconfined: host read-only, signal init EPERM, bounding set empty, called ${name}, parent 1, session 1, network its own, home private, run private`,
-      ),
-}
-
-export const modes: readonly Mode[] = [plain, supervised, sandbox]
+export const modes: readonly Mode[] = [
+  { name: 'plain', options: () => [], tells: () => ({ 'own namespaces': 'mnt' }), everywhere: true },
+  {
+    // A supervisor, a process 1, and all parts.
+    name: 'confined',
+    options: directory => ['--sandbox', '--ro', directory],
+    tells: (name, directories) => ({
+      ...confined(directories),
+      'own namespaces': 'mnt pid ipc uts net',
+      host: `${name}, read-only`,
+      parent: 'process 1, session',
+    }),
+    everywhere: true,
+  },
+  {
+    // Nobody beside the program.
+    name: 'confined in place',
+    options: directory => [
+      ...['--read-only', '--private-tmp', '--private-home', '--private-run', '--private-dev', '--unshare-uts'],
+      ...['--seccomp', '--landlock', '--drop-capabilities', '--ro', directory],
+    ],
+    tells: (name, directories) => ({
+      ...confined(directories),
+      'own namespaces': 'mnt uts',
+      host: `${name}, read-only`,
+    }),
+    everywhere: false,
+  },
+  {
+    // A supervisor and a process 1 beside a program with its rights.
+    name: 'in a PID namespace',
+    options: () => ['--unshare-pid'],
+    tells: () => ({ descriptors: '0 1 2', 'own namespaces': 'mnt pid', parent: 'process 1, no session' }),
+    everywhere: false,
+  },
+  {
+    // The same without a PID namespace that would take all along.
+    name: 'in a session of its own',
+    options: () => ['--new-session'],
+    tells: () => ({ descriptors: '0 1 2', 'own namespaces': 'mnt', parent: 'another, session' }),
+    everywhere: false,
+  },
+]

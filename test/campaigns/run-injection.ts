@@ -1,6 +1,6 @@
 import { openSync } from 'node:fs'
 import { users } from '../native/fixture.js'
-import { callsOf, errors, inject, type Outcome, type Wrong } from './injection.js'
+import { errors, inject, type Outcome, profileOf, type Wrong } from './injection.js'
 import { bubblewrap, type Scene, stages } from './stage.js'
 
 /** The command behind scripts/check-injection. Exits 1 when a launch did not end as it must. */
@@ -8,8 +8,9 @@ import { bubblewrap, type Scene, stages } from './stage.js'
 async function sweep(scene: Scene, tried: readonly string[]): Promise<readonly Outcome[]> {
   const passed = openSync('/etc/passwd', 'r')
   const outcomes: Outcome[] = []
-  for (const call of callsOf(scene, passed)) {
-    for (const error of tried) outcomes.push(await inject(scene, call, error, passed))
+  const { calls, watches } = profileOf(scene, passed)
+  for (const call of calls) {
+    for (const error of tried) outcomes.push(await inject(scene, watches, call, error, passed))
   }
   return outcomes
 }
@@ -21,7 +22,7 @@ function told(name: string, outcomes: readonly Outcome[], tried: readonly string
   const slowest = Math.max(...outcomes.map(({ milliseconds }) => milliseconds))
   return [
     `${name}: ${outcomes.length / tried.length} calls, ${outcomes.length} launches, the longest ${Math.round(slowest)} ms`,
-    `  ${count('failed')} failed with one clear error, ${count('planned anew')} went to plan anew, ${count('went on')} went on in the right mix, ${count('not met')} not made this time`,
+    `  ${count('failed')} failed with one clear error, ${count('planned anew')} went to plan anew, ${count('went on')} went on in the right mix, ${count('not met')} were not met`,
     `  went on: ${wentOn(outcomes, tried).join(', ')}`,
     `  ${wrong.map(kind => `${kind} ${count(kind)}`).join(', ')}`,
   ]

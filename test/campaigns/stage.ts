@@ -1,5 +1,5 @@
 import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { copyFileSync, openSync, realpathSync } from 'node:fs'
+import { copyFileSync, existsSync, openSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { addon } from '../../lib/launch/addon.js'
@@ -24,8 +24,6 @@ export interface Launch {
 
 /** One that finds its plan. */
 export interface Scene extends Launch {
-  /** The program, as the launcher executes it. */
-  readonly program: string
   /** How the launcher says that it failed. */
   readonly failure: Failure
 }
@@ -60,7 +58,7 @@ export function stages(user: User): readonly Stage[] {
   const [plain, ...others] = [mixed(sandbox, witness), inTree(sandbox, witness), nested(sandbox, witness)] as const
   return modes.map(mode => {
     const first = plain(mode)
-    return { plain: first, all: [first, ...others.map(make => make(mode))] }
+    return { plain: first, all: [first, ...(mode.everywhere ? others.map(make => make(mode)) : [])] }
   })
 }
 
@@ -110,16 +108,8 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
     name: `${mode.name}, overlays`,
     ...startedBy(sandbox),
     directory: outer.target,
-    program: witness,
-    command: before => [
-      ...before,
-      sandbox.launcher,
-      ...mode.options(sandbox.directory),
-      'mixed',
-      ...mode.questions,
-      ...Object.keys(seen),
-    ],
-    report: mode.report(reportOf(sandbox, witness, seen), 'mixed'),
+    command: before => [...before, sandbox.launcher, ...mode.options(sandbox.directory), 'mixed', ...Object.keys(seen)],
+    report: reportOf(sandbox, witness, seen, tellsOf(mode, 'mixed')),
     failure: ours,
   })
 }
@@ -127,16 +117,9 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
 /** A plain program of a tree that serves as the host. */
 function inTree(sandbox: Sandbox, witness: string): Maker {
   const tree = sandbox.path('tree')
-  makeTree(tree, {
-    proc: null,
-    home: null,
-    run: null,
-    dev: null,
-    'etc/name': 'tree',
-    'opt/lib/x': 'tree',
-    'opt/lib/y': 'tree',
-  })
-  makeTree(sandbox.directory, { 'tree-layer/.appc-host': null, 'tree-layer/x': 'layer', 'home/file': 'machine' })
+  const mountPoints = { proc: null, srv: null, run: null, dev: null, [sandbox.directory]: null }
+  makeTree(tree, { ...mountPoints, 'etc/name': 'tree', 'opt/lib/x': 'tree', 'opt/lib/y': 'tree' })
+  makeTree(sandbox.directory, { 'tree-layer/.appc-host': null, 'tree-layer/x': 'layer', 'srv/file': 'machine' })
   const program = join(tree, 'opt/witness')
   copyFileSync(witness, program)
   sandbox.install(
@@ -146,7 +129,7 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
       overlays: [{ target: '/opt/lib', layer: sandbox.path('tree-layer'), carried: [] }],
       binds: [
         { source: '/proc', target: '/proc' },
-        { source: sandbox.path('home'), target: '/home' },
+        { source: sandbox.path('srv'), target: '/srv' },
       ],
       guards: [identity(tree), identity(join(tree, 'opt/lib/y'), '/opt/lib/y')],
       programs: [],
@@ -156,27 +139,25 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
     '/etc/name': 'tree',
     '/opt/lib/x': 'layer',
     '/opt/lib/y': 'tree',
-    '/home/file': 'machine',
-    [tree]: null,
+    '/srv/file': 'machine',
+    '/etc/passwd': null,
     'lib/x': 'layer',
   }
   return mode => ({
     name: `${mode.name}, --root`,
-    ...startedBy(sandbox),
+    ...startedBy(sandbox, tree),
     // The tree has it too.
     directory: '/opt',
-    program: '/opt/witness',
     command: before => [
       ...before,
       sandbox.launcher,
-      ...mode.options(null),
+      ...mode.options(sandbox.directory),
       '--root',
       tree,
       '/opt/witness',
-      ...mode.questions,
       ...Object.keys(seen),
     ],
-    report: mode.report(reportOf(sandbox, witness, seen), 'appc'),
+    report: reportOf(sandbox, witness, seen, tellsOf(mode, 'appc', tree)),
     failure: ours,
   })
 }
@@ -191,17 +172,20 @@ function nested(sandbox: Sandbox, witness: string): Maker {
   sandbox.install(sandbox.plan('around', { overlays: [shared], guards, programs: env }))
   const programs = [{ name: 'witness', path: witness }]
   sandbox.install(sandbox.plan('within', { overlays: [second], guards, programs }))
-  const seen: Seen = { [join(shared.target, 'x')]: 'host', [join(shared.target, 'y')]: 'within', y: 'within' }
+  const seen: Seen = {
+    [join(shared.target, 'x')]: 'host',
+    [join(shared.target, 'y')]: 'within',
+    y: 'within',
+  }
   return mode => ({
     name: `${mode.name}, in a container`,
     ...startedBy(sandbox),
     directory: shared.target,
-    program: witness,
     command: before => [
       ...[sandbox.launcher, 'around', ...before],
-      ...[sandbox.launcher, ...mode.options(sandbox.directory), 'within', ...mode.questions, ...Object.keys(seen)],
+      ...[sandbox.launcher, ...mode.options(sandbox.directory), 'within', ...Object.keys(seen)],
     ],
-    report: mode.report(reportOf(sandbox, witness, seen), 'within'),
+    report: reportOf(sandbox, witness, seen, tellsOf(mode, 'within')),
     failure: ours,
   })
 }
@@ -218,12 +202,8 @@ export function bubblewrap(user: User): readonly Scene[] {
     name: 'bubblewrap',
     ...startedBy(sandbox),
     directory: sandbox.directory,
-    program,
     command,
-    report: reportOf(sandbox, program, { [kept]: 'host', [replaced]: 'layer' }).replace(
-      'NoNewPrivs:\t0',
-      'NoNewPrivs:\t1',
-    ),
+    report: reportOf(sandbox, program, { [kept]: 'host', [replaced]: 'layer' }, { 'own namespaces': 'mnt', 'no new privileges': '1' }),
     failure: { statuses: [1], message: /^bwrap: .+\n$/ },
   }
   return [scene]
@@ -232,16 +212,41 @@ export function bubblewrap(user: User): readonly Scene[] {
 /** What each path holds inside; null for what is not there. */
 type Seen = Readonly<Record<string, string | null>>
 
-function startedBy(sandbox: Sandbox): Pick<Launch, 'user' | 'environment'> {
-  return { user: sandbox.user, environment: sandbox.environment() }
+/** Those that a confinement makes private. */
+const privateDirectories = ['/tmp', '/var/tmp', '/home', '/root', '/run', '/dev']
+
+function tellsOf(mode: Mode, name: string, root = '/'): Readonly<Record<string, string>> {
+  return mode.tells(
+    name,
+    privateDirectories.filter(directory => existsSync(join(root, directory))),
+  )
 }
 
-/** Descriptors and rights are those that the program has without appc. */
-function reportOf(sandbox: Sandbox, witness: string, seen: Seen): string {
-  const { stdout, status } = run({ ...startedBy(sandbox), directory: '/' }, [witness], devNull)
+/** OUTSIDE tells the witness what it is to compare with. */
+function startedBy(sandbox: Sandbox, root = '/'): Pick<Launch, 'user' | 'environment'> {
+  const namespaces = ['mnt', 'pid', 'ipc', 'uts', 'net'].map(kind => readlinkSync(`/proc/self/ns/${kind}`))
+  const directories = privateDirectories.flatMap(directory => {
+    const status = statSync(join(root, directory), { throwIfNoEntry: false })
+    return status === undefined ? [] : [`${directory}=${status.dev}:${status.ino}`]
+  })
+  const outside = [...namespaces, ...directories].map(word => ` ${word} `).join('')
+  return { user: sandbox.user, environment: sandbox.environment({ OUTSIDE: outside }) }
+}
+
+/** What the witness tells: as without appc, but for what `tells` says, and what it sees. */
+function reportOf(
+  sandbox: Sandbox,
+  witness: string,
+  seen: Seen,
+  tells: Readonly<Record<string, string>>,
+): string {
+  // Below a shell that is the user's too, as the launcher's callers are.
+  const line = ['sh', '-c', '"$0"; exit $?', witness]
+  const { stdout, status } = run({ ...startedBy(sandbox), directory: '/' }, line, devNull)
   if (status !== witnessStatus) throw new Error(`the witness does not run: ${status}`)
-  const lines = Object.entries(seen).map(([path, content]) => `${path}: ${content ?? 'ENOENT'}\n`)
-  return stdout + lines.join('')
+  const told = stdout.replace(/^(.+?):.*$/gm, (line, what) => (tells[what] === undefined ? line : `${what}: ${tells[what]}`))
+  const contents = Object.entries(seen).map(([path, content]) => `${path}: ${content ?? 'ENOENT'}\n`)
+  return `${told}${contents.join('')}`
 }
 
 const devNull = openSync('/dev/null', 'r')
@@ -263,4 +268,11 @@ export function run(
     timeout,
     killSignal: 'SIGKILL',
   })
+}
+
+/** Launches by test/campaigns/crowd.c: one after the other, or all at the same time. */
+export function runCrowd(crowd: string, how: 'row' | 'once', count: number, launch: Launch) {
+  const line = [crowd, how, String(count), String(witnessStatus), launch.report, ...launch.command([])]
+  const { status, stdout, stderr } = run(launch, line, 0)
+  return { told: (stdout + stderr).trim(), failed: status === 0 ? null : 'launches failed' }
 }

@@ -20,12 +20,14 @@ export function stateNow(): State {
   }
 }
 
-/** What is there, or not there any more, against `before`: null when all is as it was, at once or after `limit` milliseconds. */
-export async function changesSince(before: State, limit = 1000): Promise<string | null> {
+/** What is there, or not there any more, against as much as `before` says: null when all is as it was, at once or after `limit` milliseconds. */
+export async function changesSince(before: Partial<State>, limit = 1000): Promise<string | null> {
   const end = performance.now() + limit
   for (;;) {
     const now = stateNow()
-    const changes = (Object.keys(before) as (keyof State)[]).flatMap(what => differences(what, before[what], now[what]))
+    const changes = (Object.keys(before) as (keyof State)[]).flatMap(what =>
+      differences(what, before[what] ?? [], now[what]),
+    )
     if (changes.length === 0) return null
     if (performance.now() > end) return changes.join(', ')
     await setTimeout(2)
@@ -40,7 +42,7 @@ export function differences(what: string, before: readonly string[], now: readon
 }
 
 /** Ends what was left behind, so that the next launch is judged by its own. */
-export function killAllBut({ processes: kept }: State): void {
+export function killAllBut(kept: State['processes']): void {
   for (const process_ of processes().filter(one => !kept.includes(one))) {
     try {
       process.kill(Number(process_.split(' ')[0]), 'SIGKILL')

@@ -1,18 +1,95 @@
-// What the campaigns launch. It tells what each PATH holds, which descriptors it has and what it may do, waits until
-// its input ends, and ends with a status that nothing else ends with.
+// What the campaigns launch. It tells which descriptors it has, what it may do, how it lives, and what each PATH holds,
+// waits until its input ends, and ends with a status that nothing else ends with.
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <net/if.h>
+#include <linux/landlock.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-static void tellContent(const char* path) {
+static void tell_descriptors(void) {
+  printf("descriptors:");
+  for (int fd = 0; fd < 1024; ++fd) {
+    if (fcntl(fd, F_GETFD) >= 0) printf(" %d", fd);
+  }
+  printf("\n");
+}
+
+static const char* some(unsigned long long bits) { return bits == 0 ? "none" : "some"; }
+
+static void tell_rights(void) {
+  FILE* status = fopen("/proc/self/status", "re");
+  unsigned long long capabilities = 0;
+  unsigned long long bounding = 0;
+  unsigned long long bits;
+  int number;
+  char line[256];
+  if (status == NULL) {
+    printf("no /proc\n");
+    return;
+  }
+  while (fgets(line, sizeof line, status) != NULL) {
+    if (sscanf(line, "Uid: %d", &number) == 1) printf("uid: %d\n", number);
+    if (sscanf(line, "NoNewPrivs: %d", &number) == 1) printf("no new privileges: %d\n", number);
+    if (sscanf(line, "Seccomp: %d", &number) == 1) printf("seccomp: %d\n", number);
+    if (sscanf(line, "CapBnd: %llx", &bits) == 1) {
+      bounding = bits;
+    } else if (sscanf(line, "Cap%*3c: %llx", &bits) == 1) {
+      capabilities |= bits;
+    }
+  }
+  fclose(status);
+  printf("capabilities: %s\nbounding: %s\n", some(capabilities), some(bounding));
+}
+
+// OUTSIDE has the namespaces as /proc/self/ns shows them, and directories as PATH=DEVICE:INODE, all between spaces.
+static int is_outside(const char* what) {
+  char word[128];
+  snprintf(word, sizeof word, " %s ", what);
+  const char* outside = getenv("OUTSIDE");
+  return outside != NULL && strstr(outside, word) != NULL;
+}
+
+static void tell_place(void) {
+  static const char* const kinds[] = {"mnt", "pid", "ipc", "uts", "net"};
+  static const char* const directories[] = {"/tmp", "/var/tmp", "/home", "/root", "/run", "/dev"};
+  printf("own namespaces:");
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
+    char path[64];
+    char name[64] = "";
+    snprintf(path, sizeof path, "/proc/self/ns/%s", kinds[i]);
+    if (readlink(path, name, sizeof name - 1) < 0) snprintf(name, sizeof name, "%s", strerrorname_np(errno));
+    if (!is_outside(name)) printf(" %s", kinds[i]);
+  }
+  printf("\nown directories:");
+  for (size_t i = 0; i < sizeof directories / sizeof *directories; ++i) {
+    struct stat status;
+    char word[64];
+    if (stat(directories[i], &status) < 0) continue;
+    snprintf(word, sizeof word, "%s=%lu:%lu", directories[i], status.st_dev, status.st_ino);
+    if (!is_outside(word)) printf(" %s", directories[i]);
+  }
+  struct statvfs root;
+  char name[65] = "";
+  gethostname(name, sizeof name - 1);
+  printf("\nhost: %s, %s\n", name,
+         statvfs("/", &root) == 0 && (root.f_flag & ST_RDONLY) != 0 ? "read-only" : "writable");
+  printf("parent: %s, %s\n", getppid() == 1 ? "process 1" : "another",
+         getsid(0) == getppid() ? "session" : "no session");
+}
+
+// Landlock shows in what is refused alone: since its sixth version, signals to processes that it does not restrict.
+static void tell_landlock(void) {
+  const long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  if (version >= 6) printf("can signal its parent: %s\n", kill(getppid(), 0) == 0 ? "yes" : "no");
+}
+
+static void tell_content(const char* path) {
   char content[64];
   const int fd = open(path, O_RDONLY);
   const ssize_t size = fd < 0 ? -1 : read(fd, content, sizeof content);
@@ -24,60 +101,12 @@ static void tellContent(const char* path) {
   if (fd >= 0) close(fd);
 }
 
-static void tellDescriptors(void) {
-  printf("descriptors:");
-  for (int fd = 0; fd < 1024; ++fd) {
-    if (fcntl(fd, F_GETFD) >= 0) printf(" %d", fd);
-  }
-  printf("\n");
-}
-
-// The bounding set aside: a user namespace begins with a full one, of what can be had in it.
-static void tellRights(void) {
-  static const char* const wanted[] = {"Uid:", "NoNewPrivs:", "Seccomp:"};
-  static const char* const sets[] = {"CapInh:", "CapPrm:", "CapEff:", "CapAmb:"};
-  unsigned long long capabilities = 0;
-  char line[256];
-  FILE* status = fopen("/proc/self/status", "re");
-  while (status != NULL && fgets(line, sizeof line, status) != NULL) {
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; ++i) {
-      if (strncmp(line, wanted[i], strlen(wanted[i])) == 0) fputs(line, stdout);
-    }
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; ++i) {
-      if (strncmp(line, sets[i], strlen(sets[i])) == 0) capabilities |= strtoull(line + strlen(sets[i]), NULL, 16);
-    }
-  }
-  if (status == NULL) {
-    printf("no /proc\n");
-  } else {
-    printf("capabilities: %s\n", capabilities == 0 ? "none" : "some");
-    fclose(status);
-  }
-}
-
-// What each part of a confinement keeps from it. Landlock is what forbids to signal init.
-static void tellConfinement(void) {
-  char name[64] = "";
-  struct statvfs root;
-  printf("confined: host %s", statvfs("/", &root) == 0 && (root.f_flag & ST_RDONLY) != 0 ? "read-only" : "writable");
-  printf(", signal init %s", getppid() == 1 && kill(1, 0) == 0 ? "can" : strerrorname_np(errno));
-  printf(", bounding set %s", prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) == 0 ? "empty" : "full");
-  gethostname(name, sizeof name - 1);
-  printf(", called %s, parent %d, session %d", name, (int)getppid(), (int)getsid(0));
-  printf(", network %s", if_nametoindex("lo") == 1 && if_nametoindex("eth0") == 0 ? "its own" : "shared");
-  printf(", home %s, run %s\n", access("/home/.appc-seen", F_OK) == 0 ? "seen" : "private",
-         access("/run/user", F_OK) == 0 ? "private" : "seen");
-}
-
 int main(int argc, char** argv) {
-  tellDescriptors();
-  tellRights();
-  int first = 1;
-  if (argc > 1 && strcmp(argv[1], "--confined") == 0) {
-    tellConfinement();
-    ++first;
-  }
-  for (int i = first; i < argc; ++i) tellContent(argv[i]);
+  tell_descriptors();
+  tell_rights();
+  tell_place();
+  tell_landlock();
+  for (int i = 1; i < argc; ++i) tell_content(argv[i]);
   fflush(stdout);
   char byte;
   while (read(0, &byte, 1) == 1) continue;
