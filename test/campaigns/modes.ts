@@ -1,55 +1,67 @@
 /** A way to launch. */
 export interface Mode {
   readonly name: string
-  /** What stands before the container's name or the program. `directory` is where all that the scenes look at lies. */
+  /** What stands before the container's name or the program. All that a program is to see lies below `directory`. */
   options(directory: string): readonly string[]
-  /** What the witness tells differently than without appc. */
-  readonly tells: Readonly<Record<string, string>>
-  /** The same where root launches. */
-  readonly tellsRoot: Readonly<Record<string, string>>
+  /**
+   * What the witness tells otherwise than without appc, where the container is called `name` and `directories` are there that a
+   * confinement makes private.
+   */
+  tells(name: string, directories: readonly string[]): Readonly<Record<string, string>>
   /** Whether it is tried in every place that a program may be launched in, or in one. */
   readonly everywhere: boolean
 }
 
-/** A file that nobody with a /tmp of his own sees. */
-export const outside = '/tmp/outside'
-
-const confined = {
+const confined = (directories: readonly string[]) => ({
   descriptors: '0 1 2',
   'no new privileges': '1',
   seccomp: '2',
   capabilities: 'none',
   bounding: 'none',
-  [outside]: 'ENOENT',
-}
+  'own directories': directories.join(' '),
+  'can signal its parent': 'no',
+})
 
 export const modes: readonly Mode[] = [
-  { name: 'plain', options: () => [], tells: { namespaces: 'mnt' }, tellsRoot: {}, everywhere: true },
+  { name: 'plain', options: () => [], tells: () => ({ 'own namespaces': 'mnt' }), everywhere: true },
   {
     // A supervisor, a process 1, and all parts.
     name: 'confined',
     options: directory => ['--sandbox', '--ro', directory],
-    tells: { ...confined, namespaces: 'mnt pid ipc uts net', 'can signal its parent': 'no' },
-    tellsRoot: { '/opt can be written': 'EROFS' },
+    tells: (name, directories) => ({
+      ...confined(directories),
+      'own namespaces': 'mnt pid ipc uts net',
+      host: `${name}, read-only`,
+      parent: 'process 1, session',
+    }),
     everywhere: true,
   },
   {
     // Nobody beside the program.
     name: 'confined in place',
     options: directory => [
-      ...['--read-only', '--private-tmp', '--private-home', '--private-run', '--private-dev', '--unshare-net'],
+      ...['--read-only', '--private-tmp', '--private-home', '--private-run', '--private-dev', '--unshare-uts'],
       ...['--seccomp', '--landlock', '--drop-capabilities', '--ro', directory],
     ],
-    tells: { ...confined, namespaces: 'mnt net', 'can signal its parent': 'no' },
-    tellsRoot: { '/opt can be written': 'EROFS' },
+    tells: (name, directories) => ({
+      ...confined(directories),
+      'own namespaces': 'mnt uts',
+      host: `${name}, read-only`,
+    }),
     everywhere: false,
   },
   {
-    // A supervisor, and no PID namespace that would take all along.
+    // A supervisor and a process 1 beside a program with its rights.
+    name: 'in a PID namespace',
+    options: () => ['--unshare-pid'],
+    tells: () => ({ descriptors: '0 1 2', 'own namespaces': 'mnt pid', parent: 'process 1, no session' }),
+    everywhere: false,
+  },
+  {
+    // The same without a PID namespace that would take all along.
     name: 'in a session of its own',
     options: () => ['--new-session'],
-    tells: { descriptors: '0 1 2', namespaces: 'mnt' },
-    tellsRoot: {},
+    tells: () => ({ descriptors: '0 1 2', 'own namespaces': 'mnt', parent: 'another, session' }),
     everywhere: false,
   },
 ]

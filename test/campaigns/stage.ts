@@ -1,10 +1,10 @@
 import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { copyFileSync, openSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, openSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { addon } from '../../lib/launch/addon.js'
 import { identity, makeTree, Sandbox, type User } from '../native/fixture.js'
-import { type Mode, modes, outside } from './modes.js'
+import { type Mode, modes } from './modes.js'
 
 /** What the witness exits with. */
 export const witnessStatus = 42
@@ -55,7 +55,6 @@ export interface Stage {
 export function stages(user: User): readonly Stage[] {
   const sandbox = new Sandbox(user)
   const witness = compiled('witness', sandbox.directory)
-  writeFileSync(outside, 'host')
   const [plain, ...others] = [mixed(sandbox, witness), inTree(sandbox, witness), nested(sandbox, witness)] as const
   return modes.map(mode => {
     const first = plain(mode)
@@ -88,7 +87,7 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
         identity(kept, kept),
         identity(join(outer.target, 'inner/kept'), join(outer.target, 'inner/kept')),
         identity(join(outer.target, 'replaced')),
-        { kind: 'absent', path: join(outer.target, 'added'), seenAs: null },
+        { kind: 'absent', path: join(outer.target, 'added') },
       ],
       programs: [{ name: 'witness', path: witness }],
     }),
@@ -104,14 +103,13 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
     [join(carried, 'file')]: carries ? 'mounted' : null,
     // In the working directory, which is a covered one.
     replaced: 'outer',
-    [outside]: 'host',
   }
   return mode => ({
     name: `${mode.name}, overlays`,
     ...startedBy(sandbox),
     directory: outer.target,
     command: before => [...before, sandbox.launcher, ...mode.options(sandbox.directory), 'mixed', ...Object.keys(seen)],
-    report: reportOf(sandbox, witness, seen, mode),
+    report: reportOf(sandbox, witness, seen, tellsOf(mode, 'mixed')),
     failure: ours,
   })
 }
@@ -119,8 +117,8 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
 /** A plain program of a tree that serves as the host. */
 function inTree(sandbox: Sandbox, witness: string): Maker {
   const tree = sandbox.path('tree')
-  const mountPoints = { proc: null, srv: null, run: null, tmp: null, dev: null, [sandbox.directory]: null }
-  makeTree(tree, { ...mountPoints, 'etc/name': 'tree', 'opt/lib/x': 'tree', 'opt/lib/y': 'tree', [outside]: 'tree' })
+  const mountPoints = { proc: null, srv: null, run: null, dev: null, [sandbox.directory]: null }
+  makeTree(tree, { ...mountPoints, 'etc/name': 'tree', 'opt/lib/x': 'tree', 'opt/lib/y': 'tree' })
   makeTree(sandbox.directory, { 'tree-layer/.appc-host': null, 'tree-layer/x': 'layer', 'srv/file': 'machine' })
   const program = join(tree, 'opt/witness')
   copyFileSync(witness, program)
@@ -131,7 +129,6 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
       overlays: [{ target: '/opt/lib', layer: sandbox.path('tree-layer'), carried: [] }],
       binds: [
         { source: '/proc', target: '/proc' },
-        { source: '/dev', target: '/dev' },
         { source: sandbox.path('srv'), target: '/srv' },
       ],
       guards: [identity(tree), identity(join(tree, 'opt/lib/y'), '/opt/lib/y')],
@@ -145,11 +142,10 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
     '/srv/file': 'machine',
     '/etc/passwd': null,
     'lib/x': 'layer',
-    [outside]: 'tree',
   }
   return mode => ({
     name: `${mode.name}, --root`,
-    ...startedBy(sandbox),
+    ...startedBy(sandbox, tree),
     // The tree has it too.
     directory: '/opt',
     command: before => [
@@ -161,7 +157,7 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
       '/opt/witness',
       ...Object.keys(seen),
     ],
-    report: reportOf(sandbox, witness, seen, mode),
+    report: reportOf(sandbox, witness, seen, tellsOf(mode, 'appc', tree)),
     failure: ours,
   })
 }
@@ -180,7 +176,6 @@ function nested(sandbox: Sandbox, witness: string): Maker {
     [join(shared.target, 'x')]: 'host',
     [join(shared.target, 'y')]: 'within',
     y: 'within',
-    [outside]: 'host',
   }
   return mode => ({
     name: `${mode.name}, in a container`,
@@ -190,12 +185,10 @@ function nested(sandbox: Sandbox, witness: string): Maker {
       ...[sandbox.launcher, 'around', ...before],
       ...[sandbox.launcher, ...mode.options(sandbox.directory), 'within', ...Object.keys(seen)],
     ],
-    report: reportOf(sandbox, witness, seen, mode),
+    report: reportOf(sandbox, witness, seen, tellsOf(mode, 'within')),
     failure: ours,
   })
 }
-
-const asBubblewrap = { tells: { namespaces: 'mnt', 'no new privileges': '1' }, tellsRoot: {} }
 
 /** Bubblewrap, for comparison, with the files laid over the host's one by one. */
 export function bubblewrap(user: User): readonly Scene[] {
@@ -210,7 +203,7 @@ export function bubblewrap(user: User): readonly Scene[] {
     ...startedBy(sandbox),
     directory: sandbox.directory,
     command,
-    report: reportOf(sandbox, program, { [kept]: 'host', [replaced]: 'layer' }, asBubblewrap),
+    report: reportOf(sandbox, program, { [kept]: 'host', [replaced]: 'layer' }, { 'own namespaces': 'mnt', 'no new privileges': '1' }),
     failure: { statuses: [1], message: /^bwrap: .+\n$/ },
   }
   return [scene]
@@ -219,22 +212,41 @@ export function bubblewrap(user: User): readonly Scene[] {
 /** What each path holds inside; null for what is not there. */
 type Seen = Readonly<Record<string, string | null>>
 
-function startedBy(sandbox: Sandbox): Pick<Launch, 'user' | 'environment'> {
-  const namespaces = ['mnt', 'pid', 'ipc', 'uts', 'net'].map(kind => readlinkSync(`/proc/self/ns/${kind}`))
-  return { user: sandbox.user, environment: sandbox.environment({ OUTSIDE: namespaces.join(' ') }) }
+/** Those that a confinement makes private. */
+const privateDirectories = ['/tmp', '/var/tmp', '/home', '/root', '/run', '/dev']
+
+function tellsOf(mode: Mode, name: string, root = '/'): Readonly<Record<string, string>> {
+  return mode.tells(
+    name,
+    privateDirectories.filter(directory => existsSync(join(root, directory))),
+  )
 }
 
-/** What it tells without appc, but for what the mode is for, and what it sees. */
-function reportOf(sandbox: Sandbox, witness: string, seen: Seen, mode: Pick<Mode, 'tells' | 'tellsRoot'>): string {
+/** OUTSIDE tells the witness what it is to compare with. */
+function startedBy(sandbox: Sandbox, root = '/'): Pick<Launch, 'user' | 'environment'> {
+  const namespaces = ['mnt', 'pid', 'ipc', 'uts', 'net'].map(kind => readlinkSync(`/proc/self/ns/${kind}`))
+  const directories = privateDirectories.flatMap(directory => {
+    const status = statSync(join(root, directory), { throwIfNoEntry: false })
+    return status === undefined ? [] : [`${directory}=${status.dev}:${status.ino}`]
+  })
+  const outside = [...namespaces, ...directories].map(word => ` ${word} `).join('')
+  return { user: sandbox.user, environment: sandbox.environment({ OUTSIDE: outside }) }
+}
+
+/** What the witness tells: as without appc, but for what `tells` says, and what it sees. */
+function reportOf(
+  sandbox: Sandbox,
+  witness: string,
+  seen: Seen,
+  tells: Readonly<Record<string, string>>,
+): string {
   // Below a shell that is the user's too, as the launcher's callers are.
   const line = ['sh', '-c', '"$0"; exit $?', witness]
   const { stdout, status } = run({ ...startedBy(sandbox), directory: '/' }, line, devNull)
   if (status !== witnessStatus) throw new Error(`the witness does not run: ${status}`)
-  const told = { ...mode.tells, ...(sandbox.user.uid === 0 ? mode.tellsRoot : {}) }
-  const lines = Object.entries(seen).map(([path, content]) => `${path}: ${content ?? 'ENOENT'}\n`)
-  return `${stdout}${lines.join('')}`.replace(/^(.+?):.*$/gm, (line, what) =>
-    told[what] === undefined ? line : `${what}: ${told[what]}`,
-  )
+  const told = stdout.replace(/^(.+?):.*$/gm, (line, what) => (tells[what] === undefined ? line : `${what}: ${tells[what]}`))
+  const contents = Object.entries(seen).map(([path, content]) => `${path}: ${content ?? 'ENOENT'}\n`)
+  return `${told}${contents.join('')}`
 }
 
 const devNull = openSync('/dev/null', 'r')

@@ -1,5 +1,5 @@
-// What the campaigns launch. It tells which descriptors it has, what it may do, and what each PATH holds, waits until
-// its input ends, and ends with a status that nothing else ends with.
+// What the campaigns launch. It tells which descriptors it has, what it may do, how it lives, and what each PATH holds,
+// waits until its input ends, and ends with a status that nothing else ends with.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,19 +47,40 @@ static void tell_rights(void) {
   printf("capabilities: %s\nbounding: %s\n", some(capabilities), some(bounding));
 }
 
-// OUTSIDE: those of whoever prepared the launch, as /proc/self/ns shows them.
-static void tell_namespaces(void) {
-  static const char* const kinds[] = {"mnt", "pid", "ipc", "uts", "net"};
+// OUTSIDE has the namespaces as /proc/self/ns shows them, and directories as PATH=DEVICE:INODE, all between spaces.
+static int is_outside(const char* what) {
+  char word[128];
+  snprintf(word, sizeof word, " %s ", what);
   const char* outside = getenv("OUTSIDE");
-  printf("namespaces:");
+  return outside != NULL && strstr(outside, word) != NULL;
+}
+
+static void tell_place(void) {
+  static const char* const kinds[] = {"mnt", "pid", "ipc", "uts", "net"};
+  static const char* const directories[] = {"/tmp", "/var/tmp", "/home", "/root", "/run", "/dev"};
+  printf("own namespaces:");
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i) {
     char path[64];
     char name[64] = "";
     snprintf(path, sizeof path, "/proc/self/ns/%s", kinds[i]);
     if (readlink(path, name, sizeof name - 1) < 0) snprintf(name, sizeof name, "%s", strerrorname_np(errno));
-    if (outside == NULL || strstr(outside, name) == NULL) printf(" %s", kinds[i]);
+    if (!is_outside(name)) printf(" %s", kinds[i]);
   }
-  printf("\n");
+  printf("\nown directories:");
+  for (size_t i = 0; i < sizeof directories / sizeof *directories; ++i) {
+    struct stat status;
+    char word[64];
+    if (stat(directories[i], &status) < 0) continue;
+    snprintf(word, sizeof word, "%s=%lu:%lu", directories[i], status.st_dev, status.st_ino);
+    if (!is_outside(word)) printf(" %s", directories[i]);
+  }
+  struct statvfs root;
+  char name[65] = "";
+  gethostname(name, sizeof name - 1);
+  printf("\nhost: %s, %s\n", name,
+         statvfs("/", &root) == 0 && (root.f_flag & ST_RDONLY) != 0 ? "read-only" : "writable");
+  printf("parent: %s, %s\n", getppid() == 1 ? "process 1" : "another",
+         getsid(0) == getppid() ? "session" : "no session");
 }
 
 // Landlock shows in what is refused alone: since its sixth version, signals to processes that it does not restrict.
@@ -81,9 +104,8 @@ static void tell_content(const char* path) {
 int main(int argc, char** argv) {
   tell_descriptors();
   tell_rights();
-  tell_namespaces();
+  tell_place();
   tell_landlock();
-  printf("/opt can be written: %s\n", access("/opt", W_OK) == 0 ? "yes" : strerrorname_np(errno));
   for (int i = 1; i < argc; ++i) tell_content(argv[i]);
   fflush(stdout);
   char byte;
