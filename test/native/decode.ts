@@ -3,27 +3,15 @@ import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeS
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { encodePlan } from '../../lib/plan/file.js'
-import { coldStatus, identity, Sandbox, users } from './fixture.js'
+import { coldStatus, Sandbox, users } from './fixture.js'
+import { samplePlans } from './plans.js'
 
 const project = fileURLToPath(new URL('../../..', import.meta.url))
 
 const [[, user] = ['', { uid: 0, gid: 0 }]] = users
 const sandbox = new Sandbox(user)
 t.teardown(() => sandbox.remove())
-const overlay = { target: '/usr/lib', layer: '/layer', carried: ['/usr/lib/a', '/usr/lib/b'] }
-const plan = sandbox.plan('whole', {
-  request: ['/bin/x', '/lib'],
-  root: '/tree',
-  guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent' }],
-  overlays: [overlay, { target: '/opt', layer: '/other', carried: [] }],
-  binds: [{ source: '/proc', target: '/proc' }],
-  environment: [
-    { name: 'A', value: 'b' },
-    { name: 'GONE', value: null },
-  ],
-  loaderEnvironment: { LD_PRELOAD: '/x.so' },
-  needs: ['net', 'rw=/srv'],
-})
+const [plan] = samplePlans(sandbox)
 
 t.test('no damaged byte gets past the checksum, and none behind it makes the decoder read elsewhere', async t => {
   const built = sandbox.path('mutate')

@@ -1,4 +1,5 @@
-// The launcher's beginning in place of native/launcher/start.cpp, where libc is below it: for sanitizers (CMakeLists.txt).
+// The launcher's beginning in place of native/launcher/start.cpp, where libc is below it: for sanitizers
+// (CMakeLists.txt).
 #include "launch.h"
 
 int main(int argc, char** argv, char** environment) { appc::launch(static_cast<size_t>(argc), argv, environment); }

@@ -3,59 +3,20 @@
 // plan gives is read. Prints how many were taken and how many refused.
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <vector>
 
-#include "crc32.h"
-#include "plan.h"
+#include "plan-bytes.h"
 
 namespace {
-
-size_t readAll(const char* text) { return text == nullptr ? 0 : strlen(text); }
-
-size_t readAll(const appc::Plan& plan) {
-  size_t total = readAll(plan.text(plan.header().name)) + readAll(plan.text(plan.header().root)) +
-                 readAll(plan.text(plan.header().kernelRelease));
-  for (const auto& string : plan.request()) total += readAll(plan.text(string));
-  for (const auto& string : plan.loaderEnvironment()) total += readAll(plan.text(string));
-  for (const auto& guard : plan.guards()) total += readAll(plan.text(guard.path)) + readAll(plan.text(guard.seenAs));
-  for (const auto& overlay : plan.overlays()) {
-    total += readAll(plan.text(overlay.target)) + readAll(plan.text(overlay.layer));
-    for (const auto& string : plan.carried(overlay)) total += readAll(plan.text(string));
-  }
-  for (const auto& bind : plan.binds()) total += readAll(plan.text(bind.source)) + readAll(plan.text(bind.target));
-  for (const auto& program : plan.programs())
-    total += readAll(plan.text(program.name)) + readAll(plan.text(program.path));
-  for (const auto& string : plan.environment()) total += readAll(plan.text(string));
-  for (const auto& string : plan.needs()) total += readAll(plan.text(string));
-  return total;
-}
 
 struct Counts {
   unsigned taken = 0;
   unsigned refused = 0;
-  size_t bytes = 0;
 };
 
-/** In memory of exactly this size, so that a read past the end is seen. */
-void decode(const std::vector<uint8_t>& bytes, bool mendChecksum, Counts& counts) {
-  auto* copy = static_cast<uint8_t*>(malloc(bytes.size()));
-  if (copy == nullptr) abort();
-  if (!bytes.empty()) memcpy(copy, bytes.data(), bytes.size());
-  const size_t checkedFrom = offsetof(appc::file::Header, size);
-  if (mendChecksum && bytes.size() >= sizeof(appc::file::Header)) {
-    const uint32_t crc = appc::crc32(copy + checkedFrom, bytes.size() - checkedFrom);
-    memcpy(copy + offsetof(appc::file::Header, crc), &crc, sizeof crc);
-  }
-  appc::Plan plan;
-  if (appc::Plan::decode(copy, bytes.size(), plan).ok()) {
-    ++counts.taken;
-    counts.bytes += readAll(plan);
-  } else {
-    ++counts.refused;
-  }
-  free(copy);
+void decode(std::vector<uint8_t> bytes, bool mendChecksum, Counts& counts) {
+  if (mendChecksum) planbytes::mendChecksum(bytes.data(), bytes.size());
+  ++(planbytes::isTaken(bytes.data(), bytes.size()) ? counts.taken : counts.refused);
 }
 
 }  // namespace

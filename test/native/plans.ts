@@ -1,0 +1,44 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { encodePlan } from '../../lib/plan/file.js'
+import type { Plan } from '../../lib/plan/types.js'
+import { identity, Sandbox } from './fixture.js'
+
+/** A plan with something in each of its tables, and plans that have much of one thing or nothing. */
+export function samplePlans(sandbox: Sandbox): readonly [whole: Plan, ...others: Plan[]] {
+  const overlay = { target: '/usr/lib', layer: '/layer', carried: ['/usr/lib/a', '/usr/lib/b'] }
+  const whole = sandbox.plan('whole', {
+    request: ['/bin/x', '/lib'],
+    root: '/tree',
+    guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent' }],
+    overlays: [overlay, { target: '/opt', layer: '/other', carried: [] }],
+    binds: [{ source: '/proc', target: '/proc' }],
+    environment: [
+      { name: 'A', value: 'b' },
+      { name: 'GONE', value: null },
+    ],
+    loaderEnvironment: { LD_PRELOAD: '/x.so' },
+    needs: ['net', 'rw=/srv'],
+  })
+  const directories = ['/', '/bin', '/dev', '/etc', '/lib', '/proc', '/usr', '/usr/bin', '/usr/lib', '/var']
+  const carried = Array.from({ length: 30 }, (_, i) => `/usr/lib/${i}`)
+  return [
+    whole,
+    sandbox.plan('bare', { request: [], programs: [], environment: [] }),
+    sandbox.plan('guarded', { guards: directories.flatMap(path => [identity(path), identity(path, path)]) }),
+    sandbox.plan('laid-over', {
+      overlays: directories.slice(1).map(target => ({ target, layer: `/view${target}`, carried: [] })),
+    }),
+    sandbox.plan('carrying', { overlays: [{ ...overlay, carried }] }),
+    sandbox.plan('in-a-tree', { root: '/tree', binds: directories.map(path => ({ source: path, target: path })) }),
+  ]
+}
+
+/** Run by scripts/fuzz-plan: writes them to a directory. */
+const [, script = '', directory] = process.argv
+if (import.meta.url === pathToFileURL(script).href && directory !== undefined) {
+  const sandbox = new Sandbox({ uid: 0, gid: 0 })
+  for (const plan of samplePlans(sandbox)) writeFileSync(join(directory, plan.name), encodePlan(plan))
+  sandbox.remove()
+}
