@@ -22,6 +22,7 @@
       'native/core/restore.cpp',
       'native/core/root.cpp',
       'native/core/seccomp.cpp',
+      'native/core/skeleton.cpp',
     ],
     'strict': ['-std=c++17', '-Wall', '-Wextra', '-Wshadow', '-Werror'],
   },

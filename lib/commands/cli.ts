@@ -144,6 +144,11 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .option('--json', 'print one JSON object a line for each', false)
     .action(async (name, options) => finish((await import('./refresh.js')).runRefresh(name, options)))
   appc
+    .command('doctor')
+    .description('whether containers can be launched here: what works, what does not, and what helps')
+    .option('--json', 'print JSON', false)
+    .action(async options => finish(await (await import('./doctor.js')).runDoctor(options)))
+  appc
     .command('list')
     .description('the containers that there are, each with the store that it is in')
     .option('--json', 'print one JSON object a line for each container', false)

@@ -42,8 +42,13 @@ export interface Addon {
    * carry.
    */
   mountPoints(): string[]
-  /** What the kernel allows this process, found by trying in a child: null, or the error's name (`EPERM`). */
-  probe(): { userNamespace: string | null; overlay: string | null }
+  /**
+   * Tries in a child what the launcher would do: null, or the failure, with what it would say. An overlay is of the directory `layer`
+   * over `lower`, or without them of two on a file system of its own.
+   */
+  probe(attempt: Attempt, layer?: string, lower?: string): Refusal | null
+  /** The version of Landlock's rules, or a negative errno where there is none. */
+  landlockVersion(): number
   /**
    * lstat(2) of each path: STAT_COLUMNS numbers a file, of which the first is 0 or the errno, and the others then 0. See
    * lib/launch/batch.ts.
@@ -90,6 +95,26 @@ export interface Addon {
   cpuLevel(): number
   /** An x86 processor of Intel's. */
   cpuIsIntel(): boolean
+}
+
+/** In the order of native/addon/probe.cpp. Those from `processes` on are parts of a confinement. */
+export type Attempt =
+  | 'userNamespace'
+  | 'mountNamespace'
+  | 'overlay'
+  | 'binds'
+  | 'processes'
+  | 'otherNamespaces'
+  | 'seccomp'
+  | 'landlock'
+  | 'memoryLimit'
+  | 'processLimit'
+  | 'processorLimit'
+
+export interface Refusal extends Error {
+  readonly code: string
+  readonly step: string
+  readonly hint?: string
 }
 
 /** Files that are being opened. Those that nobody takes are closed with it. */

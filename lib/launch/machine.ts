@@ -19,7 +19,9 @@ import { whileUnchanged } from './while-unchanged.js'
 
 /** The kernel, as far as containers need something of it: asked by trying, since versions tell nothing of what is configured. */
 export function kernel(): Kernel {
-  return { release: release(), features: { ...addon().probe() } }
+  const asked = ['userNamespace', 'overlay'] as const
+  const features = asked.map(name => [name, addon().probe(name)?.code ?? null] as const)
+  return { release: release(), features: Object.fromEntries(features) }
 }
 
 /**

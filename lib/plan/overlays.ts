@@ -67,7 +67,8 @@ function directoriesOf(
  * for every container on this host. In a user namespace the mounts around are locked: none of them can be taken along on top
  * (the kernel refuses an overlay over a directory with locked mounts below, fs/namespace.c, clone_private_mount), and a
  * container that is started inside another finds its overlays there. If both cover the same directories, or quite different
- * ones, that never matters.
+ * ones, that never matters. Where something is mounted even in the deepest, the launcher binds its files one by one instead
+ * (native/core/skeleton.h).
  */
 export class Targets {
   constructor(
@@ -81,12 +82,7 @@ export class Targets {
     const deepest = ancestors.at(-1) ?? '/'
     if (deepest === '/') throw new AppcError('INTERNAL', `${path} has no directory that could be covered`)
     if (this.depth === 'deepest') return deepest
-    const common = ancestors.find(directory => !SHALLOW.includes(directory) && !this.hasMounts(directory)) ?? deepest
-    if (!this.hasMounts(common)) return common
-    throw new AppcError('KERNEL_REFUSED', `${common} cannot be covered by an unprivileged user`, {
-      because: `${this.mountPoints.find(point => point !== common && within(point, common))} is mounted in it`,
-      hint: 'run the container as root, or unmount what is mounted there',
-    })
+    return ancestors.find(directory => !SHALLOW.includes(directory) && !this.hasMounts(directory)) ?? deepest
   }
 
   /** null where the host has no such directory. */

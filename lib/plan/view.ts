@@ -78,9 +78,18 @@ function buildLayer(store: Store, system: ViewSystem, directory: string, layer: 
     else if (node.kind === 'whiteout') system.makeWhiteout(path)
   }
   for (const [path, { mode, owner }] of layer.directories) {
-    // Only root may give a directory away, and chown(2) takes the setgid bit. The store's owner must be able to remove it.
-    if (owner !== null && process.geteuid?.() === 0) chownSync(join(directory, path), owner.uid, owner.gid)
+    // chown(2) takes the setgid bit. The store's owner must be able to remove it.
+    if (owner !== null && process.geteuid?.() === 0) giveAway(join(directory, path), owner)
     chmodSync(join(directory, path), mode | 0o700)
+  }
+}
+
+/** As far as this root may: in a user namespace there may be no such owner (EINVAL), and one may lack CAP_CHOWN. */
+function giveAway(directory: string, { uid, gid }: { readonly uid: number; readonly gid: number }): void {
+  try {
+    chownSync(directory, uid, gid)
+  } catch (error) {
+    if (!hasCode(error, 'EINVAL', 'EPERM')) throw error
   }
 }
 

@@ -7,9 +7,14 @@ export interface Mount {
   /** Here, whatever its file system is. */
   readonly readOnly: boolean
   readonly source: string
-  /** An overlay of appc's: its source is `appc`, or `appc:` and what tells of the launch (lib/launch/signature.ts). */
-  readonly ours: boolean
+  /**
+   * An overlay of appc's, or a skeleton in its place (native/core/skeleton.h): its source is `appc`, or `appc:` and what tells of the
+   * launch (lib/launch/signature.ts).
+   */
+  readonly ours: false | 'overlay' | 'skeleton'
 }
+
+const KINDS: Readonly<Record<string, Mount['ours']>> = { overlay: 'overlay', tmpfs: 'skeleton' }
 
 export function parseMounts(text: string): readonly Mount[] {
   return text.split('\n').flatMap(line => {
@@ -17,8 +22,8 @@ export function parseMounts(text: string): readonly Mount[] {
     const dash = fields.indexOf('-', 6)
     if (dash < 0) return []
     const [id, parent, , , point = '', options = ''] = fields
-    const [type, source = ''] = fields.slice(dash + 1)
-    const ours = type === 'overlay' && /^appc(:|$)/.test(source)
+    const [type = '', source = ''] = fields.slice(dash + 1)
+    const ours = /^appc(:|$)/.test(source) && (KINDS[type] ?? false)
     const readOnly = options.split(',').includes('ro')
     const mount = { id: Number(id), parent: Number(parent), point: unescaped(point), source: unescaped(source) }
     return [{ ...mount, readOnly, ours }]

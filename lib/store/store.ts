@@ -164,5 +164,8 @@ function openLock(store: Store, name: LockName, access = constants.O_RDONLY): nu
 
 function absolute(variable: string, path: string): string {
   if (path.startsWith('/')) return path
-  throw new AppcError('USAGE', `${variable} is not an absolute path`, { because: `it is ${JSON.stringify(path)}` })
+  throw new AppcError('USAGE', `${variable} is not an absolute path`, {
+    because: `it is ${JSON.stringify(path)}`,
+    hint: 'set it to an absolute path',
+  })
 }

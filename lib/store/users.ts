@@ -1,6 +1,6 @@
 import { type Dirent, lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseMounts } from './mount-table.js'
+import { type Mount, parseMounts } from './mount-table.js'
 import type { Store } from './store.js'
 import { hasCode } from './writing.js'
 
@@ -23,7 +23,7 @@ function runsWith(process: string, layers: readonly string[]): boolean {
     const mounts = parseMounts(readFileSync(join(process, 'mountinfo'), 'utf8'))
     const overlays = mounts.filter(({ ours }) => ours)
     if (overlays.length === 0) return false
-    const points = mounts.map(({ point }) => point)
+    const points = pointsOver(mounts)
     const filled = layers.filter(layer => !leavesOf(layer).next().done)
     const isMounted = (layer: string) => overlays.some(({ point }) => liesAt(layer, process, point, points))
     return filled.length > 0 && filled.every(isMounted)
@@ -32,6 +32,12 @@ function runsWith(process: string, layers: readonly string[]): boolean {
     if (hasCode(error, 'EACCES', 'EPERM', 'ENOENT', 'ESRCH', 'EINVAL')) return false
     throw error
   }
+}
+
+/** Where something may lie over a view: what is bound in a skeleton is the skeleton's own. */
+function pointsOver(mounts: readonly Mount[]): readonly string[] {
+  const skeletons = new Set(mounts.filter(({ ours }) => ours === 'skeleton').map(({ id }) => id))
+  return mounts.filter(({ parent }) => !skeletons.has(parent)).map(({ point }) => point)
 }
 
 /** Overlayfs shows a file with its own inode number, size and times, though on another device. */

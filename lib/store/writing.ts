@@ -21,9 +21,10 @@ export function writing<T>(home: string, fn: () => T): T {
   } catch (error) {
     // System calls fail with an errno, Node's and the addon's alike; anything else is not the store's disk.
     if (error instanceof AppcError || !(error instanceof Error && 'errno' in error && 'code' in error)) throw error
+    const own = 'hint' in error ? String(error.hint) : undefined
     throw new AppcError('STORE_UNWRITABLE', `the store at ${home} cannot be written`, {
       because: error.message,
-      hint: HINTS[String(error.code)] ?? 'see that the directory is yours and that its file system is sound',
+      hint: own ?? HINTS[String(error.code)] ?? 'see that the directory is yours and that its file system is sound',
       cause: error,
     })
   }

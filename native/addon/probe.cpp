@@ -1,96 +1,217 @@
 // What the kernel allows is found by trying, not by its version: limits, seccomp and AppArmor refuse what it could do.
+// The attempts are the launcher's own steps, each in a child, which they change for good.
 #include <errno.h>
-#include <signal.h>
-#include <sys/wait.h>
 
+#include "capabilities.h"
 #include "explain.h"
 #include "functions.h"
+#include "landlock.h"
+#include "limits.h"
 #include "mounts.h"
 #include "namespaces.h"
-#include "sys.h"
+#include "private-mounts.h"
+#include "process.h"
+#include "seccomp.h"
+#include "skeleton.h"
 #include "values.h"
 
 namespace appc::addon {
 namespace {
 
-struct Findings {
-  Result userNamespace;
-  Result launch;
+/** The directories of an overlay; empty for some of the attempt's own. */
+struct Directories {
+  const char* layer;
+  const char* lower;
 };
 
-/** A file system of the child's own with two directories, laid over each other. Nothing of it outlives the child. */
-Result tryOverlay() {
-  const char* type = "tmpfs";
-  const sys::Descriptor context(sys::fsopen(type));
-  if (context.error() != 0) return failure(Step::createOverlay, nullptr, context.error());
-  int error = sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr);
-  if (error < 0) return failure(Step::createOverlay, nullptr, error);
-  const sys::Descriptor mounted(sys::fsmount(context.get(), 0));
-  if (mounted.error() != 0) return failure(Step::createOverlay, nullptr, mounted.error());
-  const sys::Descriptor root(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
-  // Over the root directory, which this process goes on seeing as it was: any other place might not exist.
-  error = sys::moveMount(mounted.get(), root.get());
-  if (error < 0) return failure(Step::attachMount, nullptr, error);
-  sys::call(SYS_mkdirat, mounted.get(), sys::word("layer"), 0700);
-  sys::call(SYS_mkdirat, mounted.get(), sys::word("lower"), 0700);
-  const sys::Descriptor layer(sys::open(mounted.get(), "layer", O_PATH | O_DIRECTORY));
-  const sys::Descriptor lower(sys::open(mounted.get(), "lower", O_PATH | O_DIRECTORY));
-  sys::Descriptor overlay;
-  return createOverlay(nullptr, overlaySource, layer.get(), lower.get(), overlay);
-}
+using Attempt = Result (*)(const Directories&);
 
-/** In a child: a process with threads, as Node is, may not enter a user namespace. Raw system calls only. */
-[[noreturn]] void tryInChild(int findingsPipe) {
-  Findings findings;
-  // Asked on its own, as root would not need it.
-  const long second = sys::call(SYS_clone, SIGCHLD);
-  if (second == 0) {
-    const int error = sys::unshare(CLONE_NEWUSER);
-    sys::exit(-error);
+/** A Result as it comes from another process: its path is text. */
+struct Finding {
+  Step step = Step::none;
+  int error = 0;
+  char path[256] = {};
+
+  Finding() = default;
+  explicit Finding(const Result& result) : step(result.step), error(result.error) {
+    if (result.path != nullptr) memcpy(path, result.path, strnlen(result.path, sizeof path - 1));
   }
+  Result result() const { return {step, path[0] == '\0' ? nullptr : path, error}; }
+};
+
+/** A process with threads, as Node is, may not enter a user namespace; and nothing is left of what is mounted there. */
+template <typename Work>
+Finding inChild(Work work, unsigned long flags = 0) {
+  int ends[2];
+  if (const int error = sys::pipe(ends); error < 0) return Finding(failure(Step::probe, nullptr, error));
+  const sys::Descriptor reading(ends[0]);
+  sys::Descriptor writing(ends[1]);
+  const int child = sys::fork(flags);
+  if (child == 0) {
+    const Finding found = work();
+    sys::write(writing.get(), &found, sizeof found);
+    sys::exit(0);
+  }
+  if (child < 0) return Finding(failure(Step::startProcess, nullptr, child));
+  writing.reset(-1);
+  Finding found;
+  const long count = sys::read(reading.get(), &found, sizeof found);
   int status = 0;
-  sys::call(SYS_wait4, second, sys::word(&status), 0, 0);
-  if (status != 0) findings.userNamespace = failure(Step::unshareUser, nullptr, WEXITSTATUS(status));
-  Namespaces namespaces;
-  findings.launch = enterNamespaces(namespaces);
-  if (findings.launch.ok()) findings.launch = tryOverlay();
-  sys::write(findingsPipe, &findings, sizeof findings);
-  sys::exit(0);
+  sys::wait(child, status, 0);
+  if (count == sizeof found) return found;
+  return Finding(failure(Step::probe, nullptr, static_cast<int>(count < 0 ? count : -EIO)));
 }
 
-Napi::Value toValue(const Napi::Env& env, const Result& result) {
-  return result.ok() ? env.Null() : Napi::String::New(env, errorName(result.error));
+Result enter() {
+  Namespaces namespaces;
+  return enterNamespaces(namespaces);
 }
+
+/** Over the root directory, which this process goes on seeing as it was: any other place might not exist. */
+Result attach(const sys::Descriptor& mounted) {
+  const sys::Descriptor root(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
+  const int error = sys::moveMount(mounted.get(), root.get());
+  return error < 0 ? failure(Step::attachMount, "/", error) : success();
+}
+
+Result openDirectory(int parent, const char* path, sys::Descriptor& directory) {
+  directory.reset(sys::openResolved(parent, path, O_PATH | O_DIRECTORY, RESOLVE_NO_MAGICLINKS));
+  return directory.error() != 0 ? failure(Step::openDirectory, path, directory.error()) : success();
+}
+
+Result makeDirectory(const sys::Descriptor& parent, const char* name, sys::Descriptor& directory) {
+  const int error = sys::makeDirectory(parent.get(), name, 0700);
+  return error < 0 ? failure(Step::probe, name, error) : openDirectory(parent.get(), name, directory);
+}
+
+Result tryUserNamespace(const Directories&) { return unshareAsUser(CLONE_NEWUSER, sys::userId(), sys::groupId()); }
+
+Result tryMountNamespace(const Directories&) { return enter(); }
+
+Result tryOverlay(const Directories& given) {
+  sys::Descriptor mounted;
+  sys::Descriptor layer;
+  sys::Descriptor lower;
+  Result result = enter();
+  if (result.ok() && *given.layer != '\0') {
+    result = openDirectory(AT_FDCWD, given.layer, layer);
+    if (result.ok()) result = openDirectory(AT_FDCWD, given.lower, lower);
+  } else if (result.ok()) {
+    result = createTmpfs("/", "0700", mounted);
+    if (result.ok()) result = attach(mounted);
+    if (result.ok()) result = makeDirectory(mounted, "layer", layer);
+    if (result.ok()) result = makeDirectory(mounted, "lower", lower);
+  }
+  sys::Descriptor overlay;
+  if (!result.ok()) return result;
+  return createOverlay(*given.lower == '\0' ? "/" : given.lower, overlaySource, layer.get(), lower.get(), overlay);
+}
+
+/** What a skeleton is made of. */
+Result tryBinds(const Directories&) {
+  Result result = enter();
+  sys::Descriptor host;
+  if (result.ok()) result = openDirectory(AT_FDCWD, "/", host);
+  sys::Descriptor skeleton;
+  if (result.ok()) result = createSkeleton("/", overlaySource, skeleton);
+  if (result.ok()) result = attach(skeleton);
+  sys::Descriptor point;
+  if (result.ok()) result = makeDirectory(skeleton, "host", point);
+  if (!result.ok()) return result;
+  const sys::Descriptor clone(sys::openTree(host.get(), OPEN_TREE_CLONE | AT_RECURSIVE));
+  if (clone.error() != 0) return failure(Step::cloneTree, "/", clone.error());
+  int error = sys::addMountAttributes(clone.get(), MOUNT_ATTR_RDONLY);
+  if (error == 0) error = sys::moveMount(clone.get(), point.get());
+  return error < 0 ? failure(Step::attachMount, "/", error) : success();
+}
+
+/** The parts of a confinement. */
+
+Result tryProcesses(const Directories&) {
+  if (const Result entered = enter(); !entered.ok()) return entered;
+  static Finding found;
+  found = inChild(
+      [] {
+        sys::Descriptor root;
+        const Result opened = openDirectory(AT_FDCWD, "/", root);
+        return Finding(opened.ok() ? mountProcesses(root.get(), false) : opened);
+      },
+      CLONE_NEWPID | CLONE_NEWNS);
+  return found.result();
+}
+
+Result tryOtherNamespaces(const Directories&) {
+  if (const Result entered = enter(); !entered.ok()) return entered;
+  const int error = sys::unshare(CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET);
+  return error < 0 ? failure(Step::openNamespace, "ipc, uts, net", error) : success();
+}
+
+Result tryFilter(const Directories&) {
+  const Result forbidden = forbidNewPrivileges();
+  return forbidden.ok() ? filterSystemCalls() : forbidden;
+}
+
+Result tryLandlock(const Directories&) {
+  const Result forbidden = forbidNewPrivileges();
+  return forbidden.ok() ? restrictByLandlock(nullptr, 0, false, false) : forbidden;
+}
+
+Result tryGroup(const GroupLimits& limits) {
+  ControlGroup group;
+  if (const Result made = group.make(limits, sys::processId()); !made.ok()) return made;
+  const int error = group.remove();
+  return error < 0 ? failure(Step::makeCgroup, nullptr, error) : success();
+}
+
+Result tryMemoryLimit(const Directories&) { return tryGroup({1ULL << 40, 0, 0}); }
+
+Result tryProcessLimit(const Directories&) { return tryGroup({0, 1U << 20, 0}); }
+
+Result tryProcessorLimit(const Directories&) { return tryGroup({0, 0, 1000}); }
+
+struct Named {
+  const char* name;
+  Attempt attempt;
+};
+
+// In the order of Attempt in lib/launch/addon.ts.
+constexpr Named attempts[] = {
+    {"userNamespace", tryUserNamespace},
+    {"mountNamespace", tryMountNamespace},
+    {"overlay", tryOverlay},
+    {"binds", tryBinds},
+    {"processes", tryProcesses},
+    {"otherNamespaces", tryOtherNamespaces},
+    {"seccomp", tryFilter},
+    {"landlock", tryLandlock},
+    {"memoryLimit", tryMemoryLimit},
+    {"processLimit", tryProcessLimit},
+    {"processorLimit", tryProcessorLimit},
+};
 
 }  // namespace
 
 Napi::Value probe(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  int ends[2];
-  if (const long error = sys::call(SYS_pipe2, sys::word(ends), O_CLOEXEC); error < 0) {
-    toError(env, failure(Step::probe, nullptr, static_cast<int>(error))).ThrowAsJavaScriptException();
-    return env.Undefined();
+  std::string name;
+  std::string layer;
+  std::string lower;
+  if (!toText(env, info[0], "attempt", name)) return env.Undefined();
+  if (!info[1].IsUndefined() && !toText(env, info[1], "layer", layer)) return env.Undefined();
+  if (!info[2].IsUndefined() && !toText(env, info[2], "lower", lower)) return env.Undefined();
+  const Directories directories = {layer.c_str(), lower.c_str()};
+  for (const Named& named : attempts) {
+    if (name != named.name) continue;
+    const Finding found = inChild([&] { return Finding(named.attempt(directories)); });
+    const Result result = found.result();
+    return result.ok() ? env.Null() : toError(env, result).Value();
   }
-  const sys::Descriptor reading(ends[0]);
-  sys::Descriptor writing(ends[1]);
-  const long child = sys::call(SYS_clone, SIGCHLD);
-  if (child == 0) tryInChild(writing.get());
-  Findings findings;
-  long count = child;
-  if (child > 0) {
-    writing.reset(-1);
-    count = sys::read(reading.get(), &findings, sizeof findings);
-    sys::call(SYS_wait4, child, 0, 0, 0);
-  }
-  if (count != sizeof findings) {
-    toError(env, failure(Step::probe, nullptr, static_cast<int>(count < 0 ? count : -EIO)))
-        .ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
-  Napi::Object out = Napi::Object::New(env);
-  out.Set("userNamespace", toValue(env, findings.userNamespace));
-  out.Set("overlay", toValue(env, findings.launch));
-  return out;
+  Napi::TypeError::New(env, "attempt must be one that there is").ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+Napi::Value landlockVersionOf(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(landlockVersion()));
 }
 
 }  // namespace appc::addon

@@ -71,6 +71,7 @@ constexpr StepWords steps[] = {
     {"readMounts", "cannot read the mounts of this process"},
     {"openProgram", "cannot find the program"},
     {"unshareUser", "cannot create a user namespace"},
+    {"unshareChrooted", "cannot create a user namespace in a chroot"},
     {"unshareMounts", "cannot create a mount namespace"},
     {"mapIds", "cannot map the user in the new user namespace"},
     {"makeSlave", "cannot keep mounts from spreading to the host"},
@@ -79,6 +80,8 @@ constexpr StepWords steps[] = {
     {"createOverlay", "cannot create an overlay file system for"},
     {"configureOverlay", "cannot configure the overlay for"},
     {"mountOverlay", "cannot mount an overlay on"},
+    {"createSkeleton", "the kernel refuses an overlay, and what would stand in for it, for"},
+    {"fillSkeleton", "the kernel refuses an overlay, and the files could not be bound one by one, for"},
     {"attachMount", "cannot attach a mount at"},
     {"changeRoot", "cannot change the root directory to"},
     {"execute", "cannot execute"},
@@ -110,6 +113,12 @@ constexpr StepWords steps[] = {
 };
 static_assert(sizeof steps / sizeof steps[0] == static_cast<unsigned>(Step::probe) + 1);
 
+constexpr const char* hintForProc =
+    "/proc must be mounted, and show the PID namespace that this is: as root, mount -t proc proc /proc";
+
+constexpr const char* hintForChroot =
+    "in a chroot / is no mount point: mount --rbind DIR DIR before chroot(8) makes it one";
+
 constexpr const char* namespaceLimit =
     "one of the limits in /proc/sys/user/max_*_namespaces is reached, or 32 namespaces lie in one another";
 
@@ -120,7 +129,8 @@ const char* hintForNamespace(int error) {
       return "this system does not let you create user namespaces: look at the sysctls "
              "kernel.unprivileged_userns_clone and user.max_user_namespaces, at "
              "kernel.apparmor_restrict_unprivileged_userns (then give appc-run an AppArmor profile with 'userns,'), "
-             "and in Docker at --security-opt seccomp=";
+             "and in Docker at --security-opt seccomp=; in a chroot there can be none; root needs none where he has "
+             "CAP_SYS_ADMIN";
     case ENOSPC:
     case EUSERS:
       return namespaceLimit;
@@ -165,7 +175,7 @@ constexpr const char* noSeccomp = "this kernel has no seccomp filters: --no-secc
 
 /** Of a confinement's own steps. */
 constexpr Hint confinementHints[] = {
-    {Step::makeReadOnly, EINVAL, "in a chroot / is no mount point: mount --bind DIR DIR before chroot(8) makes it one"},
+    {Step::makeReadOnly, EINVAL, hintForChroot},
     {Step::mountProc, EPERM,
      "a /proc of its own is refused where the one around is masked, as in most container engines: leave the PID "
      "namespace out (--allow pid)"},
@@ -195,6 +205,20 @@ const char* hintForConfinement(const Result& result) {
   return nullptr;
 }
 
+const char* hintForSkeleton(int error) {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+    case ENOSYS:
+      return "no file system can be mounted here, though there is a mount namespace: a seccomp filter or a security "
+             "module forbids it; in Docker look at --security-opt seccomp= and apparmor=";
+    case ENAMETOOLONG:
+      return "more than 64 directories lie in one another";
+    default:
+      return nullptr;
+  }
+}
+
 }  // namespace
 
 const char* errorName(int error) {
@@ -214,6 +238,7 @@ const char* stepName(Step step) { return steps[static_cast<unsigned>(step)].name
 bool isRefusal(Step step) {
   switch (step) {
     case Step::unshareUser:
+    case Step::unshareChrooted:
     case Step::unshareMounts:
     case Step::mapIds:
     case Step::makeSlave:
@@ -221,6 +246,8 @@ bool isRefusal(Step step) {
     case Step::createOverlay:
     case Step::configureOverlay:
     case Step::mountOverlay:
+    case Step::createSkeleton:
+    case Step::fillSkeleton:
     case Step::attachMount:
     case Step::changeRoot:
     case Step::makeReadOnly:
@@ -239,9 +266,18 @@ bool isRefusal(Step step) {
 
 const char* hintFor(const Result& result) {
   switch (result.step) {
+    case Step::readMounts:
+      return result.error == ENOENT
+                 ? "/proc must be mounted, and show the PID namespace that this is: as root, mount -t "
+                   "proc proc /proc"
+                 : nullptr;
     case Step::unshareUser:
       return hintForNamespace(result.error);
+    case Step::unshareChrooted:
+      return "the kernel allows none there (user_namespaces(7)): launch as root, who needs none, or from outside with "
+             "appc-run --root DIR";
     case Step::mapIds:
+      if (result.error == ENOENT) return hintForProc;
       // Ubuntu 23.10 and later allow the namespace but take away what is needed in it.
       return hintForNamespace(EPERM);
     case Step::unshareMounts:
@@ -250,7 +286,17 @@ const char* hintFor(const Result& result) {
     case Step::configureOverlay:
     case Step::mountOverlay:
       return hintForOverlay(result.error);
+    case Step::createSkeleton:
+    case Step::fillSkeleton:
+      return hintForSkeleton(result.error);
     case Step::makeSlave:
+      if (result.error == ENOSYS) return hintForOverlay(ENOSYS);
+      return result.error == EPERM || result.error == EINVAL ? hintForChroot : nullptr;
+    case Step::makeWhiteout:
+      // fs/overlayfs/dir.c, ovl_mknod().
+      return result.error == EPERM ? "an overlay, as the root of a container is, cannot hold whiteouts: choose with "
+                                     "APPC_HOME a directory on another file system, as a volume"
+                                   : nullptr;
     case Step::cloneTree:
     case Step::attachMount:
       if (result.error == ENOSPC) return "the limit on mounts is reached: sysctl fs.mount-max";

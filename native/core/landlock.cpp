@@ -41,8 +41,10 @@ Result allow(int ruleset, int directory, uint64_t access) {
 
 }  // namespace
 
+long landlockVersion() { return sys::call(SYS_landlock_create_ruleset, 0, 0, LANDLOCK_CREATE_RULESET_VERSION); }
+
 Result restrictByLandlock(const int* writable, size_t count, bool anywhere, bool anybody) {
-  const long abi = sys::call(SYS_landlock_create_ruleset, 0, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  const long abi = landlockVersion();
   if (abi < 0) return failure(Step::restrictFiles, nullptr, static_cast<int>(abi));
   Ruleset wanted;
   // Without ABI 2 the kernel refuses all links and renames from directory to directory, with it those across a rule.

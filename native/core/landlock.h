@@ -6,6 +6,9 @@
 
 namespace appc {
 
+/** The version of its rules that the kernel has; a negative errno where it has none. */
+long landlockVersion();
+
 /**
  * Restricts this process to write below the `writable` directories (descriptors) alone, and, where the kernel has it
  * (6.12), to connect to no abstract socket and signal no process from outside; a second lock behind the mounts. With

@@ -52,7 +52,7 @@ bool parseMount(const char* line, Mount& mount) {
   mount.parent = parseDecimal(parent);
   mount.point.clear();
   addUnescaped(mount.point, point);
-  mount.ours = fieldIs(type, "overlay") && isOurSource(skipField(type));
+  mount.ours = (fieldIs(type, "overlay") || fieldIs(type, "tmpfs")) && isOurSource(skipField(type));
   mount.isPrivate = fieldIs(skipField(type), privateSource);
   return mount.point.fits();
 }

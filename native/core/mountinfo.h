@@ -12,7 +12,7 @@
 namespace appc {
 
 /**
- * The source that appc's overlays carry, alone or with a colon and what tells of the launch after it
+ * The source that appc's overlays carry, and what stands in for them, alone or with a colon and what tells of the launch after it
  * (native/launcher/signature.h); it tells them from all others in mountinfo.
  */
 inline constexpr const char* overlaySource = "appc";
@@ -21,7 +21,7 @@ struct Mount {
   uint64_t id = 0;
   uint64_t parent = 0;
   PathText point;
-  /** An overlay that appc mounted. */
+  /** An overlay that appc mounted, or the tmpfs in its place. */
   bool ours = false;
   /** A directory of a confinement's own, in the place of the host's (private-mounts.h). */
   bool isPrivate = false;

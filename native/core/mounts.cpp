@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "skeleton.h"
 #include "text.h"
 
 namespace appc {
@@ -24,8 +25,8 @@ bool comesWithAnother(const Plan& plan, const file::Overlay& overlay, const char
 }
 
 int configureOverlay(int context, const char* source, int layer, int lower) {
+  // Without an upper directory it is read-only anyhow.
   int error = sys::fsconfig(context, FSCONFIG_SET_STRING, "source", source);
-  if (error == 0) error = sys::fsconfig(context, FSCONFIG_SET_FLAG, "ro", nullptr);
   // Needed in a user namespace.
   if (error == 0) error = sys::fsconfig(context, FSCONFIG_SET_FLAG, "userxattr", nullptr);
   // Inode numbers stay the file's own, also when layer and host lie on two file systems: checkThroughView() compares
@@ -35,7 +36,8 @@ int configureOverlay(int context, const char* source, int layer, int lower) {
   return error;
 }
 
-/** What the host forbids on the file system below stays forbidden on the overlay. */
+}  // namespace
+
 unsigned attributesOf(int lower) {
   struct statfs status;
   unsigned attributes = MOUNT_ATTR_RDONLY;
@@ -50,8 +52,6 @@ unsigned attributesOf(int lower) {
   return attributes;
 }
 
-}  // namespace
-
 Result createOverlay(const char* target, const char* source, int layer, int lower, sys::Descriptor& mounted) {
   const sys::Descriptor context(sys::fsopen("overlay"));
   if (context.error() != 0) return failure(Step::createOverlay, target, context.error());
@@ -61,6 +61,21 @@ Result createOverlay(const char* target, const char* source, int layer, int lowe
   if (error < 0) return failure(Step::mountOverlay, target, error);
   mounted.reset(sys::fsmount(context.get(), attributesOf(lower)));
   return mounted.error() != 0 ? failure(Step::mountOverlay, target, mounted.error()) : success();
+}
+
+bool isOverlayRefused(const Result& result) {
+  switch (result.error) {
+    case ENODEV:      // no such file system
+    case EPERM:       // not in a user namespace
+    case EACCES:      // a security module's answer
+    case EINVAL:      // stacked too deep, mounts below that are locked, a file system that overlayfs does not take
+    case EOPNOTSUPP:  // the like
+    case ELOOP:       // the layer lies in the directory
+      return true;
+    default:
+      // Nothing weaker may stand in where memory or a disk fails: the next launch would be another one.
+      return false;
+  }
 }
 
 Result Overlays::open(const Plan& plan, int viewRoot) {
@@ -98,8 +113,12 @@ Result Overlays::mountOne(const Plan& plan, uint32_t index, int viewRoot, const 
   const file::Overlay& overlay = plan.overlays()[index];
   const char* target = plan.text(overlay.target);
   sys::Descriptor& mounted = mounted_[index];
-  const Result created = createOverlay(target, source, layer_[index].get(), lower_[index].get(), mounted);
-  if (!created.ok()) return created;
+  const int layer = layer_[index].get();
+  const int lower = lower_[index].get();
+  Result result = createOverlay(target, source, layer, lower, mounted);
+  const bool isSkeleton = isOverlayRefused(result);
+  if (isSkeleton) result = createSkeleton(target, source, mounted);
+  if (!result.ok()) return result;
 
   // Opened only now: the overlay of a directory above it may have come between.
   const sys::Descriptor mountPoint(openStrictly(viewRoot, target, O_DIRECTORY));
@@ -107,12 +126,14 @@ Result Overlays::mountOne(const Plan& plan, uint32_t index, int viewRoot, const 
   int error = sys::moveMount(mounted.get(), mountPoint.get());
   if (error < 0) return failure(Step::attachMount, target, error);
   mountedCount_ = index + 1;
+  if (isSkeleton) result = fillSkeleton(plan, overlay, layer, lower, mounted.get());
+  if (!result.ok()) return result;
 
   const sys::Descriptor host(sys::openResolved(mounted.get(), hostDirectory, O_PATH | O_DIRECTORY, strictly));
   if (host.error() != 0) return failure(Step::openDirectory, plan.text(overlay.layer), host.error());
   error = sys::moveMount(host_[index].get(), host.get());
   if (error < 0) return failure(Step::attachMount, target, error);
-  return putBack(plan, overlay, viewRoot);
+  return isSkeleton ? success() : putBack(plan, overlay, viewRoot);
 }
 
 Result Overlays::putBack(const Plan& plan, const file::Overlay& overlay, int viewRoot) {

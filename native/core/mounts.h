@@ -13,11 +13,17 @@ namespace appc {
 /** In every layer an empty directory of this name, on which the host's own directory is put: see restoreHost(). */
 inline constexpr const char* hostDirectory = ".appc-host";
 
+/** MOUNT_ATTR_…: read-only, and what the host forbids on the file system of `lower`. */
+unsigned attributesOf(int lower);
+
 /**
  * Creates a read-only overlay of the directory `layer` over the directory `lower`, not attached anywhere yet. `target`
  * is what failures name, `source` what mountinfo shows.
  */
 Result createOverlay(const char* target, const char* source, int layer, int lower, sys::Descriptor& mounted);
+
+/** Whether an overlay cannot be had here, and a skeleton may stand in for it (skeleton.h). */
+bool isOverlayRefused(const Result& result);
 
 class Overlays {
  public:

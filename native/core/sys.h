@@ -4,6 +4,7 @@
 // <sys/mount.h> must not be included beside this header: before glibc 2.37 it contradicts <linux/mount.h>.
 #pragma once
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/mount.h>
@@ -86,6 +87,26 @@ inline int statAt(int directory, const char* path, int flags, unsigned mask, str
   return static_cast<int>(call(SYS_statx, directory, word(path), flags, mask, word(&out)));
 }
 inline int statfs(int fd, struct ::statfs& out) { return static_cast<int>(call(SYS_fstatfs, fd, word(&out))); }
+/** The records of getdents64(2); 0 at the end. */
+inline long getDirectoryEntries(int fd, void* buffer, size_t size) {
+  return call(SYS_getdents64, fd, word(buffer), word(size));
+}
+inline int makeDirectory(int directory, const char* name, unsigned mode) {
+  return static_cast<int>(call(SYS_mkdirat, directory, word(name), mode));
+}
+inline int makeNode(int directory, const char* name, unsigned type) {
+  return static_cast<int>(call(SYS_mknodat, directory, word(name), type, 0));
+}
+inline int makeLink(const char* text, int directory, const char* name) {
+  return static_cast<int>(call(SYS_symlinkat, word(text), directory, word(name)));
+}
+/** Not for a link. */
+inline int changeMode(int directory, const char* name, unsigned mode) {
+  return static_cast<int>(call(SYS_fchmodat, directory, word(name), mode));
+}
+inline int changeOwner(int fd, uint32_t uid, uint32_t gid) {
+  return static_cast<int>(call(SYS_fchownat, fd, word(""), uid, gid, AT_EMPTY_PATH));
+}
 inline long readlink(int directory, const char* path, char* buffer, size_t size) {
   return call(SYS_readlinkat, directory, word(path), word(buffer), word(size));
 }
@@ -102,6 +123,11 @@ inline int chdir(const char* path) { return static_cast<int>(call(SYS_chdir, wor
 inline int fchdir(int fd) { return static_cast<int>(call(SYS_fchdir, fd)); }
 /** Length with the terminating NUL. */
 inline long getcwd(char* buffer, size_t size) { return call(SYS_getcwd, word(buffer), word(size)); }
+/** Makes the directory the root and the working directory. */
+inline int changeRoot(int directory) {
+  const int error = fchdir(directory);
+  return error < 0 ? error : static_cast<int>(call(SYS_chroot, word(".")));
+}
 inline int unshare(int flags) { return static_cast<int>(call(SYS_unshare, flags)); }
 inline int joinNamespace(int fd, int type) { return static_cast<int>(call(SYS_setns, fd, type)); }
 
@@ -139,6 +165,12 @@ inline int pivotRoot(int mount) {
 inline int openTree(int fd, unsigned flags) {
   return static_cast<int>(call(SYS_open_tree, fd, word(""), flags | AT_EMPTY_PATH | OPEN_TREE_CLOEXEC));
 }
+/** Of this one mount, not of those below it. */
+inline int addMountAttributes(int mount, unsigned attributes) {
+  mount_attr change{};
+  change.attr_set = attributes;
+  return static_cast<int>(call(SYS_mount_setattr, mount, word(""), AT_EMPTY_PATH, word(&change), sizeof change));
+}
 /** Both by descriptor. */
 inline int moveMount(int mount, int target) {
   return static_cast<int>(
@@ -155,10 +187,14 @@ inline int fsconfig(int context, unsigned command, const char* key, const char* 
   return static_cast<int>(call(SYS_fsconfig, context, command, word(key), word(value), 0));
 }
 /**
- * The lower directories of an overlay, the upper one first. As one option, which all kernels have: before Linux 6.5 an
- * overlay takes any option, also the later "lowerdir+", and fails when it is created. In these paths is no ':' or ','.
+ * The lower directories of an overlay, the upper one first. By descriptor since Linux 6.13, by one that was opened with
+ * O_PATH since 6.15: before, EINVAL and EBADF. Then as one option, which all kernels have: before 6.5 an overlay takes
+ * any text, also for the later "lowerdir+", and fails when it is created. In these paths is no ':' or ','.
  */
 inline int setLowerDirectories(int context, int upper, int lower) {
+  const int error = static_cast<int>(call(SYS_fsconfig, context, FSCONFIG_SET_FD, word("lowerdir+"), 0, upper));
+  if (error == 0) return static_cast<int>(call(SYS_fsconfig, context, FSCONFIG_SET_FD, word("lowerdir+"), 0, lower));
+  if (error != -EINVAL && error != -EBADF) return error;
   Text<64> both;
   both.add(DescriptorPath(upper).get()).add(':').add(DescriptorPath(lower).get());
   return fsconfig(context, FSCONFIG_SET_STRING, "lowerdir", both.get());

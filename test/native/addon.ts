@@ -18,10 +18,18 @@ import { fileURLToPath } from 'node:url'
 import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
+import { refusing } from '../support/refusing.js'
 import { Sandbox, users } from './fixture.js'
 
 const native = addon()
 const module = JSON.stringify(fileURLToPath(new URL('../../lib/launch/addon.js', import.meta.url)))
+
+/** Shows what is refused of what can be tried everywhere. */
+const PROBE = `
+  const attempts = ['userNamespace', 'mountNamespace', 'overlay', 'binds', 'seccomp', 'landlock']
+  const found = attempts.map(name => [name, addon().probe(name)])
+  const shown = found.map(([name, refusal]) => [name, refusal && refusal.code + ' ' + refusal.step])
+  console.log(JSON.stringify(Object.fromEntries(shown)))`
 
 /** Runs lines of JavaScript with `addon()` at hand, in a Node of its own. */
 function inNode(lines: string, options = {}) {
@@ -370,10 +378,7 @@ for (const [who, user] of users) {
     t.teardown(() => sandbox.remove())
     const path = sandbox.path('whiteout')
     spawnSync('chmod', ['777', sandbox.directory])
-    const made = inNode(
-      `addon().makeWhiteout(${JSON.stringify(path)}); console.log(JSON.stringify(addon().probe()))`,
-      user,
-    )
+    const made = inNode(`addon().makeWhiteout(${JSON.stringify(path)}); ${PROBE}`, user)
     t.equal(made.stderr, '')
     const status = lstatSync(path)
     t.ok(status.isCharacterDevice())
@@ -382,19 +387,32 @@ for (const [who, user] of users) {
     rmSync(path)
     // The judge is unshare(1): what it may, we may.
     const allowed = spawnSync('unshare', ['-U', 'true'], user).status === 0
-    const { userNamespace, overlay } = JSON.parse(made.stdout) as ReturnType<typeof native.probe>
+    const { userNamespace, ...others } = JSON.parse(made.stdout)
     t.equal(userNamespace === null, allowed)
-    t.equal(overlay, null)
+    t.same(others, { mountNamespace: null, overlay: null, binds: null, seccomp: null, landlock: null })
   })
 }
 
-t.test('probe tells what a limit refuses', async t => {
-  const lines = 'console.log(JSON.stringify(addon().probe()))'
-  const limit = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
-  const node = [process.execPath, '--input-type=module', '-e', `import { addon } from ${module}\n${lines}`]
+t.test('probe tells what is refused, as the launcher would', async t => {
+  const node = [process.execPath, '--input-type=module', '-e', `import { addon } from ${module}\n${PROBE}`]
   // The limit is that of a user namespace, which is how it can be changed without touching the machine's.
-  const { stdout } = spawnSync('unshare', ['-Ur', 'sh', '-c', limit, 'sh', ...node], { encoding: 'utf8' })
-  t.same(JSON.parse(stdout), { userNamespace: 'ENOSPC', overlay: null })
+  const limit = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
+  const found = (...before: readonly string[]) => {
+    const [command = '', ...words] = [...before, ...node]
+    return JSON.parse(spawnSync(command, words, { encoding: 'utf8' }).stdout)
+  }
+  const fine = { userNamespace: null, mountNamespace: null, overlay: null, binds: null, seccomp: null, landlock: null }
+  t.same(found('unshare', '-Ur', 'sh', '-c', limit, 'sh'), { ...fine, userNamespace: 'ENOSPC unshareUser' })
+  t.same(found(...refusing('fsconfig@1=0:ENODEV')), { ...fine, overlay: 'ENODEV configureOverlay' })
+  t.same(found(...refusing('open_tree:EPERM')), { ...fine, binds: 'EPERM cloneTree' })
+  const refuses = { seccomp: 'EINVAL filterCalls', landlock: 'ENOSYS restrictFiles' }
+  // PR_SET_SECCOMP
+  t.same(found(...refusing('prctl@0=22:EINVAL', 'landlock_create_ruleset:ENOSYS')), { ...fine, ...refuses })
+  t.equal(
+    native.probe('overlay', '/nonexistent', '/usr')?.message,
+    'cannot open /nonexistent: No such file or directory',
+  )
+  t.equal(native.probe('overlay', '/var', '/usr/bin'), null)
 })
 
 t.test('cpuIsIntel is what the kernel says', async t => {
@@ -437,6 +455,8 @@ t.test('wrong types are refused', async t => {
     () => native.syncfs('0' as never),
     () => native.makeWhiteout(null as never),
     () => (native.makeWhiteout as () => void)(),
+    () => native.probe('everything' as never),
+    () => native.probe('overlay', 1 as never),
   ]
   for (const call of calls) t.throws(call, TypeError, String(call))
 })

@@ -74,6 +74,7 @@ t.test('what a line says', async t => {
     '38 36 0:42 / /usr/lib ro shared:7 master:1 propagate_from:2 - overlay appc ro',
     '39 36 0:43 / /a ro - overlay appcx ro',
     '40 36 0:44 / /b ro - tmpfs appc ro',
+    '41 36 0:45 / /c ro - tmpfs appc-private ro',
     'no line of it',
     '',
   ]
@@ -88,10 +89,11 @@ t.test('what a line says', async t => {
     ]),
     [
       [36, 35, '/mnt 2', '/dev/ro ot', false, false],
-      [37, 36, '/usr/bin', 'appc:1:2/web/0a/0123456789abcdef/0', true, true],
-      [38, 36, '/usr/lib', 'appc', true, true],
+      [37, 36, '/usr/bin', 'appc:1:2/web/0a/0123456789abcdef/0', true, 'overlay'],
+      [38, 36, '/usr/lib', 'appc', true, 'overlay'],
       [39, 36, '/a', 'appcx', true, false],
-      [40, 36, '/b', 'appc', true, false],
+      [40, 36, '/b', 'appc', true, 'skeleton'],
+      [41, 36, '/c', 'appc-private', true, false],
     ],
   )
 })

@@ -3,6 +3,7 @@ import { chmodSync } from 'node:fs'
 import { dirname } from 'node:path'
 import t from 'tap'
 import { libraries, program, tree } from '../decide/scenario.js'
+import { refusing } from '../support/refusing.js'
 import { forEachPerson } from '../support/site.js'
 
 const library = program('int held(void) { return 0; }', {}, ['-shared', '-fPIC', '-Wl,-soname,libheld.so.1'])
@@ -19,33 +20,40 @@ const root = tree({
 // For people other than the one who runs the tests.
 chmodSync(dirname(root), 0o755)
 
-forEachPerson((who, makeSite) =>
-  t.test(`a container whose program runs, ${who}`, async t => {
-    const site = makeSite()
-    t.teardown(() => site.remove())
-    await site.pack(root, 'held', 'held')
-    await site.pack(root, 'other', 'other')
-    t.match(await site.run(['other']), { status: 0 })
+const launches = [
+  ['overlays', []],
+  ['what stands in for overlays', refusing('fsconfig@1=0:ENODEV')],
+] as const
 
-    const running = site.start(site.launcher, ['held'])
-    const ended = once(running, 'close')
-    await once(running.stdout as NodeJS.ReadableStream, 'data')
-    const before = site.listing()
-    const refused = await site.appc('remove', 'held', '--json')
-    t.match(refused, { status: 1, stdout: '' })
-    t.match(JSON.parse(refused.stderr), {
-      code: 'CONTAINER_IN_USE',
-      cause: `the process ${running.pid} runs with its files`,
-    })
-    t.same(site.listing(), before, 'nothing was removed')
-    t.match(await site.appc('remove', 'other'), { status: 0 }, 'which has the same library')
+for (const [what, before] of launches)
+  forEachPerson((who, makeSite) =>
+    t.test(`a container whose program runs with ${what}, ${who}`, async t => {
+      const site = makeSite()
+      t.teardown(() => site.remove())
+      await site.pack(root, 'held', 'held')
+      await site.pack(root, 'other', 'other')
+      t.match(await site.run(['other']), { status: 0 })
 
-    running.stdin?.end()
-    t.same(await ended, [0, null])
-    t.match(await site.appc('remove', 'held'), { status: 0, stderr: '' })
-    t.same(
-      site.listing().filter(path => /^(refs|plans|views)\/|^objects\/../.test(path) && !/^objects\/..$/.test(path)),
-      [],
-    )
-  }),
-)
+      const [command, ...words] = [...before, site.launcher, 'held']
+      const running = site.start(command, words)
+      const ended = once(running, 'close')
+      await once(running.stdout as NodeJS.ReadableStream, 'data')
+      const listed = site.listing()
+      const refused = await site.appc('remove', 'held', '--json')
+      t.match(refused, { status: 1, stdout: '' })
+      t.match(JSON.parse(refused.stderr), {
+        code: 'CONTAINER_IN_USE',
+        cause: `the process ${running.pid} runs with its files`,
+      })
+      t.same(site.listing(), listed, 'nothing was removed')
+      t.match(await site.appc('remove', 'other'), { status: 0 }, 'which has the same library')
+
+      running.stdin?.end()
+      t.same(await ended, [0, null])
+      t.match(await site.appc('remove', 'held'), { status: 0, stderr: '' })
+      t.same(
+        site.listing().filter(path => /^(refs|plans|views)\/|^objects\/../.test(path) && !/^objects\/..$/.test(path)),
+        [],
+      )
+    }),
+  )

@@ -29,8 +29,8 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   fsmount: ['core/sys.h'],
   openat: ['core/sys.h'],
   openat2: ['core/sys.h'],
-  // A program is asked in the tree that the caller named; nothing is mounted.
-  chroot: ['addon/capture.cpp'],
+  // The other: a program is asked in the tree that the caller named; nothing is mounted.
+  chroot: ['core/sys.h', 'addon/capture.cpp'],
 }
 
 /** Those of them that take a path, and must be given none. */
@@ -62,6 +62,8 @@ const OPENED: Readonly<Record<string, readonly string[]>> = {
   // Files of this process in /proc.
   'core/mountinfo.cpp': ['mountinfoPath'],
   'core/namespaces.cpp': ['path'],
+  // What was just read there, a name alone, in a directory that was opened; links are not followed.
+  'core/skeleton.cpp': ['name'],
   // Control groups: the kernel's files, in a directory that was opened.
   'core/limits.cpp': ['file', 'hierarchy', 'controller.file'],
   // This installation; the plan's own file; what the caller named.

@@ -24,6 +24,8 @@ export interface RunOptions {
   /** Standard input; nothing when left out. */
   readonly input?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Who runs the tests, to become this person later. */
+  readonly asTester?: boolean
 }
 
 /** One person's appc on this machine: an installation that he can read, and a home and a store of his own. */
@@ -66,8 +68,7 @@ export class Site {
   /** Starts any program as this person; the output is not read by anybody yet. */
   start(program: string, args: readonly string[], options: RunOptions = {}): ChildProcess {
     return spawn(program, args, {
-      uid: this.user.uid,
-      gid: this.user.gid,
+      ...(options.asTester ? {} : { uid: this.user.uid, gid: this.user.gid }),
       cwd: options.cwd ?? this.home,
       env: { ...this.environment, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
