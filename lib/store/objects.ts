@@ -13,7 +13,7 @@ export function isDigest(text: string): boolean {
 }
 
 /** Where the object with these bytes and this kind of mode (0555 or 0444) is or would be. */
-export function objectPath(store: Store, digest: string, executable: boolean): string {
+export function objectPath(store: Pick<Store, 'home'>, digest: string, executable: boolean): string {
   return join(store.home, 'objects', digest.slice(0, 2), digest.slice(2) + (executable ? '.x' : ''))
 }
 
