@@ -196,8 +196,10 @@ Result ConfinedFiles::provideHome(int root, const char* typed, const char* home,
     result = makePath(root, home, true, own_, made);
     // Of the host's, and it never was there.
     if (result.error == ENOENT) return success();
-  } else if (isPrivate && there.error() == 0 && !own_.hold(there.get()) && !isSystems(home)) {
-    result = coverDirectory(root, home, "0700");
+  } else if (isPrivate && there.error() == 0 && !isSystems(home)) {
+    bool isOwn = false;
+    if (const int error = own_.hold(there.get(), isOwn); error < 0) return failure(Step::mountPrivate, home, error);
+    if (!isOwn) result = coverDirectory(root, home, "0700");
   }
   if (!result.ok() || equal(typed, home)) return result;
   const sys::Descriptor found(sys::openResolved(root, typed, O_PATH | O_DIRECTORY, inside));

@@ -51,7 +51,9 @@ int openOrMake(int directory, const char* name, bool isDirectory, const OwnFileS
   const uint64_t strictly = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   const int found = sys::openResolved(directory, name, O_PATH | kind, strictly);
   if (found != -ENOENT) return found;
-  if (!own.hold(directory)) return -ENOENT;
+  bool isOwn = false;
+  if (const int error = own.hold(directory, isOwn); error < 0) return error;
+  if (!isOwn) return -ENOENT;
   const long made = isDirectory ? sys::call(SYS_mkdirat, directory, sys::word(name), 0755)
                                 : sys::call(SYS_mknodat, directory, sys::word(name), S_IFREG | 0644, 0);
   if (made < 0 && made != -EEXIST) return static_cast<int>(made);
@@ -69,13 +71,12 @@ Result OwnFileSystems::add(const char* path, int fd) {
   return success();
 }
 
-bool OwnFileSystems::hold(int fd) const {
+int OwnFileSystems::hold(int fd, bool& held) const {
   struct statx status;
-  if (sys::statAt(fd, "", AT_EMPTY_PATH, STATX_TYPE, status) < 0) return false;
-  for (size_t i = 0; i < count_; ++i) {
-    if (devices_[i] == deviceNumber(status)) return true;
-  }
-  return false;
+  if (const int error = sys::statAt(fd, "", AT_EMPTY_PATH, STATX_TYPE, status); error < 0) return error;
+  held = false;
+  for (size_t i = 0; i < count_; ++i) held = held || devices_[i] == deviceNumber(status);
+  return 0;
 }
 
 Result createTmpfs(const char* target, const char* mode, sys::Descriptor& mounted) {

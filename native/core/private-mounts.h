@@ -17,7 +17,8 @@ class OwnFileSystems {
  public:
   /** That of an open file. */
   Result add(const char* path, int fd);
-  bool hold(int fd) const;
+  /** Whether an open file lies in one of them; returns a negative errno when there is no telling. */
+  int hold(int fd, bool& held) const;
 
  private:
   uint64_t devices_[16];

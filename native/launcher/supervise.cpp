@@ -125,13 +125,19 @@ class Supervisor {
     return result;
   }
 
-  Result readMessage() {
+  /** `got` as receiveMessage() gives it. */
+  Result takeNext(int& got) {
     Message message;
     int sender = 0;
-    const int got = receiveMessage(socket_.get(), message, sender);
-    if (got == -EAGAIN) return success();
+    got = receiveMessage(socket_.get(), message, sender);
+    return got > 0 ? take(message, sender) : success();
+  }
+
+  Result readMessage() {
+    int got = 0;
+    const Result taken = takeNext(got);
+    if (!taken.ok() || got > 0 || got == -EAGAIN) return taken;
     if (got < 0) return failure(Step::waitForProgram, nullptr, got);
-    if (got > 0) return take(message, sender);
     int status = 0;
     int waited = -EINTR;
     while (waited == -EINTR) waited = sys::wait(init_, status, 0);
@@ -162,10 +168,8 @@ class Supervisor {
   Result conclude(int status) {
     init_ = -1;
     ended_ = true;
-    Message message;
-    int sender = 0;
-    while (receiveMessage(socket_.get(), message, sender) > 0) {
-      if (const Result taken = take(message, sender); !taken.ok()) return taken;
+    for (int got = 1; got > 0;) {
+      if (const Result taken = takeNext(got); !taken.ok()) return taken;
     }
     if (const Result read = readExecuted(); !read.ok()) return read;
     if (hasStatus_) return success();
@@ -184,9 +188,10 @@ class Supervisor {
     if (count < 0) return failure(Step::waitForProgram, nullptr, static_cast<int>(count));
     executing_.reset(-1);
     failed_ = count > 0;
-    // The message was sent before, but may have come after the socket was looked at.
-    if (!failed_ && started_ == 0 && !ended_) {
-      if (const Result read = readMessage(); !read.ok()) return read;
+    // The message was sent before, but may have come after the socket was looked at. An end is read in its turn.
+    if (!failed_ && started_ == 0) {
+      int got = 0;
+      if (const Result taken = takeNext(got); !taken.ok()) return taken;
     }
     executed_ = !failed_ && started_ > 0;
     if (!executed_) return success();
