@@ -12,8 +12,8 @@
 namespace appc {
 
 /**
- * The source that appc's overlays carry, and what stands in for them, alone or with a colon and what tells of the launch after it
- * (native/launcher/signature.h); it tells them from all others in mountinfo.
+ * The source that appc's overlays carry, and what stands in for them, alone or with a colon and what tells of the
+ * launch after it (native/launcher/signature.h); it tells them from all others in mountinfo.
  */
 inline constexpr const char* overlaySource = "appc";
 
