@@ -188,13 +188,14 @@ inline int fsconfig(int context, unsigned command, const char* key, const char* 
 }
 /**
  * The lower directories of an overlay, the upper one first. By descriptor since Linux 6.13, by one that was opened with
- * O_PATH since 6.15: before, EINVAL and EBADF. Then as one option, which all kernels have: before 6.5 an overlay takes
- * any text, also for the later "lowerdir+", and fails when it is created. In these paths is no ':' or ','.
+ * O_PATH since 6.15: before, EINVAL or EBADF, and before 6.5 EOPNOTSUPP. Then as one option, which all kernels have:
+ * before 6.5 an overlay takes any text, also for the later "lowerdir+", and fails when it is created. In these paths is
+ * no ':' or ','.
  */
 inline int setLowerDirectories(int context, int upper, int lower) {
   const int error = static_cast<int>(call(SYS_fsconfig, context, FSCONFIG_SET_FD, word("lowerdir+"), 0, upper));
   if (error == 0) return static_cast<int>(call(SYS_fsconfig, context, FSCONFIG_SET_FD, word("lowerdir+"), 0, lower));
-  if (error != -EINVAL && error != -EBADF) return error;
+  if (error != -EINVAL && error != -EBADF && error != -EOPNOTSUPP) return error;
   Text<64> both;
   both.add(DescriptorPath(upper).get()).add(':').add(DescriptorPath(lower).get());
   return fsconfig(context, FSCONFIG_SET_STRING, "lowerdir", both.get());

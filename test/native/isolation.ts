@@ -73,6 +73,7 @@ for (const [who, user] of users) {
         t.same({ stdout, stderr }, { stdout: `layer${type}\n`, stderr: '' }, what)
       }
       const [setFlag, setDescriptor] = ['fsconfig@1=0', 'fsconfig@1=5']
+      fallsBack([`${setDescriptor}:EOPNOTSUPP`], 'overlayfs', 'no options by descriptor, before Linux 6.5')
       fallsBack([`${setDescriptor}:EINVAL`], 'overlayfs', 'no directories by descriptor, before Linux 6.13')
       fallsBack([`${setDescriptor}:EBADF`], 'overlayfs', 'none that were opened with O_PATH, before Linux 6.15')
       fallsBack([`${setFlag}:EINVAL`], 'tmpfs', 'no overlay')

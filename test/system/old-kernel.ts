@@ -24,16 +24,29 @@ function unpackKernel(): { readonly release: string; readonly image: string; rea
 const INIT = `#!/bin/sh
 mount -t proc proc /proc
 mount -t tmpfs tmpfs /there
-insmod /overlay.ko
 mkdir -p /there/host /there/layer/.appc-host
 echo host >/there/host/kept
+ln -s kept /there/host/link
 echo host >/there/host/replaced
 echo layer >/there/layer/replaced
 chown -R 1000:1000 /stores/user
-launch='APPC_HOME=/stores/$(whoami) /installation/build/Release/appc-run app -c "cat /there/host/*"; echo "$(whoami) $?"'
-sh -c "$launch"
-su user -c "$launch"
+for with in none overlay; do
+  if [ $with = overlay ]; then insmod /overlay.ko; fi
+  /launch
+  su user -c /launch
+done
+mount -t tmpfs tmpfs /jail
+for path in /bin /etc /proc /installation /stores /there; do mkdir -p /jail/root$path; mount -o bind $path /jail/root$path; done
+cp /launch /jail/root
+echo chroot
+chroot /jail/root /launch
 poweroff -f
+`
+
+const LAUNCH = `#!/bin/sh
+show='cat /there/host/*; grep " /there/host " /proc/mounts | cut -d " " -f 3'
+APPC_HOME=/stores/$(whoami) /installation/build/Release/appc-run app -c "$show"
+echo "$(whoami) $?"
 `
 
 t.test('an old kernel', async t => {
@@ -45,12 +58,14 @@ t.test('an old kernel', async t => {
     bin: null,
     proc: null,
     there: null,
+    jail: null,
     init: INIT,
+    launch: LAUNCH,
     'etc/passwd': 'root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n',
     'installation/build/Release': null,
   })
   copyFileSync('/bin/busybox', join(machine, 'bin/busybox'))
-  const commands = ['cat', 'chown', 'echo', 'insmod', 'mkdir', 'mount', 'poweroff', 'sh', 'su', 'whoami']
+  const commands = 'cat chown chroot cp cut echo grep insmod ln mkdir mount poweroff sh su whoami'.split(' ')
   for (const command of commands) symlinkSync('busybox', join(machine, 'bin', command))
   copyFileSync(overlay, join(machine, 'overlay.ko'))
   copyFileSync(sandbox.launcher, join(machine, 'installation/build/Release/appc-run'))
@@ -68,5 +83,8 @@ t.test('an old kernel', async t => {
   const boot = ['-kernel', image, '-initrd', archive, '-append', 'console=ttyS0 quiet panic=-1']
   const { stdout } = spawnSync('qemu-system-x86_64', [...options, ...boot], { encoding: 'utf8', timeout: 120_000 })
   t.comment(release)
-  for (const who of ['root', 'user']) t.match(stdout, `host\r\nlayer\r\n${who} 0\r\n`)
+  const launched = (type: string, who: string) => `host\r\nhost\r\nlayer\r\n${type}\r\n${who} 0\r\n`
+  // A kernel without overlays is what it is before their module is loaded.
+  for (const type of ['tmpfs', 'overlay']) t.match(stdout, launched(type, 'root') + launched(type, 'user'), type)
+  t.match(stdout, `chroot\r\n${launched('overlay', 'root')}`, 'in a chroot to what is no mount point')
 })
