@@ -99,6 +99,7 @@ constexpr StepWords steps[] = {
     {"waitForProgram", "cannot wait for the program"},
     {"tellStatus", "cannot write to the descriptor of --status-fd"},
     {"lockFile", "cannot lock the file"},
+    {"linkFile", "cannot give the file the name"},
     {"syncFileSystem", "cannot flush the file system"},
     {"makeWhiteout", "cannot make a whiteout at"},
     {"probe", "cannot try what the kernel allows"},

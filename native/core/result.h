@@ -46,6 +46,7 @@ enum class Step {
   waitForProgram,
   tellStatus,
   lockFile,
+  linkFile,
   syncFileSystem,
   makeWhiteout,
   probe,

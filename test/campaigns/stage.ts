@@ -203,7 +203,12 @@ export function bubblewrap(user: User): readonly Scene[] {
     ...startedBy(sandbox),
     directory: sandbox.directory,
     command,
-    report: reportOf(sandbox, program, { [kept]: 'host', [replaced]: 'layer' }, { 'own namespaces': 'mnt', 'no new privileges': '1' }),
+    report: reportOf(
+      sandbox,
+      program,
+      { [kept]: 'host', [replaced]: 'layer' },
+      { 'own namespaces': 'mnt', 'no new privileges': '1' },
+    ),
     failure: { statuses: [1], message: /^bwrap: .+\n$/ },
   }
   return [scene]
@@ -234,17 +239,14 @@ function startedBy(sandbox: Sandbox, root = '/'): Pick<Launch, 'user' | 'environ
 }
 
 /** What the witness tells: as without appc, but for what `tells` says, and what it sees. */
-function reportOf(
-  sandbox: Sandbox,
-  witness: string,
-  seen: Seen,
-  tells: Readonly<Record<string, string>>,
-): string {
+function reportOf(sandbox: Sandbox, witness: string, seen: Seen, tells: Readonly<Record<string, string>>): string {
   // Below a shell that is the user's too, as the launcher's callers are.
   const line = ['sh', '-c', '"$0"; exit $?', witness]
   const { stdout, status } = run({ ...startedBy(sandbox), directory: '/' }, line, devNull)
   if (status !== witnessStatus) throw new Error(`the witness does not run: ${status}`)
-  const told = stdout.replace(/^(.+?):.*$/gm, (line, what) => (tells[what] === undefined ? line : `${what}: ${tells[what]}`))
+  const told = stdout.replace(/^(.+?):.*$/gm, (line, what) =>
+    tells[what] === undefined ? line : `${what}: ${tells[what]}`,
+  )
   const contents = Object.entries(seen).map(([path, content]) => `${path}: ${content ?? 'ENOENT'}\n`)
   return `${told}${contents.join('')}`
 }
