@@ -33,6 +33,8 @@ export interface Addon {
    * closed: fcntl(2), "Open file description locks".
    */
   lockByte(fd: number, offset: number): void
+  /** linkat(2): gives a name to a file that has none (O_TMPFILE). */
+  linkOpen(fd: number, path: string): void
   /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
   syncfs(fd: number): void
   /** mknod(2) of the character device 0/0: what overlayfs takes for "nothing here". */

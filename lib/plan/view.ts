@@ -6,11 +6,12 @@ import {
   copyFileSync,
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
-  renameSync,
   rmSync,
   symlinkSync,
+  unlinkSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isExecutable } from '../container/containers.js'
@@ -37,9 +38,11 @@ export interface BuiltLayer {
 }
 
 /**
- * The directory trees of private files, hard-linked from the store, one for each overlay. Built aside, synced and renamed into
- * place as a whole, and found again by what it holds: the same decision has the same view. `views` is the directory of one container's,
- * or one program's.
+ * The directory trees of private files, hard-linked from the store, one for each overlay, and found again by what they hold: the same
+ * decision has the same view. `views` is the directory of one container's, or one program's.
+ *
+ * A view is built in its place, so that whoever is killed leaves nothing but a part of it, which the next one completes. Nobody uses it
+ * before its plan is written. It is whole when its last layer has HOST_BELOW, which is made when all else is on the disk.
  */
 export function buildView(
   store: Store,
@@ -49,33 +52,40 @@ export function buildView(
 ): readonly BuiltLayer[] {
   const view = join(store.home, 'views', views, digestOf(layers))
   const built = layers.map(({ target }, index) => ({ target, directory: join(view, String(index)) }))
-  if (existsSync(view)) return built
+  const last = built.at(-1)
+  if (last === undefined || existsSync(join(last.directory, HOST_BELOW))) return built
   return writing(store.home, () => {
-    const aside = join(store.home, 'tmp', `view-${process.pid}-${Date.now()}`)
     try {
-      makeDirectory(aside)
       withLinks(store, () => {
-        for (const [index, layer] of layers.entries()) buildLayer(store, system, join(aside, String(index)), layer)
+        makeDirectory(dirname(view))
+        makeDirectory(view)
+        for (const [index, layer] of layers.entries()) {
+          const directory = join(view, String(index))
+          buildLayer(store, system, directory, layer)
+          if (directory !== last.directory) makeDirectory(join(directory, HOST_BELOW))
+        }
       })
-      if (mkdirSync(dirname(view), { recursive: true }) !== undefined) chmodSync(dirname(view), 0o755)
-      syncAll(system, aside)
-      rename(aside, view)
-      syncDirectory(dirname(view))
+      syncAll(system, view)
+      withLinks(store, () => makeDirectory(join(last.directory, HOST_BELOW)))
+      syncDirectory(last.directory)
       return built
-    } finally {
-      if (existsSync(aside)) withLinks(store, () => rmSync(aside, { recursive: true, force: true }))
+    } catch (error) {
+      withLinks(store, () => {
+        // Another process may have completed it meanwhile.
+        if (!existsSync(join(last.directory, HOST_BELOW))) rmSync(view, { recursive: true, force: true })
+      })
+      throw error
     }
   })
 }
 
 function buildLayer(store: Store, system: ViewSystem, directory: string, layer: Layer): void {
-  for (const path of layer.directories.keys()) mkdirSync(join(directory, path), { mode: 0o700 })
-  makeDirectory(join(directory, HOST_BELOW))
+  for (const path of layer.directories.keys()) unlessThere(() => mkdirSync(join(directory, path), { mode: 0o700 }))
   for (const [name, node] of layer.nodes) {
     const path = join(directory, name)
     if (node.kind === 'file') linkObject(store, node.file, path)
-    else if (node.kind === 'symlink') symlinkSync(node.target, path)
-    else if (node.kind === 'whiteout') system.makeWhiteout(path)
+    else if (node.kind === 'symlink') unlessThere(() => symlinkSync(node.target, path))
+    else if (node.kind === 'whiteout') unlessThere(() => system.makeWhiteout(path))
   }
   for (const [path, { mode, owner }] of layer.directories) {
     // chown(2) takes the setgid bit. The store's owner must be able to remove it.
@@ -95,8 +105,17 @@ function giveAway(directory: string, { uid, gid }: { readonly uid: number; reado
 
 /** Modes that are given to mkdir(2) are cut by the umask. */
 function makeDirectory(path: string): void {
-  mkdirSync(path)
+  unlessThere(() => mkdirSync(path))
   chmodSync(path, 0o755)
+}
+
+/** What was begun has what belongs into this very view: it has the name of what it holds. */
+function unlessThere(make: () => void): void {
+  try {
+    make()
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error
+  }
 }
 
 function linkObject(store: Store, file: { readonly sha256: string; readonly mode: number }, path: string): void {
@@ -104,6 +123,13 @@ function linkObject(store: Store, file: { readonly sha256: string; readonly mode
   try {
     linkSync(object, path)
   } catch (error) {
+    if (hasCode(error, 'EEXIST')) {
+      if (lstatSync(path).ino === lstatSync(object).ino) return
+      // A copy that may be half done, or an object that was found damaged and replaced since.
+      unlinkSync(path)
+      linkObject(store, file, path)
+      return
+    }
     // A file that occurs in very many places (the empty one) runs into the file system's limit of names for one inode.
     if (!hasCode(error, 'EMLINK')) throw missingObject(error, object)
     copyFileSync(object, path)
@@ -116,15 +142,6 @@ function missingObject(error: unknown, object: string): unknown {
     hint: 'pack the container again from its source: what is damaged is replaced',
     cause: error,
   })
-}
-
-/** Another process may have built the same view meanwhile: its is as good, being made of the same bytes. */
-function rename(from: string, to: string): void {
-  try {
-    renameSync(from, to)
-  } catch (error) {
-    if (!hasCode(error, 'ENOTEMPTY', 'EEXIST')) throw error
-  }
 }
 
 function syncAll(system: ViewSystem, directory: string): void {

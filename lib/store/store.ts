@@ -11,6 +11,8 @@ export interface StoreSystem {
   flock(fd: number, mode: 'shared' | 'exclusive', wait: boolean): boolean
   /** fcntl(2): the exclusive lock of one byte. Waits for it; released when the descriptor is closed. */
   lockByte(fd: number, offset: number): void
+  /** linkat(2): gives a name to a file that has none (O_TMPFILE). */
+  linkOpen(fd: number, path: string): void
   /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
   syncfs(fd: number): void
 }

@@ -1,18 +1,21 @@
 import {
   closeSync,
+  constants,
   existsSync,
   fchmodSync,
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
+import type { Store } from './store.js'
 
 /** Runs system calls that change the store; their failure (no space, no permission, read-only …) is STORE_UNWRITABLE. */
 export function writing<T>(home: string, fn: () => T): T {
@@ -42,30 +45,49 @@ const HINTS: Readonly<Record<string, string>> = {
  * Replaces a file below the store's home as a whole: after a crash there is the old one or the new one. To be called under a
  * lock of the store.
  */
-export function writeDurably(
-  store: { readonly home: string },
-  path: string,
-  content: string | Uint8Array,
-  mode: number,
-): void {
+export function writeDurably(store: Store, path: string, content: string | Uint8Array, mode: number): void {
   writing(store.home, () => {
     const aside = join(store.home, 'tmp', `file-${crypto.randomUUID()}`)
+    const unnamed = openUnnamed(dirname(aside), mode)
+    const fd = unnamed ?? openSync(aside, 'wx', mode)
     try {
-      const fd = openSync(aside, 'wx', mode)
-      try {
-        // Once more by fchmod, since open's mode is cut by the umask.
-        fchmodSync(fd, mode)
-        writeFileSync(fd, content)
-        fsyncSync(fd)
-      } finally {
-        closeSync(fd)
-      }
-      renameSync(aside, path)
+      // Once more by fchmod, since open's mode is cut by the umask.
+      fchmodSync(fd, mode)
+      writeFileSync(fd, content)
+      fsyncSync(fd)
+      if (unnamed === null || !linkedAt(store, fd, path, aside)) renameSync(aside, path)
     } finally {
+      closeSync(fd)
       rmSync(aside, { force: true })
     }
     syncDirectory(dirname(path))
   })
+}
+
+/**
+ * A file that goes with whoever dies before it has a name: open(2), O_TMPFILE, which Node does not know. null on a file system that has
+ * no such files.
+ */
+function openUnnamed(directory: string, mode: number): number | null {
+  const flags = constants.O_RDWR | constants.O_DIRECTORY | 0o20000000
+  try {
+    return openSync(directory, flags, mode)
+  } catch (error) {
+    if (hasCode(error, 'ENOTSUP', 'EISDIR')) return null
+    throw error
+  }
+}
+
+/** Gives the file its name; where that is taken, which no link(2) replaces, it becomes `aside`, and false. */
+function linkedAt(store: Store, fd: number, path: string, aside: string): boolean {
+  try {
+    store.system.linkOpen(fd, path)
+    return true
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error
+    store.system.linkOpen(fd, aside)
+    return false
+  }
 }
 
 /**
@@ -77,12 +99,22 @@ export function replaceIfPossible(path: string, content: string | Uint8Array): v
   const aside = `${path}.${process.pid}`
   try {
     makeDirectory(dirname(path), 0o755)
+    removeLeftBehind(path)
     // Left by a process that was killed and had the same number.
     rmSync(aside, { force: true })
     writeFileSync(aside, content, { mode: 0o644, flag: 'wx' })
     renameSync(aside, path)
   } catch {
     removeIfPossible(aside)
+  }
+}
+
+/** What processes that were killed began. One that lives in another PID namespace, if it loses its own so, does without it. */
+function removeLeftBehind(path: string): void {
+  const begun = `${basename(path)}.`
+  for (const name of readdirSync(dirname(path))) {
+    const pid = name.startsWith(begun) ? name.slice(begun.length) : ''
+    if (/^[0-9]+$/.test(pid) && !existsSync(`/proc/${pid}`)) removeIfPossible(join(dirname(path), name))
   }
 }
 

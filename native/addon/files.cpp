@@ -81,6 +81,19 @@ Napi::Value lockByte(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+Napi::Value linkOpen(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  int fd = -1;
+  std::string path;
+  if (!toDescriptor(info, 0, fd) || !toText(env, info[1], "path", path)) return env.Undefined();
+  // open(2), O_TMPFILE: by its descriptor alone (AT_EMPTY_PATH) only root may link a file.
+  const std::string file = "/proc/self/fd/" + std::to_string(fd);
+  if (::linkat(AT_FDCWD, file.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) < 0) {
+    toError(env, failure(Step::linkFile, path.c_str(), errno)).ThrowAsJavaScriptException();
+  }
+  return env.Undefined();
+}
+
 Napi::Value syncfs(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   int fd = -1;

@@ -9,6 +9,7 @@ Napi::Value capture(const Napi::CallbackInfo& info);
 Napi::Value execve(const Napi::CallbackInfo& info);
 Napi::Value flock(const Napi::CallbackInfo& info);
 Napi::Value lockByte(const Napi::CallbackInfo& info);
+Napi::Value linkOpen(const Napi::CallbackInfo& info);
 Napi::Value syncfs(const Napi::CallbackInfo& info);
 Napi::Value makeWhiteout(const Napi::CallbackInfo& info);
 Napi::Value mountPoints(const Napi::CallbackInfo& info);

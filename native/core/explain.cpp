@@ -107,6 +107,7 @@ constexpr StepWords steps[] = {
     {"joinNamespace", "cannot enter a namespace of the container"},
     {"renewOverlay", "cannot exchange the overlay on"},
     {"lockFile", "cannot lock the file"},
+    {"linkFile", "cannot give the file the name"},
     {"syncFileSystem", "cannot flush the file system"},
     {"makeWhiteout", "cannot make a whiteout at"},
     {"probe", "cannot try what the kernel allows"},

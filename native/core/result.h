@@ -53,6 +53,7 @@ enum class Step {
   joinNamespace,
   renewOverlay,
   lockFile,
+  linkFile,
   syncFileSystem,
   makeWhiteout,
   probe,

@@ -9,8 +9,6 @@ export interface Kill {
   readonly after: number
   /** Whether the program had begun. */
   readonly ran: boolean
-  /** What the next planning took away; of launches without a plan alone. */
-  readonly left: readonly string[]
   readonly finding: string | null
 }
 
@@ -30,10 +28,13 @@ export function timed<L extends Launch>(crowd: string, launch: L, times: number)
 export async function killOne(killer: string, { launch, lasts }: Timed<Launch>, random: Random): Promise<Kill> {
   const before = stateNow()
   const kill = killAt(killer, launch, moment(lasts, random))
-  return { ...kill, left: [], finding: asFinding(kill.finding, await changesAfter(before)) }
+  return { ...kill, finding: asFinding(kill.finding, await changesAfter(before)) }
 }
 
-/** The same of a launch without a plan, and another one after it; `whole` is the store as one leaves it that was not killed. */
+/**
+ * The same of a launch without a plan, and another one after it. `whole` is the store as one leaves it that was not killed: a part of that
+ * may be there, which is of use to the next.
+ */
 export async function killOneCold(
   tools: { readonly killer: string; readonly crowd: string },
   { launch, lasts }: Timed<Cold>,
@@ -45,16 +46,17 @@ export async function killOneCold(
   const kill = killAt(tools.killer, launch, moment(lasts, random))
   const changes = await changesAfter(rest)
   const left = launch.files().filter(path => !whole.includes(path))
+  const useless = left.length === 0 ? null : `left in the store: ${left.join(' ')}`
   const { failed } = runCrowd(tools.crowd, 'row', 1, launch)
   const remaining = differences('store', whole, launch.files())
-  return { ...kill, left, finding: asFinding(kill.finding, changes, failed, ...remaining) }
+  return { ...kill, finding: asFinding(kill.finding, changes, useless, failed, ...remaining) }
 }
 
 function moment(lasts: number, random: Random): number {
   return (lasts * 1.5 * random.u32()) / 2 ** 32
 }
 
-function killAt(killer: string, launch: Launch, after: number): Omit<Kill, 'left'> {
+function killAt(killer: string, launch: Launch, after: number): Kill {
   const line = [killer, String(Math.round(after * 1e6)), ...launch.command([])]
   const { status, stdout, stderr } = run(launch, line, 0)
   if (status !== 0) throw new Error(`the killer failed: ${stderr}`)

@@ -14,9 +14,6 @@ const tools = { killer: compiled('killer', '/tmp'), crowd: compiled('crowd', '/t
 function tell(name: string, lasts: number, kills: readonly Kill[]): void {
   const ran = kills.filter(kill => kill.ran).length
   console.log(`${name}: it lasts ${lasts.toFixed(1)} ms; ${kills.length} kills, ${ran} of them of the program`)
-  const left = kills.filter(kill => kill.left.length > 0)
-  if (left.length > 0)
-    console.log(`  left behind until the next planning by ${left.length}: ${left[0]?.left.join(' ')}`)
   for (const { after, finding } of kills) {
     if (finding === null) continue
     console.log(`  FINDING: after ${after.toFixed(3)} ms: ${finding}`)

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync, type Stats, statSync, watch, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, type Stats, statSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
@@ -37,7 +37,7 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await setTimeout(20)
 }
 
-/** Names of the files by which plans were written; each has its own. */
+/** Names of the files by which plans are replaced; each has its own, once it is written. */
 async function plansWritten(site: Site, meanwhile: () => Promise<void>): Promise<number> {
   const directory = join(site.store, 'tmp')
   const names = new Set<string>()
@@ -92,7 +92,14 @@ forEachPerson((who, makeSite) =>
         t.match(await first, { signal: 'SIGKILL', stdout: '' })
         for (const ran of await launches) t.match(ran, { status: 0, stdout: '3\n', stderr: '' })
       })
-      t.equal(written, 2, 'the one that was killed had its plan ready')
+      t.equal(written, 1, 'the plan of the one that was killed had no name yet')
+    })
+
+    t.test('what somebody who was killed left in tmp/ goes when a plan is made', async t => {
+      upgrade(host, LIBRARY, ofVersion(4))
+      writeFileSync(join(site.store, 'tmp', 'left'), '')
+      t.match(await site.run(args), { status: 0, stdout: '4\n' })
+      t.same(readdirSync(join(site.store, 'tmp')), [])
     })
 
     t.test('where no plan can be made each is told', async t => {

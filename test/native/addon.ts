@@ -12,6 +12,7 @@ import {
   rmSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -363,6 +364,20 @@ t.test('lockByte', async t => {
   const reading = openSync(path, 'r')
   t.throws(() => native.lockByte(reading, 7), { code: 'EBADF', step: 'lockFile' })
   closeSync(reading)
+})
+
+t.test('linkOpen', async t => {
+  const sandbox = new Sandbox({ uid: 0, gid: 0 })
+  t.teardown(() => sandbox.remove())
+  const unnamed = openSync(sandbox.directory, fileConstants.O_RDWR | fileConstants.O_DIRECTORY | 0o20000000)
+  writeSync(unnamed, 'text')
+  native.linkOpen(unnamed, sandbox.path('name'))
+  t.equal(readFileSync(sandbox.path('name'), 'utf8'), 'text')
+  const error = { code: 'EEXIST', step: 'linkFile', path: sandbox.path('name') }
+  t.throws(() => native.linkOpen(unnamed, sandbox.path('name')), error)
+  closeSync(unnamed)
+  t.throws(() => native.linkOpen(unnamed, sandbox.path('other')), { code: 'ENOENT' })
+  t.throws(() => native.linkOpen(0, 7 as never), TypeError)
 })
 
 t.test('syncfs', async t => {
