@@ -196,7 +196,7 @@ for (const [who, user] of users) {
         const count = whole.calls.split('\n').filter(line => line.includes(` ${name}(`)).length
         t.ok(count > 0, `${name} is called`)
         for (let when = 1; when <= count; when++) {
-          const inject = `inject=${name}:error=${when % 2 === 0 ? 'EPERM' : 'ENOMEM'}:when=${when}`
+          const inject = `inject=${name}:error=ENOMEM:when=${when}`
           const { status, calls } = traced('-e', `trace=${name}`, '-e', inject)
           t.match([status, calls], [1, '(INJECTED)'], `${name} number ${when}`)
           // What could not be taken away lies beneath what was.
