@@ -29,9 +29,12 @@ export function executeIn(store: Store, container: Running, command: readonly Ui
 /** Nothing of the host can be written to (native/core/confinement.h). */
 const READ_ONLY = 1
 
+/** Bytes of the table of mounts; a confined program cannot add to it. */
+const MOST_MOUNTS = 16 << 20
+
 /** What can be written is told by the mounts: with the host read-only, all others are the program's. */
 function confinedAs({ pid }: Process, parts: number): readonly string[] {
-  const mounts = (parts & READ_ONLY) === 0 ? [] : visibleMounts(parseMounts(readMountinfo(pid) ?? ''))
+  const mounts = (parts & READ_ONLY) === 0 ? [] : visibleMounts(parseMounts(readMountinfo(pid, MOST_MOUNTS) ?? ''))
   const points = mounts.filter(({ readOnly }) => !readOnly).map(({ point }) => point)
   const topmost = points.filter(point => !points.some(other => other !== point && point.startsWith(`${other}/`)))
   return [`--confined-as=${pid}:${parts.toString(16)}`, ...topmost.map(point => `--rw=${point}`)]

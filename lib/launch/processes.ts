@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs'
 import { hasCode } from '../store/writing.js'
 
 /** A process, as all may see it. */
@@ -48,8 +48,23 @@ export function readIds(pid: number): Ids | null {
   })
 }
 
-export function readMountinfo(pid: number): string | null {
-  return look(() => readFileSync(`/proc/${pid}/mountinfo`, 'utf8'))
+/** null too where it has more than so many bytes. */
+export function readMountinfo(pid: number, most: number): string | null {
+  return look(() => {
+    const file = openSync(`/proc/${pid}/mountinfo`, 'r')
+    try {
+      const parts: Buffer[] = []
+      for (let length = 0; length <= most; length += parts.at(-1)?.length ?? 0) {
+        const buffer = Buffer.allocUnsafe(64 << 10)
+        const count = readSync(file, buffer)
+        if (count === 0) return Buffer.concat(parts).toString()
+        parts.push(buffer.subarray(0, count))
+      }
+      return null
+    } finally {
+      closeSync(file)
+    }
+  })
 }
 
 export type NamespaceKind = 'cgroup' | 'ipc' | 'mnt' | 'net' | 'pid' | 'user' | 'uts'

@@ -29,18 +29,24 @@ export interface Running {
  * caller alone are found.
  */
 export function findRunning(store: Store): readonly Running[] {
-  const processes = listProcesses()
+  const all = listProcesses()
   const own = storeInSignature(store)
-  const seen = new Sightings()
-  const launches = new Map<string, Sighted[]>()
-  for (const process of processes) {
-    const view = seen.of(process)
-    if (view === null || view.signature.store !== own || nameInKey(view.signature.key) === null) continue
-    const members = launches.get(view.signature.launch)
-    if (members === undefined) launches.set(view.signature.launch, [{ process, view }])
-    else members.push({ process, view })
+  const sightings = new Sightings()
+  const members = new Map<number, View>()
+  const others: Process[] = []
+  for (const process of all) {
+    const view = sightings.of(process)
+    if (view === 'not believed') others.push(process)
+    else if (view?.signature.store === own && nameInKey(view.signature.key) !== null) members.set(process.pid, view)
   }
-  const running = [...launches.values()].map(members => asRunning(members, processes))
+  const leaders = [...members.keys()].filter(isOutside)
+  // A program may have given what it has started namespaces of its own (a browser does). Parents come first.
+  for (const { pid, parent } of others) {
+    const view = members.get(parent)
+    if (view !== undefined && sightings.shows(pid, view)) members.set(pid, view)
+  }
+  const launches = new Set(leaders.map(pid => (members.get(pid) as View).signature.launch))
+  const running = [...launches].map(launch => asRunning(launch, leaders, members, all))
   return running
     .filter(container => container !== null)
     .sort((a, b) => (a.name === b.name ? a.leader.pid - b.leader.pid : a.name < b.name ? -1 : 1))
@@ -51,41 +57,44 @@ interface View {
   readonly signature: Signature
   readonly source: string
   readonly targets: readonly string[]
-  /** Nobody but the caller can have made it up. */
-  readonly trusted: boolean
-}
-
-interface Sighted {
-  readonly process: Process
-  readonly view: View
 }
 
 /** One look for each mount namespace: hundreds of processes share the machine's. */
 class Sightings {
-  readonly #views = new Map<string, View | null>()
+  readonly #views = new Map<string, View | 'not believed' | null>()
 
-  of({ pid }: Process): View | null {
+  of({ pid }: Process): View | 'not believed' | null {
     const namespace = namespaceOf(pid, 'mnt')
     if (namespace === null) return ofClosed(pid)
     const known = this.#views.get(namespace)
     if (known !== undefined) return known
-    const view = viewOf(pid, () => hasOwnMounts(pid))
+    const view = hasOwnMounts(pid) ? viewOf(pid) : 'not believed'
     this.#views.set(namespace, view)
     return view
   }
+
+  /** Of one that is not believed, but descends from one that is. */
+  shows(pid: number, { source }: View): boolean {
+    return overlaysOf(pid, FOREIGN_BYTES).some(mount => mount.source === source)
+  }
 }
+
+/** Longer tables are not looked at: others can make theirs as long as they like. */
+const OWN_BYTES = 64 << 20
+const FOREIGN_BYTES = 1 << 20
 
 /**
  * Of a process that the caller may not look into though it is his: the launcher that stays beside a program keeps what is inside from
  * doing so. Its table of mounts is open to all.
  */
-function ofClosed(pid: number): View | null {
+function ofClosed(pid: number): View | 'not believed' | null {
   const uid = process.geteuid?.() ?? 0
-  return readIds(pid)?.uids.every(id => id === uid) ? viewOf(pid, () => isOutside(pid)) : null
+  if (!readIds(pid)?.uids.every(id => id === uid)) return null
+  return isOutside(pid) ? viewOf(pid) : 'not believed'
 }
 
-function viewOf(pid: number, isTrusted: () => boolean): View | null {
-  const overlays = visibleMounts(parseMounts(readMountinfo(pid) ?? '')).filter(({ ours }) => ours)
+function viewOf(pid: number): View | null {
+  const overlays = overlaysOf(pid, OWN_BYTES)
   const newest = overlays.reduce<Mount | null>(
     (last, mount) => (last === null || mount.id > last.id ? mount : last),
     null,
@@ -93,7 +102,11 @@ function viewOf(pid: number, isTrusted: () => boolean): View | null {
   const signature = newest && parseSignature(newest.source)
   if (newest === null || signature === null) return null
   const targets = overlays.filter(({ source }) => source === newest.source).map(({ point }) => point)
-  return { signature, source: newest.source, targets, trusted: isTrusted() }
+  return { signature, source: newest.source, targets }
+}
+
+function overlaysOf(pid: number, bytes: number): readonly Mount[] {
+  return visibleMounts(parseMounts(readMountinfo(pid, bytes) ?? '')).filter(({ ours }) => ours)
 }
 
 function hasOwnMounts(pid: number): boolean {
@@ -113,33 +126,25 @@ function isOutside(pid: number): boolean {
   return readIds(pid)?.pids.length === 1
 }
 
-/** null where none of them can be believed. */
-function asRunning(members: readonly Sighted[], all: readonly Process[]): Running | null {
-  const leader = members.find(({ process, view }) => view.trusted && isOutside(process.pid))
-  if (leader === undefined) return null
-  const parents = new Map(all.map(({ pid, parent }) => [pid, parent]))
-  const trusted = new Set(members.filter(({ view }) => view.trusted).map(({ process }) => process.pid))
-  // A program may have given what it started namespaces of its own (a browser does), in which the overlays are to be seen too.
-  const descends = (pid: number | undefined): boolean =>
-    pid !== undefined && (trusted.has(pid) || descends(parents.get(pid)))
-  const { signature, source, targets } = leader.view
-  const program = signature.supervised ? grandchildOf(leader.process, all) : leader.process
+/** null where there is no program yet, or no more. */
+function asRunning(
+  launch: string,
+  leaders: readonly number[],
+  members: ReadonlyMap<number, View>,
+  all: readonly Process[],
+): Running | null {
+  const processes = all.filter(({ pid }) => members.get(pid)?.signature.launch === launch)
+  const leader = processes.find(({ pid }) => leaders.includes(pid)) as Process
+  const { signature, source, targets } = members.get(leader.pid) as View
+  const program = signature.supervised ? grandchildOf(leader, all) : leader
   if (program === null) return null
-  return {
-    name: nameInKey(signature.key) as string,
-    signature,
-    source,
-    targets,
-    leader: leader.process,
-    program,
-    processes: members.flatMap(({ process }) => (descends(process.pid) ? [process] : [])),
-  }
+  return { name: nameInKey(signature.key) as string, signature, source, targets, leader, program, processes }
 }
 
 /** Between what stays beside the program and the program is one process, the first of its PID namespace if there is one. */
-function grandchildOf({ pid }: Process, all: readonly Process[]): Process | null {
-  const first = all.find(({ parent }) => parent === pid)
-  return all.find(({ parent }) => parent === first?.pid) ?? null
+function grandchildOf(leader: Process, all: readonly Process[]): Process | null {
+  const children = new Set(all.filter(({ parent }) => parent === leader.pid).map(({ pid }) => pid))
+  return all.find(({ parent }) => children.has(parent)) ?? null
 }
 
 /**

@@ -104,13 +104,12 @@ Result checkGuards(const Plan& plan) {
 }
 
 Result checkThroughView(const Plan& plan, int viewRoot) {
-  const bool inTree = plan.text(plan.header().root) != nullptr;
   for (const file::Guard& guard : plan.guards()) {
     const char* path = plan.text(guard.seenAs);
     if (path == nullptr) continue;
     struct statx status;
-    const int error = inTree ? lookInTree(viewRoot, path, status)
-                             : sys::statAt(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, status);
+    const int error = viewRoot == AT_FDCWD ? sys::statAt(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, status)
+                                           : lookInTree(viewRoot, path, status);
     if (guard.kind == file::GuardKind::absent) {
       if (!isAbsent(error)) return failure(Step::checkView, path, 0);
       continue;

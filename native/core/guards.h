@@ -26,8 +26,9 @@ Result checkHost(const Plan& plan, uint32_t uid, uint32_t gid);
 Result checkGuards(const Plan& plan);
 
 /**
- * The guards that have a `seenAs`, through the mounted tree at `viewRoot` (a descriptor of its root directory). An
- * overlay keeps what was looked up in it, names that are not there too: so the program will find what was found here.
+ * The guards that have a `seenAs`, through the mounted tree at `viewRoot`: a descriptor of its root directory, or
+ * AT_FDCWD where that is this process's own, which takes less time. An overlay keeps what was looked up in it, names
+ * that are not there too: so the program will find what was found here.
  */
 Result checkThroughView(const Plan& plan, int viewRoot);
 

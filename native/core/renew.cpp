@@ -48,7 +48,7 @@ Result Renewal::prepare(const Plan& plan, const char* source) {
   if (result.ok()) result = checkCarried(plan, table_);
   if (result.ok()) result = overlays_.open(plan, root.get());
   if (result.ok()) result = overlays_.mount(plan, root.get(), source);
-  if (result.ok()) result = checkThroughView(plan, root.get());
+  if (result.ok()) result = checkThroughView(plan, AT_FDCWD);
   for (uint32_t i = 0; result.ok() && i < plan.overlays().count; ++i) {
     new_[i].reset(sys::openTree(overlays_.mounted(i), OPEN_TREE_CLONE | AT_RECURSIVE));
     if (new_[i].error() != 0) result = failure(Step::cloneTree, plan.text(plan.overlays()[i].target), new_[i].error());

@@ -96,7 +96,7 @@ Result setUp(Launch& launch) {
   Signature signature;
   if (result.ok() && plan.overlays().count > 0) result = sign(launch, signature);
   if (result.ok()) result = launch.overlays.mount(plan, viewRoot, signature.get());
-  if (result.ok()) result = checkThroughView(plan, viewRoot);
+  if (result.ok()) result = checkThroughView(plan, root == nullptr ? AT_FDCWD : viewRoot);
   if (result.ok() && root != nullptr) result = launch.root.bind(plan);
   if (result.ok() && launch.confined != nullptr) result = openConfined(launch);
   if (result.ok() && root != nullptr) result = launch.root.enter();

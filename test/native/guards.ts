@@ -238,7 +238,7 @@ for (const [who, user] of users) {
       t.equal(cold.status, coldStatus, 'the layer hides it')
       // Node, in the namespace that the mounts were made in, must see the host.
       const script = sandbox.path('installation/bin/node')
-      writeFileSync(script, `#!/bin/sh\ncat ${path}\ngrep -c ' - overlay appc ' /proc/self/mountinfo\n`)
+      writeFileSync(script, `#!/bin/sh\ncat ${path}\ngrep -c ' - overlay appc:' /proc/self/mountinfo\n`)
       t.equal(sandbox.run(['seen', '-c', 'exit 0']).stdout, 'host0\n', 'and its mounts are gone again')
     })
 
