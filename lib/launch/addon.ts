@@ -105,6 +105,7 @@ export type Attempt =
   | 'mountNamespace'
   | 'overlay'
   | 'binds'
+  | 'exchange'
   | 'processes'
   | 'otherNamespaces'
   | 'seccomp'

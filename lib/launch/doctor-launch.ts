@@ -26,6 +26,7 @@ export function launchChecks(environment: NodeJS.ProcessEnv): readonly Check[] {
         ? checkOverlays(place, points, isRoot, binds)
         : untried('overlays', canMount ? proc : mountNamespace),
     binds,
+    canMount ? checkExchange() : untried('refresh', mountNamespace),
     checkLimits(),
   ]
 }
@@ -92,6 +93,16 @@ function checkBinds(): Check {
   const refusal = addon().probe('binds')
   if (refusal !== null) return refused('binds', refusal)
   return { name: 'binds', verdict: 'ok', text: 'can stand in for overlays', hint: null }
+}
+
+/** For containers that run; a restart does the same. */
+function checkExchange(): Check {
+  const name = 'refresh'
+  const refusal = addon().probe('exchange')
+  if (refusal === null)
+    return { name, verdict: 'ok', text: 'overlays can be exchanged under a running program', hint: null }
+  const text = `${refusal.message}: to see an upgraded host, what runs has to be started anew`
+  return { name, verdict: 'limited', text, hint: 'Linux 6.5 or later can' }
 }
 
 /** On the directories that containers cover most, with a layer where theirs are. */

@@ -125,6 +125,25 @@ Result tryBinds(const Directories&) {
   return error < 0 ? failure(Step::attachMount, "/", error) : success();
 }
 
+/** What `appc refresh` exchanges overlays by. */
+Result tryExchange(const Directories&) {
+  Result result = enter();
+  sys::Descriptor scratch;
+  sys::Descriptor place;
+  sys::Descriptor old;
+  sys::Descriptor fresh;
+  if (result.ok()) result = createTmpfs("/", "0700", scratch);
+  if (result.ok()) result = attach(scratch);
+  if (result.ok()) result = makeDirectory(scratch, "place", place);
+  if (result.ok()) result = createTmpfs("/place", "0700", old);
+  if (result.ok()) result = createTmpfs("/place", "0700", fresh);
+  if (!result.ok()) return result;
+  int error = sys::moveMount(old.get(), place.get());
+  if (error < 0) return failure(Step::attachMount, "/place", error);
+  error = sys::moveMountBeneath(fresh.get(), old.get());
+  return error < 0 ? failure(Step::renewOverlay, "/place", error) : success();
+}
+
 /** The parts of a confinement. */
 
 Result tryProcesses(const Directories&) {
@@ -180,6 +199,7 @@ constexpr Named attempts[] = {
     {"mountNamespace", tryMountNamespace},
     {"overlay", tryOverlay},
     {"binds", tryBinds},
+    {"exchange", tryExchange},
     {"processes", tryProcesses},
     {"otherNamespaces", tryOtherNamespaces},
     {"seccomp", tryFilter},

@@ -27,7 +27,7 @@ const module = JSON.stringify(fileURLToPath(new URL('../../lib/launch/addon.js',
 
 /** Shows what is refused of what can be tried everywhere. */
 const PROBE = `
-  const attempts = ['userNamespace', 'mountNamespace', 'overlay', 'binds', 'seccomp', 'landlock']
+  const attempts = ['userNamespace', 'mountNamespace', 'overlay', 'binds', 'exchange', 'seccomp', 'landlock']
   const found = attempts.map(name => [name, addon().probe(name)])
   const shown = found.map(([name, refusal]) => [name, refusal && refusal.code + ' ' + refusal.step])
   console.log(JSON.stringify(Object.fromEntries(shown)))`
@@ -404,7 +404,7 @@ for (const [who, user] of users) {
     const allowed = spawnSync('unshare', ['-U', 'true'], user).status === 0
     const { userNamespace, ...others } = JSON.parse(made.stdout)
     t.equal(userNamespace === null, allowed)
-    t.same(others, { mountNamespace: null, overlay: null, binds: null, seccomp: null, landlock: null })
+    t.same(others, { mountNamespace: null, overlay: null, binds: null, exchange: null, seccomp: null, landlock: null })
   })
 }
 
@@ -416,10 +416,20 @@ t.test('probe tells what is refused, as the launcher would', async t => {
     const [command = '', ...words] = [...before, ...node]
     return JSON.parse(spawnSync(command, words, { encoding: 'utf8' }).stdout)
   }
-  const fine = { userNamespace: null, mountNamespace: null, overlay: null, binds: null, seccomp: null, landlock: null }
+  const fine = {
+    userNamespace: null,
+    mountNamespace: null,
+    overlay: null,
+    binds: null,
+    exchange: null,
+    seccomp: null,
+    landlock: null,
+  }
   t.same(found('unshare', '-Ur', 'sh', '-c', limit, 'sh'), { ...fine, userNamespace: 'ENOSPC unshareUser' })
   t.same(found(...refusing('fsconfig@1=0:ENODEV')), { ...fine, overlay: 'ENODEV configureOverlay' })
   t.same(found(...refusing('open_tree:EPERM')), { ...fine, binds: 'EPERM cloneTree' })
+  // MOVE_MOUNT_BENEATH and both of MOVE_MOUNT_…_EMPTY_PATH.
+  t.same(found(...refusing(`move_mount@4=${0x244}:EINVAL`)), { ...fine, exchange: 'EINVAL renewOverlay' })
   const refuses = { seccomp: 'EINVAL filterCalls', landlock: 'ENOSYS restrictFiles' }
   // PR_SET_SECCOMP
   t.same(found(...refusing('prctl@0=22:EINVAL', 'landlock_create_ruleset:ENOSYS')), { ...fine, ...refuses })
