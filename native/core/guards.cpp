@@ -115,7 +115,7 @@ Result checkThroughView(const Plan& plan, int viewRoot) {
       if (!isAbsent(error)) return failure(Step::checkView, path, 0);
       continue;
     }
-    if (error < 0) return failure(Step::checkView, path, error);
+    if (error != 0) return failure(Step::checkView, path, error);
     // Overlay shows a device number of its own.
     const bool holds = status.stx_ino == guard.ino && status.stx_size == guard.size &&
                        inNanoseconds(status.stx_mtime) == guard.mtimeNs;
