@@ -58,7 +58,7 @@ Result checkAbsences(const Plan& plan, const file::Guard& guard) {
 int lookInTree(int viewRoot, const char* path, struct statx& status) {
   const sys::Descriptor file(
       sys::openResolved(viewRoot, path, O_PATH | O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
-  return file.error() != 0 ? -file.error() : sys::statAt(file.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, status);
+  return file.get() < 0 ? file.get() : sys::statAt(file.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, status);
 }
 
 }  // namespace
@@ -114,7 +114,7 @@ Result checkThroughView(const Plan& plan, int viewRoot) {
       if (!isAbsent(error)) return failure(Step::checkView, path, 0);
       continue;
     }
-    if (error < 0) return failure(Step::checkView, path, error);
+    if (error != 0) return failure(Step::checkView, path, error);
     // Overlay shows a device number of its own.
     const bool holds = status.stx_ino == guard.ino && status.stx_size == guard.size &&
                        inNanoseconds(status.stx_mtime) == guard.mtimeNs;

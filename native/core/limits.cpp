@@ -135,7 +135,7 @@ Result copyProcessLimits(int process, Confinement& confinement) {
     uint64_t own[2];
     long error = sys::call(SYS_prlimit64, process, resource, 0, sys::word(its));
     if (error == 0) error = sys::call(SYS_prlimit64, 0, resource, 0, sys::word(own));
-    if (error < 0) return failure(Step::setLimit, nullptr, static_cast<int>(error));
+    if (error != 0) return failure(Step::setLimit, nullptr, static_cast<int>(error));
     if (its[1] < own[1]) confinement.limits[confinement.limitCount++] = {nullptr, resource, its[1]};
   }
   return success();
