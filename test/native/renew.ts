@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { refusing } from '../support/refusing.js'
 import { identity, makeTree, Sandbox, users } from './fixture.js'
 
 const builtAddon = fileURLToPath(new URL('../../../build/Release/appc.node', import.meta.url))
@@ -14,7 +15,7 @@ const RENEW = `
 const { closeSync, openSync, readFileSync, readlinkSync, writeSync } = require('node:fs')
 const [addon, plan, pid, count] = process.argv.slice(1)
 const { renewOverlays } = require(addon)
-const source = / - overlay (appc\\S*)/.exec(readFileSync('/proc/' + pid + '/mountinfo', 'utf8'))[1]
+const source = / - (?:overlay|tmpfs) (appc(?::\\S*)?) /.exec(readFileSync('/proc/' + pid + '/mountinfo', 'utf8'))[1]
 for (let i = 0; i < Number(count); i++) {
   const kinds = ['user', 'pid', 'mnt'].filter(kind => readlinkSync('/proc/' + pid + '/ns/' + kind) !== readlinkSync('/proc/self/ns/' + kind))
   const namespaces = kinds.map(kind => openSync('/proc/' + pid + '/ns/' + kind))
@@ -81,11 +82,18 @@ for (const [who, user] of users) {
       renameSync(`${shared}.new`, shared)
     }
 
-    const start = (...args: readonly string[]) =>
-      spawn(sandbox.launcher, args, { ...user, env: sandbox.environment(), stdio: ['pipe', 'pipe', 'inherit'] })
+    const start = (command: string, ...args: readonly string[]) =>
+      spawn(command, args, { ...user, env: sandbox.environment(), stdio: ['pipe', 'pipe', 'inherit'] })
     /** A shell inside, which answers each line that it is told with what that prints. */
-    const shell = async () => {
-      const child = start('app', '-c', 'echo ; echo end; while read -r line; do eval "$line"; echo; echo end; done')
+    const shell = async (before: readonly string[] = []) => {
+      const [command, ...words] = [...before, sandbox.launcher]
+      const child = start(
+        command as string,
+        ...words,
+        'app',
+        '-c',
+        'echo ; echo end; while read -r line; do eval "$line"; echo; echo end; done',
+      )
       const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
       const answer = async () => {
         const told: string[] = []
@@ -137,7 +145,7 @@ for (const [who, user] of users) {
     })
 
     t.test('without a gap: files are opened all the while', async t => {
-      const child = start('app/watch', `${overlay.target}/replaced`, shared)
+      const child = start(sandbox.launcher, 'app/watch', `${overlay.target}/replaced`, shared)
       await once(child.stdout, 'data')
       const before = mountsOf(child)
       const renewing = renew(child, 200)
@@ -205,6 +213,19 @@ for (const [who, user] of users) {
           t.match(await ask(show), expected)
         }
       }
+      await end(child)
+    })
+
+    t.test('what stands in for an overlay is renewed too', async t => {
+      const withoutOverlays = refusing('fsconfig@1=0:ENODEV')
+      const { child, ask } = await shell(withoutOverlays)
+      const show = `cat ${shared} ${overlay.target}/replaced; stat -f -c %T ${overlay.target}`
+      const before = readFileSync(shared, 'utf8')
+      replace('upgraded')
+      t.equal(await ask(show), `${before}layertmpfs`)
+      const [command, ...words] = [...withoutOverlays, process.execPath, ...renewArguments(child)]
+      t.equal(spawnSync(command, words, { ...user, encoding: 'utf8' }).stdout, '.')
+      t.equal(await ask(show), 'upgradedlayertmpfs')
       await end(child)
     })
 

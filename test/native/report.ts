@@ -7,7 +7,7 @@ import t from 'tap'
 import { finished } from '../support/site.js'
 import { coldStatus, makeTree, Sandbox, users } from './fixture.js'
 
-const { EACCES, ENODEV, ENOENT } = constants.errno
+const { EACCES, EPERM, ENOENT } = constants.errno
 
 for (const [who, user] of users) {
   t.test(`--error-fd, as ${who}`, async t => {
@@ -54,16 +54,16 @@ for (const [who, user] of users) {
           { status: 125, code: 'PLAN_UNSTABLE', message: 'the host keeps changing: planned twice, and still', ...none },
         ],
         [
-          'strace -qq -o /dev/null -e inject=fsopen:error=ENODEV "$@" app',
+          'strace -qq -o /dev/null -e inject=fsopen:error=EPERM "$@" app',
           {
             status: 125,
             code: 'KERNEL_REFUSED',
-            message: `cannot create an overlay file system for ${overlay.target}`,
-            cause: 'No such device',
-            hint: /modprobe/,
-            step: 'createOverlay',
+            message: `the kernel refuses an overlay, and what would stand in for it, for ${overlay.target}`,
+            cause: 'Operation not permitted',
+            hint: /seccomp/,
+            step: 'createSkeleton',
             path: overlay.target,
-            errno: ENODEV,
+            errno: EPERM,
           },
         ],
       ]
