@@ -3,7 +3,7 @@
 //     crowd row COUNT STATUS REPORT COMMAND…    one after the other
 //     crowd once COUNT STATUS REPORT COMMAND…   all at the same moment, and all there at the same time
 //
-// Prints milliseconds; with `once` the number of mount namespaces while all were there. Ends with 1 when a launch
+// Prints milliseconds, with `once` until all have printed theirs, and the number of mount namespaces then. Ends with 1 when a launch
 // failed, and tells the first that did.
 #include <errno.h>
 #include <fcntl.h>
@@ -116,7 +116,7 @@ static void at_once(long count, char** command) {
   const double start = now();
   close(gate[1]);
   for (long i = 0; i < count; ++i) listen_to(&launches[i]);
-  printf("%.0f ms, %ld namespaces\n", now() - start, count_namespaces(launches, count));
+  printf("%.1f ms, %ld namespaces\n", now() - start, count_namespaces(launches, count));
   close(input[1]);
   for (long i = 0; i < count; ++i) finish(&launches[i]);
   free(launches);

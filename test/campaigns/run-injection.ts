@@ -5,11 +5,11 @@ import { bubblewrap, type Scene, stages } from './stage.js'
 
 /** The command behind scripts/check-injection. Exits 1 when a launch did not end as it must. */
 
-async function sweep(scene: Scene, tried: readonly string[]): Promise<readonly Outcome[]> {
+async function sweep(scene: Scene, tried: readonly string[], names: readonly string[]): Promise<readonly Outcome[]> {
   const passed = openSync('/etc/passwd', 'r')
   const outcomes: Outcome[] = []
   const { calls, watches } = profileOf(scene, passed)
-  for (const call of calls) {
+  for (const call of calls.filter(({ name }) => names.length === 0 || names.includes(name))) {
     for (const error of tried) outcomes.push(await inject(scene, watches, call, error, passed))
   }
   return outcomes
@@ -47,12 +47,16 @@ function findingsIn(outcomes: readonly Outcome[]): readonly string[] {
 
 const given = process.argv.slice(2)
 const compares = given[0] === '--bwrap'
-const named = compares ? given.slice(1) : given
-if (named.some(error => !/^E[A-Z0-9]+$/.test(error))) throw new Error('usage: check-injection [--bwrap] [ERROR…]')
+const words = compares ? given.slice(1) : given
+if (words.some(word => !/^(E[A-Z0-9]+|[a-z0-9_]+)$/.test(word)))
+  throw new Error('usage: check-injection [--bwrap] [ERROR…] [CALL…]')
+const named = words.filter(word => word.startsWith('E'))
 const tried = named.length > 0 ? named : errors
+const names = words.filter(word => !word.startsWith('E'))
 for (const [who, user] of users) {
   for (const scene of compares ? bubblewrap(user) : stages(user).flatMap(({ all }) => all)) {
-    const outcomes = await sweep(scene, tried)
+    const outcomes = await sweep(scene, tried, names)
+    if (outcomes.length === 0) continue
     for (const line of told(`${who}, ${scene.name}`, outcomes, tried)) console.log(line)
     // Bubblewrap's own are not ours to mend.
     if (compares) continue

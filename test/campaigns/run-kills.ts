@@ -27,16 +27,13 @@ for (const [who, user] of users) {
   // One in ten has to plan.
   const each = Math.ceil((count * 0.9) / users.length / scenes.length)
   for (const scene of scenes) {
-    const launch = timed(tools.crowd, scene, 50)
+    const launch = timed(tools.crowd, scene, 21)
     const kills: Kill[] = []
     while (kills.length < each) kills.push(await killOne(tools.killer, launch, random))
     tell(`${who}, ${scene.name}`, launch.lasts, kills)
   }
   const container = coldContainer(user)
-  // The second time what was read of libraries is remembered.
-  timed(tools.crowd, container, 1)
-  container.forget()
-  const first = timed(tools.crowd, container, 1)
+  const first = timed(tools.crowd, container, 3, container.forget)
   const whole = container.files()
   const kills: Kill[] = []
   while (kills.length < Math.ceil(count / 10 / users.length)) kills.push(await killOneCold(tools, first, whole, random))
