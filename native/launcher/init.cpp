@@ -22,14 +22,9 @@ Result prepareProgram(Inheritance& inheritance, int parent) {
   // Its end is init's too where there is no PID namespace to take it along. One that came before was not told.
   const int error = sys::control(PR_SET_PDEATHSIG, SIGKILL);
   if (error < 0) return failure(Step::startProcess, nullptr, error);
-<<<<<<< HEAD
   // Why it ended is told by the supervisor.
   if (sys::call(SYS_getppid) != parent) sys::exit(Exit::failed.status);
-  if (inheritance.terminal.isOpen()) {
-=======
-  if (sys::call(SYS_getppid) != parent) return failure(Step::startProcess, nullptr, ESRCH);
   if (has(launch, part::session)) {
->>>>>>> b419c13 (A program in its own session: stopped and continued in order, and no key is read for a shell's; tests of supervisor and terminal)
     // A group of its own in the session, so that Ctrl-Z stops it: the kernel stops no group whose session has nobody
     // else to continue it.
     const int own = sys::setProcessGroup(0, 0);

@@ -269,7 +269,8 @@ class Supervisor {
 
   /**
    * The program was stopped (Ctrl-Z): for the shell it is this process. Not before, as it may still read what is typed
-   * for the shell. In a session of its own it may also be stopped because it wants the terminal, which may be to be had.
+   * for the shell. In a session of its own it may also be stopped because it wants the terminal, which may be to be
+   * had.
    */
   Result stop(int signal) {
     if (!terminal_.isOpen()) {

@@ -107,7 +107,8 @@ for (const [who, user] of users) {
             { wait: 'status 4' },
             { wait: after(' echo '), type: 'exit\n' },
           ]
-          const cat = 'echo started; while read line; do echo "<$line>"; [ "$line" = end ] && break; done; echo ended; exit 4'
+          const cat =
+            'echo started; while read line; do echo "<$line>"; [ "$line" = end ] && break; done; echo ended; exit 4'
           const { shown, missing } = await inShell(mode, { cat }, steps)
           t.equal(missing, null, shown)
         })
@@ -143,7 +144,9 @@ for (const [who, user] of users) {
         })
 
         t.test('output to something that reads the keys: they are for that alone', async t => {
-          makeTree(sandbox.directory, { pager: 'read line; for i in 1 2 3 4 5 6 7 8; do read key </dev/tty; echo "<$key>"; done' })
+          makeTree(sandbox.directory, {
+            pager: 'read line; for i in 1 2 3 4 5 6 7 8; do read key </dev/tty; echo "<$key>"; done',
+          })
           const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
           const steps: readonly Step[] = [
             { wait: PROMPT, type: './run talk | sh pager; echo "status $?"\n' },
@@ -157,7 +160,10 @@ for (const [who, user] of users) {
 
         t.test('killed, it leaves the terminal as it was', async t => {
           const steps: readonly Step[] = [
-            { wait: PROMPT, type: 'stty -a >before; ./run raw; echo "status $?"; stty -a >after; cmp before after && echo same\n' },
+            {
+              wait: PROMPT,
+              type: 'stty -a >before; ./run raw; echo "status $?"; stty -a >after; cmp before after && echo same\n',
+            },
             { wait: '^raw', type: 'x' },
             { wait: 'status 143' },
             { wait: after('^same'), type: 'exit\n' },
@@ -171,7 +177,8 @@ for (const [who, user] of users) {
 
     t.test('it is a terminal of its own', async t => {
       for (const mode of [['--sandbox'], ['--new-session']]) {
-        const script = 'tty; test -t 0 && test -t 1 && test -t 2 && echo all; echo x >/dev/tty; ps -o tpgid=,pgid= -p $$'
+        const script =
+          'tty; test -t 0 && test -t 1 && test -t 2 && echo all; echo x >/dev/tty; ps -o tpgid=,pgid= -p $$'
         const { shown, status } = await direct(mode, [], script)
         t.match(shown, /^\/dev\/pts\/\d+\nall\nx\n *(\d+) +\1\n$/, mode.join())
         t.equal(status, 0)
