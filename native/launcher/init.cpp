@@ -24,12 +24,15 @@ Result prepareProgram(Inheritance& inheritance, int parent) {
   if (error < 0) return failure(Step::startProcess, nullptr, error);
   // Why it ended is told by the supervisor.
   if (sys::call(SYS_getppid) != parent) sys::exit(Exit::failed.status);
-  if (inheritance.terminal.isOpen()) {
+  if (has(launch, part::session)) {
     // A group of its own in the session, so that Ctrl-Z stops it: the kernel stops no group whose session has nobody
-    // else to continue it. Taking the terminal from the background would raise SIGTTOU, were it not blocked.
+    // else to continue it.
     const int own = sys::setProcessGroup(0, 0);
     if (own < 0) return failure(Step::openTerminal, nullptr, own);
-    const Result given = inheritance.inForeground ? inheritance.terminal.giveForeground(sys::processId()) : success();
+  }
+  if (inheritance.inForeground) {
+    // From the background, which would raise SIGTTOU, were it not blocked.
+    const Result given = inheritance.terminal.giveForeground(sys::processId());
     if (!given.ok()) return given;
   }
   const int sent = sendMessage(inheritance.socket, {Message::Kind::starting, 0});
@@ -134,8 +137,7 @@ class Init {
   void reap() {
     for (;;) {
       int status;
-      const int options = inheritance_.terminal.isOpen() ? WNOHANG | WUNTRACED : WNOHANG;
-      const int child = sys::wait(-1, status, options);
+      const int child = sys::wait(-1, status, WNOHANG | WUNTRACED);
       if (child == -EINTR) continue;
       if (child == 0 || child == -ECHILD) return;
       if (child < 0) endUnwaited(child);

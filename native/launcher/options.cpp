@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include <errno.h>
+
 #include "explain.h"
 #include "help.h"
 #include "limit-words.h"
@@ -59,10 +61,13 @@ int parseDescriptor(const char* value) {
   return equal(digits.get(), value) && fd >= 3 && fd <= 1023 ? static_cast<int>(fd) : -1;
 }
 
-int openDescriptor(const char* option, const char* value) {
+int openDescriptor(const char* option, const char* value, bool isWritten) {
   const int fd = parseDescriptor(value);
-  if (fd >= 0 && sys::call(SYS_fcntl, fd, F_GETFD) >= 0) return fd;
-  fail(Exit::usage, joined("no descriptor for ", option), value, nullptr, "it is one from 3 to 1023 that is open");
+  const long flags = fd < 0 ? -EBADF : sys::call(SYS_fcntl, fd, F_GETFL);
+  const bool fits = flags >= 0 && !(isWritten && ((flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH) != 0));
+  if (fits) return fd;
+  fail(Exit::usage, joined("no descriptor for ", option), value, nullptr,
+       isWritten ? "it is one from 3 to 1023 that is open for writing" : "it is one from 3 to 1023 that is open");
 }
 
 void reportByDescriptor(const char* value) {
@@ -131,9 +136,11 @@ constexpr Option known[] = {
     {"--rw", "a path", [](Options& options, const char* value) { addShown(options.confinement, value, true); }},
     {"--limit", "NAME=VALUE", [](Options& options, const char* value) { addLimit(options.confinement, value); }},
     {"--keep-fd", "a descriptor",
-     [](Options& options, const char* value) { addKept(options.confinement, openDescriptor("--keep-fd:", value)); }},
+     [](Options& options, const char* value) {
+       addKept(options.confinement, openDescriptor("--keep-fd:", value, false));
+     }},
     {"--status-fd", "a descriptor",
-     [](Options& options, const char* value) { options.statusFd = openDescriptor("--status-fd:", value); }},
+     [](Options& options, const char* value) { options.statusFd = openDescriptor("--status-fd:", value, true); }},
     {"--error-fd", "a descriptor", [](Options&, const char* value) { reportByDescriptor(value); }},
 };
 

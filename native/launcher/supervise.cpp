@@ -230,7 +230,14 @@ class Supervisor {
     if (number == SIGCHLD) return reap();
     if (number == SIGPIPE) return success();
     const bool sent = signal.ssi_code <= 0;
-    if (number == SIGCONT) terminal_.takeAgain();
+    if (number == SIGCONT) {
+      // The one that ended a stop of both: init has been told, and the program must not go on before its terminal is
+      // what it is to be.
+      const bool isKnown = wasStopped_;
+      wasStopped_ = false;
+      if (isKnown) return success();
+      terminal_.takeAgain();
+    }
     if (number == SIGWINCH && terminal_.isOpen()) {
       terminal_.copySize();
     } else if (sent) {
@@ -240,10 +247,13 @@ class Supervisor {
       if (started_ > 0) return tellInit({Message::Kind::signal, number});
       pass(number);
     }
-    // Else those of the terminal come to the whole group, and so to the program.
-    if (number == SIGTSTP && !terminal_.isOpen()) suspend();
+    // Else those of the terminal come to the whole group, and so to the program; but that it is closed to the leader of
+    // the session alone, which without this process would be the program.
+    if (!sent && number == SIGHUP && !terminal_.isOpen() && isSessionLeader()) pass(number);
     return success();
   }
+
+  static bool isSessionLeader() { return sys::call(SYS_getsid, 0) == sys::processId(); }
 
   void pass(int signal) {
     if (process_.get() >= 0) {
@@ -258,15 +268,22 @@ class Supervisor {
   }
 
   /**
-   * The program in its own session was stopped (Ctrl-Z): for the shell it is this process. In the background it was
-   * stopped because it wants the terminal, which may be to be had.
+   * The program was stopped (Ctrl-Z): for the shell it is this process. Not before, as it may still read what is typed
+   * for the shell. In a session of its own it may also be stopped because it wants the terminal, which may be to be
+   * had.
    */
   Result stop(int signal) {
+    if (!terminal_.isOpen()) {
+      // Who reads in the background is stopped with its whole group; any other stop is of the program alone.
+      if (signal == SIGTSTP) suspend();
+      return success();
+    }
     const bool wants = signal == SIGTTIN || signal == SIGTTOU;
     bool inForeground = wants && terminal_.take(true);
     if (!inForeground) {
       terminal_.restore();
       suspend();
+      wasStopped_ = true;
       inForeground = terminal_.take(wants);
     }
     terminal_.copySize();
@@ -336,6 +353,7 @@ class Supervisor {
   bool failed_ = false;
   bool hasStatus_ = false;
   bool ended_ = false;
+  bool wasStopped_ = false;
   int status_ = 0;
 };
 

@@ -44,13 +44,12 @@ void writeAll(int fd, const char* bytes, size_t size) {
 Result Terminal::open(int terminals) {
   for (int fd = 2; fd >= 0; --fd) {
     isTerminal_[fd] = sys::ioctl(fd, TCGETS, &before_) == 0;
-    if (!isTerminal_[fd]) continue;
-    outer_ = fd;
-    // The keys, too, where input comes from elsewhere: in raw mode nobody else would see Ctrl-C.
-    const long flags = sys::call(SYS_fcntl, fd, F_GETFL);
-    if (flags >= 0 && (flags & O_ACCMODE) != O_WRONLY) input_ = fd;
+    if (isTerminal_[fd]) outer_ = fd;
   }
   if (outer_ < 0) return success();
+  // The keys come from there where standard input is no terminal, too: in raw mode nobody else would see Ctrl-C.
+  const long access = sys::call(SYS_fcntl, outer_, F_GETFL);
+  hasKeys_ = access >= 0 && (access & O_ACCMODE) != O_WRONLY;
   output_ = isTerminal_[1] ? 1 : outer_;
   sys::ioctl(outer_, TCGETS, &before_);
   constexpr int flags = O_RDWR | O_NOCTTY | O_NONBLOCK;
@@ -91,7 +90,7 @@ bool Terminal::isForeground() const {
 }
 
 bool Terminal::take(bool asked) {
-  if (!isOpen() || input_ < 0 || (!asked && !isTerminal_[1]) || !isForeground()) return false;
+  if (!isOpen() || !hasKeys_ || (!asked && !isTerminal_[1]) || !isForeground()) return false;
   if (raw_) return true;
   if (sys::ioctl(outer_, TCGETS, &before_) < 0) return false;
   // Those that it had when the program was started in the background were a shell's at its prompt.
@@ -119,13 +118,15 @@ void Terminal::copySize() const {
 }
 
 void Terminal::prepare(struct pollfd* descriptors) const {
-  // No more keys are taken than the program has room for. A negative descriptor is passed over.
-  descriptors[0] = {raw_ && typed_.isEmpty() ? input_ : -1, POLLIN, 0};
+  // No more keys are taken than the program has room for; that the terminal is gone is told in any case.
+  descriptors[0] = {outer_, static_cast<short>(raw_ && typed_.isEmpty() ? POLLIN : 0), 0};
   descriptors[1] = {master_.get(), static_cast<short>(typed_.isEmpty() ? POLLIN : POLLIN | POLLOUT), 0};
 }
 
 void Terminal::relay(const struct pollfd* descriptors) {
-  if (descriptors[0].revents != 0) fromCaller();
+  if ((descriptors[0].revents & POLLIN) != 0) fromCaller();
+  // The program's goes with it.
+  if ((descriptors[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) master_.reset(-1);
   if ((descriptors[1].revents & POLLIN) != 0) fromProgram();
   // Without anybody on the other side; the end is told otherwise.
   if ((descriptors[1].revents & (POLLHUP | POLLERR)) != 0 && (descriptors[1].revents & POLLIN) == 0) master_.reset(-1);
@@ -133,8 +134,7 @@ void Terminal::relay(const struct pollfd* descriptors) {
 }
 
 void Terminal::fromCaller() {
-  const long count = sys::read(input_, typed_.bytes, sizeof typed_.bytes);
-  if (count <= 0 && count != -EINTR && count != -EAGAIN) input_ = -1;
+  const long count = sys::read(outer_, typed_.bytes, sizeof typed_.bytes);
   typed_.from = 0;
   typed_.to = count > 0 ? static_cast<size_t>(count) : 0;
 }

@@ -61,8 +61,7 @@ class Terminal {
   sys::Descriptor slave_;
   bool isTerminal_[3] = {};
   int outer_ = -1;
-  /** Where the caller's keys come from; -1 when no terminal can be read, or it has ended. */
-  int input_ = -1;
+  bool hasKeys_ = false;
   int output_ = -1;
   struct termios before_ = {};
   bool raw_ = false;

@@ -186,7 +186,7 @@ for (const [who, user] of users) {
     })
 
     t.test('a program by its path is shown where it lies in a private directory, and it alone', async t => {
-      makeTree(sandbox.directory, { 'mine/prog': '#!/bin/sh\necho "$0"; ls "$(dirname "$0")"\n' })
+      makeTree(sandbox.directory, { 'mine/prog': '#!/bin/sh\necho "$0"; ls $(dirname $0)\n' })
       const subject = `${mine}/prog`
       sandbox.install(sandbox.plan('prog', { request: [subject], programs: [] }))
       const ran = sandbox.run(['--sandbox', './prog'], { cwd: mine, env })
