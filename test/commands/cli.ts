@@ -46,7 +46,7 @@ t.test('with --json every error is one JSON object on stderr', async t => {
   t.same([status, stdout], [1, ''])
   const error = JSON.parse(stderr)
   t.match(error, { schema: 'appc.error/1', code: 'CONTAINER_UNKNOWN' })
-  t.same(Object.keys(error), ['schema', 'code', 'message', 'cause', 'hint'])
+  t.same(Object.keys(error), ['schema', 'code', 'message', 'cause', 'hint', 'step', 'path', 'errno'])
 })
 
 t.test('0, 1, 2 and 125', async t => {
