@@ -2,7 +2,7 @@ import type { PackedFile, PackedRegular } from '../container/types.js'
 import { base, join, parent } from '../loader/file-system.js'
 import type { Finder } from './finder.js'
 import { type Contents, libraryName } from './home.js'
-import { hostDirectory, hostPath, within } from './host-paths.js'
+import { hostDirectory, hostPath, leadsTo, within } from './host-paths.js'
 import type { Selection } from './selection.js'
 import type { Host, PlacedNode } from './types.js'
 
@@ -98,8 +98,9 @@ function placeLibrary(
   return paths
 }
 
+/** A link that leads nowhere is nothing to the loader. */
 function isFree(host: Host, path: string): boolean {
-  return coverable(host, path) && host.fs.lstat(path) === null
+  return coverable(host, path) && leadsTo(host.fs, path) === null
 }
 
 /** Where the first member of a private family lies on the host: the others join it, so that they appear in one mount. */

@@ -71,6 +71,23 @@ t.test('where a program’s own search comes to the host’s file first, the pri
   t.match(uncovered.problems()[0], 'would load /home/first/libone.so.1, though the container')
 })
 
+t.test('a link that leads nowhere is in nobody’s way', async t => {
+  const twins = `${libraries}/glibc-hwcaps/x86-64-v2`
+  const host = tree({
+    '/usr/bin/host-tool': program('int main(void) { return 0; }'),
+    '/etc/ld.so.conf': `/usr/local/lib\n${libraries}\n`,
+    [`${twins}/libone.so.1`]: older,
+    '/usr/local/lib/libone.so.1': older,
+    [`${libraries}/libone.so.1`]: { link: 'libone.so.1.1.9' },
+  })
+  execFileSync('ldconfig', ['-X', '-r', host])
+  // The cache's best answer is the only one that the loader asks for; then it looks in its own directories.
+  rmSync(join(host, twins), { recursive: true })
+  const outcome = mix(home, host)
+  t.same(outcome.problems(), [])
+  t.match(outcome.run(), { status: 0, stdout: 'app 4\n', stderr: '' })
+})
+
 t.test('every name of the host’s file becomes a name of the private one', async t => {
   const host = tree({
     '/usr/bin/host-tool': hostTool,
