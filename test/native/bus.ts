@@ -58,10 +58,24 @@ for (const [who, someone] of users) {
 
     t.test('names that are allowed are reached, no others', async t => {
       const plain = await output(start([], `${NAMES.map(call).join('; ')}; ${listed}`))
-      t.equal(plain.out, reached.repeat(4) + [...NAMES].sort().map(name => `${name}\n`).join(''))
-      const one = await output(start(['--sandbox', '--allow', 'dbus=org.example.Allowed'], `${call(NAMES[0] ?? '')}; ${call(NAMES[1] ?? '')}; ${listed}`))
+      t.equal(
+        plain.out,
+        reached.repeat(4) +
+          [...NAMES]
+            .sort()
+            .map(name => `${name}\n`)
+            .join(''),
+      )
+      const one = await output(
+        start(
+          ['--sandbox', '--allow', 'dbus=org.example.Allowed'],
+          `${call(NAMES[0] ?? '')}; ${call(NAMES[1] ?? '')}; ${listed}`,
+        ),
+      )
       t.match(one, { out: `${reached}${unknown}org.example.Allowed\n`, err: '', status: 0 })
-      const below = await output(start(['--sandbox', '--allow', 'dbus=org.example.below.*,dbus=org.example.Other'], listed))
+      const below = await output(
+        start(['--sandbox', '--allow', 'dbus=org.example.below.*,dbus=org.example.Other'], listed),
+      )
       t.equal(below.out, 'org.example.Other\norg.example.below.One\norg.example.below.Two\n')
       const none = await output(start(['--sandbox'], 'echo "${DBUS_SESSION_BUS_ADDRESS-none}"; ls -A /run/user/*'))
       t.equal(none.out, 'none\n')
@@ -70,7 +84,15 @@ for (const [who, someone] of users) {
     t.test('the bus itself is not to be seen, and the proxy has nothing of the caller’s', async t => {
       const child = spawn(
         'sh',
-        ['-c', 'exec 7</etc/hostname; exec "$0" "$@"', sandbox.launcher, ...inside.command(['--sandbox', '--allow', 'dbus=org.example.Allowed'], `ls ${directory}; ls -A /run/user/*; ls /proc/self/fd; echo up; read line`)],
+        [
+          '-c',
+          'exec 7</etc/hostname; exec "$0" "$@"',
+          sandbox.launcher,
+          ...inside.command(
+            ['--sandbox', '--allow', 'dbus=org.example.Allowed'],
+            `ls ${directory}; ls -A /run/user/*; ls /proc/self/fd; echo up; read line`,
+          ),
+        ],
         { ...user, env: sandbox.environment(env), stdio: ['pipe', 'pipe', 'pipe'] },
       )
       const lines: string[] = []
@@ -90,19 +112,27 @@ for (const [who, someone] of users) {
       child.kill('SIGKILL')
       await once(child, 'exit')
       // Who has ended stays in the list until the machine's first process looks.
-      const isThere = () => existsSync(`/proc/${proxy}`) && !/^State:\tZ/m.test(readFileSync(`/proc/${proxy}/status`, 'utf8'))
+      const isThere = () =>
+        existsSync(`/proc/${proxy}`) && !/^State:\tZ/m.test(readFileSync(`/proc/${proxy}/status`, 'utf8'))
       while (isThere() && Date.now() - killed < 5000) await new Promise(setImmediate)
       t.ok(Date.now() - killed < 1000, 'and ends with the launch')
     })
 
     t.test('where /run is the machine’s, the bus stays as it is', async t => {
       const before = statSync(bus).ino
-      for (const options of [['--allow', 'dbus=org.example.Allowed'], ['--sandbox', '--allow', 'run,dbus=org.example.Allowed']]) {
+      for (const options of [
+        ['--allow', 'dbus=org.example.Allowed'],
+        ['--sandbox', '--allow', 'run,dbus=org.example.Allowed'],
+      ]) {
         const address = await output(start(options, 'echo "$DBUS_SESSION_BUS_ADDRESS"'))
         t.match(address, { out: `${env.DBUS_SESSION_BUS_ADDRESS}\n`, err: '', status: 0 })
       }
       t.equal(statSync(bus).ino, before)
-      execFileSync('dbus-send', ['--session', '--print-reply', '--dest=org.freedesktop.DBus', '/', 'org.freedesktop.DBus.ListNames'], { ...user, env: { ...process.env, ...env } })
+      execFileSync(
+        'dbus-send',
+        ['--session', '--print-reply', '--dest=org.freedesktop.DBus', '/', 'org.freedesktop.DBus.ListNames'],
+        { ...user, env: { ...process.env, ...env } },
+      )
     })
 
     t.test('what is missing is told, and nothing is run', async t => {
@@ -116,7 +146,11 @@ for (const [who, someone] of users) {
       t.match(await told(allow, { DBUS_SESSION_BUS_ADDRESS: 'unix:abstract=/tmp/x' }), /no session bus/)
       t.match(await told(['--sandbox', '--allow', 'pid,dbus=org.example.Allowed'], {}), /dbus/)
       const gone = await output(start(allow, 'echo ran', { DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nonexistent' }))
-      t.match(gone, { out: '', status: 125, err: 'appc-run: cannot let through dbus: /nonexistent: No such file or directory\n' })
+      t.match(gone, {
+        out: '',
+        status: 125,
+        err: 'appc-run: cannot let through dbus: /nonexistent: No such file or directory\n',
+      })
       const bin = sandbox.path('bin')
       mkdirSync(bin)
       chmodSync(bin, 0o755)

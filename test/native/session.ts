@@ -47,21 +47,38 @@ for (const [who, user] of users) {
       await serve(`${runtime}/pulse/native`, 'pulse')
       await serve(sandbox.path('elsewhere'), 'elsewhere')
       const env = { XDG_RUNTIME_DIR: runtime }
-      const script = 'python3 "$1" "$WAYLAND_DISPLAY"; python3 "$1" "${PULSE_SERVER#unix:}"; ls "${WAYLAND_DISPLAY%/*}"; echo $XDG_RUNTIME_DIR'
+      const script =
+        'python3 "$1" "$WAYLAND_DISPLAY"; python3 "$1" "${PULSE_SERVER#unix:}"; ls "${WAYLAND_DISPLAY%/*}"; echo $XDG_RUNTIME_DIR'
       const both = await launch(['--sandbox', '--allow', 'wayland,pulse'], script, env)
       t.same(both, { out: `wayland\npulse\npulse\nwayland-0\n/run/user/${user.uid}\n`, err: '' })
-      const seven = await launch(['--sandbox', '--allow', 'wayland'], 'python3 "$1" "$WAYLAND_DISPLAY"; ls "${WAYLAND_DISPLAY%/*}"; echo "${PULSE_SERVER-none}"', {
-        ...env,
-        WAYLAND_DISPLAY: 'wayland-7',
-        PULSE_SERVER: 'unix:/run/pulse',
-      })
+      const seven = await launch(
+        ['--sandbox', '--allow', 'wayland'],
+        'python3 "$1" "$WAYLAND_DISPLAY"; ls "${WAYLAND_DISPLAY%/*}"; echo "${PULSE_SERVER-none}"',
+        {
+          ...env,
+          WAYLAND_DISPLAY: 'wayland-7',
+          PULSE_SERVER: 'unix:/run/pulse',
+        },
+      )
       t.same(seven, { out: 'seven\nwayland-7\nnone\n', err: '' })
-      const named = { ...env, WAYLAND_DISPLAY: sandbox.path('elsewhere'), PULSE_SERVER: `unix:${sandbox.path('elsewhere')}` }
+      const named = {
+        ...env,
+        WAYLAND_DISPLAY: sandbox.path('elsewhere'),
+        PULSE_SERVER: `unix:${sandbox.path('elsewhere')}`,
+      }
       t.same(
-        await launch(['--sandbox', '--allow', 'wayland,pulse'], 'python3 "$1" "$WAYLAND_DISPLAY"; python3 "$1" "${PULSE_SERVER#unix:}"', named),
+        await launch(
+          ['--sandbox', '--allow', 'wayland,pulse'],
+          'python3 "$1" "$WAYLAND_DISPLAY"; python3 "$1" "${PULSE_SERVER#unix:}"',
+          named,
+        ),
         { out: 'elsewhere\nelsewhere\n', err: '' },
       )
-      const none = await launch(['--sandbox'], `python3 "$1" ${runtime}/wayland-0; python3 "$1" ${runtime}/pulse/native`, env)
+      const none = await launch(
+        ['--sandbox'],
+        `python3 "$1" ${runtime}/wayland-0; python3 "$1" ${runtime}/pulse/native`,
+        env,
+      )
       t.same(none, { out: 'No such file or directory\n'.repeat(2), err: '' })
     })
 
@@ -76,7 +93,10 @@ for (const [who, user] of users) {
       const shown = (authority: string) => `x11\nX${display}\n:${display}.0\n${authority}\n${hostname()}\n`
       const allow = ['--sandbox', '--allow', 'x11']
       t.same(await launch(allow, script, env), { out: shown('own'), err: '' })
-      t.same(await launch(allow, script, { ...env, XAUTHORITY: sandbox.path('authority') }), { out: shown('named'), err: '' })
+      t.same(await launch(allow, script, { ...env, XAUTHORITY: sandbox.path('authority') }), {
+        out: shown('named'),
+        err: '',
+      })
       t.match(await launch(allow, 'echo ran', { ...env, HOME: '/nonexistent' }), { out: 'ran\n', err: '' })
       const none = await launch(['--sandbox'], `python3 "$1" /tmp/.X11-unix/X${display}; echo "\${DISPLAY-none}"`, env)
       t.same(none, { out: 'No such file or directory\nnone\n', err: '' })
