@@ -215,5 +215,4 @@ t.test('control groups, on a machine that has them', async t => {
   )
   tells('not his', /^appc-run: [^\n]*: Permission denied\n\nhint: [^\n]+\n$/)
   t.ok(told.has('end'))
-  t.comment(shown)
 })

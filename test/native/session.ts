@@ -47,13 +47,12 @@ for (const [who, user] of users) {
       await serve(`${runtime}/pulse/native`, 'pulse')
       await serve(sandbox.path('elsewhere'), 'elsewhere')
       const env = { XDG_RUNTIME_DIR: runtime }
-      const script =
-        'python3 "$1" "$WAYLAND_DISPLAY"; python3 "$1" "${PULSE_SERVER#unix:}"; ls "${WAYLAND_DISPLAY%/*}"; echo $XDG_RUNTIME_DIR'
+      const script = `python3 "$1" "$WAYLAND_DISPLAY"; python3 "$1" "\${PULSE_SERVER#unix:}"; ls "\${WAYLAND_DISPLAY%/*}"; echo $XDG_RUNTIME_DIR`
       const both = await launch(['--sandbox', '--allow', 'wayland,pulse'], script, env)
       t.same(both, { out: `wayland\npulse\npulse\nwayland-0\n/run/user/${user.uid}\n`, err: '' })
       const seven = await launch(
         ['--sandbox', '--allow', 'wayland'],
-        'python3 "$1" "$WAYLAND_DISPLAY"; ls "${WAYLAND_DISPLAY%/*}"; echo "${PULSE_SERVER-none}"',
+        `python3 "$1" "$WAYLAND_DISPLAY"; ls "\${WAYLAND_DISPLAY%/*}"; echo "\${PULSE_SERVER-none}"`,
         {
           ...env,
           WAYLAND_DISPLAY: 'wayland-7',
@@ -69,7 +68,7 @@ for (const [who, user] of users) {
       t.same(
         await launch(
           ['--sandbox', '--allow', 'wayland,pulse'],
-          'python3 "$1" "$WAYLAND_DISPLAY"; python3 "$1" "${PULSE_SERVER#unix:}"',
+          `python3 "$1" "$WAYLAND_DISPLAY"; python3 "$1" "\${PULSE_SERVER#unix:}"`,
           named,
         ),
         { out: 'elsewhere\nelsewhere\n', err: '' },

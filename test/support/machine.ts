@@ -52,7 +52,7 @@ export function bootMachine(sandbox: Sandbox, { files, commands, plan }: Machine
   const archive = sandbox.path('machine.cpio')
   execFileSync('sh', ['-c', 'find . | cpio --quiet --create --format=newc >"$1"', 'sh', archive], { cwd: machine })
   const options = ['-machine', 'pc,accel=tcg', '-cpu', 'qemu64', '-m', '512', '-nographic', '-no-reboot']
-  const boot = ['-kernel', image, '-initrd', archive, '-append', 'console=ttyS0 quiet panic=-1']
+  const boot = ['-kernel', image, '-initrd', archive, '-append', 'console=ttyS0 loglevel=0 panic=-1']
   const { stdout } = spawnSync('qemu-system-x86_64', [...options, ...boot], { encoding: 'utf8', timeout: 120_000 })
   return { release, shown: stdout.replaceAll('\r', '') }
 }
