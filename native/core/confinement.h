@@ -79,6 +79,9 @@ struct Confinement {
   uint32_t features = 0;
   Shown shown[maxShown];
   size_t shownCount = 0;
+  /** Where these sockets lie, as the program is told; null where they are not let through. */
+  const char* wayland = nullptr;
+  const char* pulse = nullptr;
   const char* busNames[maxBusNames];
   size_t busNameCount = 0;
   ProcessLimit limits[maxLimits];

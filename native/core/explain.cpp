@@ -186,6 +186,8 @@ constexpr Hint confinementHints[] = {
     {Step::makeCgroup, EACCES, notDelegated},
     {Step::makeCgroup, EPERM, notDelegated},
     {Step::makeCgroup, EROFS, notDelegated},
+    {Step::makeCgroup, EBUSY,
+     "other processes are in the caller's group: start it alone in one, by systemd-run --user --scope -p Delegate=yes"},
     {Step::restrictFiles, ENOSYS, noLandlock},
     {Step::restrictFiles, EOPNOTSUPP, noLandlock},
     {Step::filterCalls, EINVAL, noSeccomp},

@@ -69,28 +69,46 @@ struct Controller {
   bool wanted;
 };
 
+/** What is in the group itself: none, or the error EBUSY. The root group, which alone has no type, may have both. */
+Result requireEmpty(int group) {
+  const sys::Descriptor list(sys::open(group, "cgroup.procs", O_RDONLY));
+  if (list.error() != 0) return failure(Step::makeCgroup, "cgroup.procs", list.error());
+  char first;
+  const long count = sys::read(list.get(), &first, 1);
+  return count == 0 ? success()
+                    : failure(Step::makeCgroup, "cgroup.procs", count < 0 ? static_cast<int>(count) : EBUSY);
+}
+
 /**
- * Where the group's children have this controller there is its file. Else it is enabled for them, which the kernel
- * refuses as long as processes are in the group itself (cgroups(7), "no internal processes"): this one goes into a
- * child then. It suffices where it is alone there, as the first of a systemd unit that is delegated is.
+ * Processes are in a group that has none below it which are limited, or else in those below alone (cgroups(7), "no
+ * internal processes"): this one goes below. It suffices where it was alone there, as the first of a systemd unit is.
  */
+Result leave(int parent) {
+  const sys::Descriptor type(sys::open(parent, "cgroup.type", O_PATH));
+  if (type.error() == ENOENT) return success();
+  sys::Descriptor below;
+  Result left = makeGroup(parent, launchers, false, below);
+  if (left.ok()) left = writeLimit(below.get(), "cgroup.procs", "0");
+  if (!left.ok()) return left;
+  left = requireEmpty(parent);
+  if (left.ok()) return left;
+  if (const Result back = writeLimit(parent, "cgroup.procs", "0"); !back.ok()) return back;
+  // Others may be in it.
+  sys::call(SYS_unlinkat, parent, sys::word(launchers), AT_REMOVEDIR);
+  return left;
+}
+
+/** Where the group's children have this controller there is its file. Else it is enabled for them. */
 Result enable(int parent, int group, const Controller& controller) {
   const char* file = controller.file;
   const sys::Descriptor there(sys::open(group, file, O_PATH));
   if (there.error() == 0) return success();
   if (there.error() != ENOENT) return failure(Step::makeCgroup, file, there.error());
-  Result enabled = writeLimit(parent, "cgroup.subtree_control", controller.enable);
-  if (enabled.error != EBUSY) return enabled.error == ENOENT ? failure(enabled.step, controller.name, ENOENT) : enabled;
-  sys::Descriptor own;
-  Result moved = makeGroup(parent, launchers, false, own);
-  if (moved.ok()) moved = writeLimit(own.get(), "cgroup.procs", "0");
-  if (!moved.ok()) return moved;
-  enabled = writeLimit(parent, "cgroup.subtree_control", controller.enable);
-  if (enabled.ok()) return enabled;
-  // Others are there too.
-  if (const Result back = writeLimit(parent, "cgroup.procs", "0"); !back.ok()) return back;
-  sys::call(SYS_unlinkat, parent, sys::word(launchers), AT_REMOVEDIR);
-  return enabled;
+  const Result left = leave(parent);
+  if (!left.ok()) return left;
+  const Result enabled = writeLimit(parent, "cgroup.subtree_control", controller.enable);
+  // The kernel has no such controller, or it belongs to cgroup v1, or was not handed down to this group.
+  return enabled.error == ENOENT ? failure(enabled.step, controller.name, ENOENT) : enabled;
 }
 
 Result writeNumber(int group, const char* file, uint64_t value) {

@@ -75,19 +75,21 @@ void composeConfinement(const ConfinementWords& words, const Plan& plan, const c
 }
 
 void changeEnvironment(const Confinement& confinement, uint32_t uid, Environment& environment) {
-  const auto lacks = [&](uint32_t wanted) { return (confinement.features & wanted) == 0; };
   if (confinement.has(part::tmp)) {
     environment.unset("TMPDIR");
-    if (lacks(feature::x11)) environment.unset("DISPLAY");
+    if ((confinement.features & feature::x11) == 0) environment.unset("DISPLAY");
   }
   if (!confinement.has(part::run)) return;
-  if (lacks(feature::wayland)) environment.unset("WAYLAND_DISPLAY");
-  if (lacks(feature::pulse)) environment.unset("PULSE_SERVER");
+  environment.unset("WAYLAND_DISPLAY");
+  environment.unset("PULSE_SERVER");
+  environment.unset("DBUS_SESSION_BUS_ADDRESS");
+  environment.unset("DBUS_SYSTEM_BUS_ADDRESS");
+  // By their paths: where they are looked for else, in the runtime directory, is another place now.
+  if (confinement.wayland != nullptr) environment.set(joined("WAYLAND_DISPLAY=", confinement.wayland));
+  if (confinement.pulse != nullptr) environment.set(joined("PULSE_SERVER=unix:", confinement.pulse));
   Text<64> runtime;
   runtime.add("XDG_RUNTIME_DIR=/run/user/").addDecimal(uid);
   environment.set(joined(runtime.get(), ""));
-  environment.unset("DBUS_SESSION_BUS_ADDRESS");
-  environment.unset("DBUS_SYSTEM_BUS_ADDRESS");
   if (confinement.busNameCount > 0) {
     Text<128> bus;
     bus.add("DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/").addDecimal(uid).add("/bus");

@@ -13,13 +13,20 @@ struct Word {
   uint32_t feature;
 };
 
+// What ~/.Xauthority holds is for the machine's own host name.
 constexpr Word knownWords[] = {
-    {"tmp", part::tmp, 0},         {"home", part::home, 0},
-    {"run", part::run, 0},         {"dev", part::dev, 0},
-    {"pid", part::pid, 0},         {"ipc", part::ipc, 0},
-    {"uts", part::uts, 0},         {"net", part::net, 0},
-    {"session", part::session, 0}, {"wayland", 0, feature::wayland},
-    {"x11", 0, feature::x11},      {"pulse", 0, feature::pulse},
+    {"tmp", part::tmp, 0},
+    {"home", part::home, 0},
+    {"run", part::run, 0},
+    {"dev", part::dev, 0},
+    {"pid", part::pid, 0},
+    {"ipc", part::ipc, 0},
+    {"uts", part::uts, 0},
+    {"net", part::net, 0},
+    {"session", part::session, 0},
+    {"wayland", 0, feature::wayland},
+    {"x11", part::uts, feature::x11},
+    {"pulse", 0, feature::pulse},
     {"gpu", 0, feature::gpu},
 };
 

@@ -16,11 +16,13 @@ namespace {
 }
 
 /** A socket in the runtime directory, or where the variable says that it is. */
-const char* runtimePath(const char* const* environment, const char* feature, const char* name) {
-  if (*name == '/') return name;
+const char* showSocket(const char* const* environment, const char* feature, const char* name,
+                       Confinement& confinement) {
   const char* directory = findFilledVariable(environment, "XDG_RUNTIME_DIR");
-  if (directory == nullptr || *directory != '/') noSuch(feature, "XDG_RUNTIME_DIR is not set");
-  return joined(joined(directory, "/"), name);
+  if (*name != '/' && (directory == nullptr || *directory != '/')) noSuch(feature, "XDG_RUNTIME_DIR is not set");
+  const char* path = *name == '/' ? name : joined(joined(directory, "/"), name);
+  show(confinement, path, true);
+  return path;
 }
 
 /** DISPLAY is `:N` or `:N.SCREEN` for a server on this machine. */
@@ -33,7 +35,10 @@ void letX11Through(const char* const* environment, Confinement& confinement) {
   socket.add("/tmp/.X11-unix/X").addDecimal(parseDecimal(display + 1));
   show(confinement, joined(socket.get(), ""), true);
   const char* authority = findFilledVariable(environment, "XAUTHORITY");
-  if (authority != nullptr && *authority == '/') show(confinement, authority, false);
+  const bool isElsewhere = authority != nullptr && *authority == '/';
+  show(confinement, isElsewhere ? authority : "~/.Xauthority", false);
+  // Servers that ask for none have no such file.
+  confinement.shown[confinement.shownCount - 1].isSystems = true;
 }
 
 }  // namespace
@@ -42,10 +47,15 @@ void showFeatures(const char* const* environment, Confinement& confinement) {
   const auto has = [&](uint32_t wanted) { return (confinement.features & wanted) != 0; };
   if (has(feature::wayland)) {
     const char* display = findFilledVariable(environment, "WAYLAND_DISPLAY");
-    show(confinement, runtimePath(environment, "wayland", display == nullptr ? "wayland-0" : display), true);
+    confinement.wayland = showSocket(environment, "wayland", display == nullptr ? "wayland-0" : display, confinement);
   }
   if (has(feature::x11)) letX11Through(environment, confinement);
-  if (has(feature::pulse)) show(confinement, runtimePath(environment, "pulse", "pulse/native"), true);
+  if (has(feature::pulse)) {
+    const char* server = findFilledVariable(environment, "PULSE_SERVER");
+    const bool isPath = server != nullptr && startsWith(server, "unix:/");
+    confinement.pulse =
+        showSocket(environment, "pulse", isPath ? server + strlen("unix:") : "pulse/native", confinement);
+  }
 }
 
 void showResolver(Confinement& confinement) {
