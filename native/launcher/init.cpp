@@ -45,9 +45,8 @@ Result prepareProgram(Inheritance& inheritance, int parent) {
 [[noreturn]] void startProgram(Inheritance& inheritance, int parent) {
   tellFailureTo(inheritance.executing);
   const Result prepared = prepareProgram(inheritance, parent);
-  // A supervisor or an init that has gone meanwhile has told of its own failure.
-  const bool left = prepared.step == Step::startProcess && (prepared.error == EPIPE || prepared.error == ESRCH);
-  if (left) sys::exit(Exit::failed.status);
+  // A supervisor that has gone meanwhile has told of its own failure.
+  if (prepared.step == Step::startProcess && prepared.error == EPIPE) sys::exit(Exit::failed.status);
   if (!prepared.ok()) fail(Exit::failed, prepared);
   ignoreAgain(inheritance.ignoredSignals);
   sys::changeSignalMask(SIG_SETMASK, &inheritance.signalMask, nullptr);

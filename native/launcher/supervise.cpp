@@ -172,6 +172,9 @@ class Supervisor {
       if (const Result taken = takeNext(got); !taken.ok()) return taken;
     }
     if (const Result read = readExecuted(); !read.ok()) return read;
+    // The process that was to be the program may have ended before, and said nothing.
+    const bool untold = hasStatus_ && !failed_ && started_ == 0 && WIFEXITED(status_);
+    if (untold) return failure(Step::startProcess, nullptr, ESRCH);
     if (hasStatus_) return success();
     // Else it told of a failure itself, or somebody killed it.
     status_ = failed_ && !WIFSIGNALED(status) ? Exit::failed.status << 8 : status;

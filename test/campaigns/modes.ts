@@ -1,6 +1,10 @@
+import { refusing } from '../support/refusing.js'
+
 /** A way to launch. */
 export interface Mode {
   readonly name: string
+  /** What the launch runs below. */
+  below(): readonly string[]
   /** What stands before the container's name or the program. All that a program is to see lies below `directory`. */
   options(directory: string): readonly string[]
   /**
@@ -22,11 +26,23 @@ const confined = (directories: readonly string[]) => ({
   'can signal its parent': 'no',
 })
 
+/** For ordinary users the filter takes no_new_privs: so root has it too. */
+export const withoutOverlays = () => ['/usr/bin/setpriv', '--no-new-privs', ...refusing('fsconfig@1=0:ENODEV')]
+
 export const modes: readonly Mode[] = [
-  { name: 'plain', options: () => [], tells: () => ({ 'own namespaces': 'mnt' }), everywhere: true },
+  { name: 'plain', below: () => [], options: () => [], tells: () => ({ 'own namespaces': 'mnt' }), everywhere: true },
+  {
+    // Binds stand in for them.
+    name: 'where overlays are refused',
+    below: withoutOverlays,
+    options: () => [],
+    tells: () => ({ 'own namespaces': 'mnt', 'no new privileges': '1', seccomp: '2' }),
+    everywhere: true,
+  },
   {
     // A supervisor, a process 1, and all parts.
     name: 'confined',
+    below: () => [],
     options: directory => ['--sandbox', '--ro', directory],
     tells: (name, directories) => ({
       ...confined(directories),
@@ -39,6 +55,7 @@ export const modes: readonly Mode[] = [
   {
     // Nobody beside the program.
     name: 'confined in place',
+    below: () => [],
     options: directory => [
       ...['--read-only', '--private-tmp', '--private-home', '--private-run', '--private-dev', '--unshare-uts'],
       ...['--seccomp', '--landlock', '--drop-capabilities', '--ro', directory],
@@ -53,6 +70,7 @@ export const modes: readonly Mode[] = [
   {
     // A supervisor and a process 1 beside a program with its rights.
     name: 'in a PID namespace',
+    below: () => [],
     options: () => ['--unshare-pid'],
     tells: () => ({ descriptors: '0 1 2', 'own namespaces': 'mnt pid', parent: 'process 1, no session' }),
     everywhere: false,
@@ -60,6 +78,7 @@ export const modes: readonly Mode[] = [
   {
     // The same without a PID namespace that would take all along.
     name: 'in a session of its own',
+    below: () => [],
     options: () => ['--new-session'],
     tells: () => ({ descriptors: '0 1 2', 'own namespaces': 'mnt', parent: 'another, session' }),
     everywhere: false,

@@ -27,14 +27,6 @@ namespace {
 
 using namespace appc;
 
-// What is private can be named where a template is instantiated.
-template <auto Member>
-struct Reach {
-  friend const sys::Descriptor (&mountedOf(const Overlays& overlays))[maxOverlays] { return overlays.*Member; }
-};
-const sys::Descriptor (&mountedOf(const Overlays& overlays))[maxOverlays];
-template struct Reach<&Overlays::mounted_>;
-
 [[noreturn]] void giveUp(const char* what) {
   perror(what);
   exit(2);
@@ -69,7 +61,7 @@ struct Count {
 bool hasEscaped(const Plan& plan, const Overlays& overlays, const RootTree& root, const std::vector<Place>& forbidden) {
   bool escaped = isCovered(forbidden) || (root.get() >= 0 && shows(root.get(), "forbidden"));
   for (uint32_t i = 0; i < plan.overlays().count; ++i) {
-    const int mounted = mountedOf(overlays)[i].get();
+    const int mounted = overlays.mounted(i);
     if (mounted < 0) continue;
     escaped = escaped || shows(mounted, "forbidden") || shows(mounted, ".appc-host/forbidden");
   }
@@ -85,7 +77,7 @@ void mountByCore(const Plan& plan, const std::vector<Place>& forbidden, Count& c
   Result result = tree == nullptr ? success() : root.mount(tree);
   const int viewRoot = tree == nullptr ? machine.get() : root.get();
   if (result.ok()) result = overlays->open(plan, viewRoot);
-  if (result.ok()) result = overlays->mount(plan, viewRoot);
+  if (result.ok()) result = overlays->mount(plan, viewRoot, "appc");
   if (result.ok() && tree != nullptr) result = root.bind(plan);
   const long each = plan.overlays().count + plan.binds().count;
   count.attempts += each;

@@ -161,8 +161,16 @@ export interface Race {
   readonly escapes: number
 }
 
-export async function race(racer: string, how: 'core' | 'naive', attempts: number, arena: Arena): Promise<Race> {
-  const child = spawn(racer, [how, arena.plan, String(attempts), ...arena.forbidden], {
+/** `below`: what the racer runs below. */
+export async function race(
+  racer: string,
+  how: 'core' | 'naive',
+  attempts: number,
+  arena: Arena,
+  below: readonly string[] = [],
+): Promise<Race> {
+  const line = [...below, racer, how, arena.plan, String(attempts), ...arena.forbidden]
+  const child = spawn(line[0] ?? racer, line.slice(1), {
     ...arena.sandbox.user,
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { users } from '../native/fixture.js'
+import { withoutOverlays } from './modes.js'
 import { type Arena, arenas, compiledRacer, type Race, race, raceLaunches, underAttack } from './races.js'
 import { compiled } from './stage.js'
 
@@ -25,12 +26,15 @@ for (const [who, user] of users) {
     const name = `${who}, ${arena.name}`
     const share = Math.ceil(attempts / users.length / all.length)
     const naive = await told(`${name}, by real path and mount(2)`, arena, () => race(racer, 'naive', share / 2, arena))
-    const ours = await told(`${name}, as the launcher does`, arena, () => race(racer, 'core', share, arena))
-    const launches =
-      arena.command === null
-        ? null
-        : await told(`${name}, whole launches`, arena, () => raceLaunches(share / 500, arena))
-    const escapes = ours.escapes + (launches?.escapes ?? 0)
+    const races = [
+      await told(`${name}, as the launcher does`, arena, () => race(racer, 'core', share / 2, arena)),
+      await told(`${name}, as it does where overlays are refused`, arena, () =>
+        race(racer, 'core', share / 2, arena, withoutOverlays()),
+      ),
+    ]
+    if (arena.command !== null)
+      races.push(await told(`${name}, whole launches`, arena, () => raceLaunches(share / 500, arena)))
+    const escapes = races.reduce((sum, one) => sum + one.escapes, 0)
     if (naive.escapes === 0) console.log('  FINDING: the attack does not work')
     if (escapes > 0) console.log('  FINDING: mounts have escaped')
     if (naive.escapes === 0 || escapes > 0) process.exitCode = 1

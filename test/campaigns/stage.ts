@@ -108,7 +108,14 @@ function mixed(sandbox: Sandbox, witness: string): Maker {
     name: `${mode.name}, overlays`,
     ...startedBy(sandbox),
     directory: outer.target,
-    command: before => [...before, sandbox.launcher, ...mode.options(sandbox.directory), 'mixed', ...Object.keys(seen)],
+    command: before => [
+      ...mode.below(),
+      ...before,
+      sandbox.launcher,
+      ...mode.options(sandbox.directory),
+      'mixed',
+      ...Object.keys(seen),
+    ],
     report: reportOf(sandbox, witness, seen, tellsOf(mode, 'mixed')),
     failure: ours,
   })
@@ -149,6 +156,7 @@ function inTree(sandbox: Sandbox, witness: string): Maker {
     // The tree has it too.
     directory: '/opt',
     command: before => [
+      ...mode.below(),
       ...before,
       sandbox.launcher,
       ...mode.options(sandbox.directory),
@@ -182,7 +190,7 @@ function nested(sandbox: Sandbox, witness: string): Maker {
     ...startedBy(sandbox),
     directory: shared.target,
     command: before => [
-      ...[sandbox.launcher, 'around', ...before],
+      ...[...mode.below(), sandbox.launcher, 'around', ...before],
       ...[sandbox.launcher, ...mode.options(sandbox.directory), 'within', ...Object.keys(seen)],
     ],
     report: reportOf(sandbox, witness, seen, tellsOf(mode, 'within')),
