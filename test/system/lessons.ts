@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { identity, makeTree, Sandbox, users } from '../native/fixture.js'
@@ -72,7 +82,10 @@ for (const [who, user] of users) {
         })
       const plain = launch().stdout.split('\n')
       t.equal(plain.filter(line => line === '/').length, 1, 'the caller’s alone')
-      t.notOk(plain.some(line => line.includes('appc-')), 'none of the launcher’s')
+      t.notOk(
+        plain.some(line => line.includes('appc-')),
+        'none of the launcher’s',
+      )
       t.equal(plain.at(-1), 'layer', 'names are looked up in the mix')
       const confined = launch('--sandbox').stdout
       t.notMatch(confined, /^\/$/m)
@@ -80,23 +93,26 @@ for (const [who, user] of users) {
       closeSync(out)
     })
 
-    t.test('CVE-2025-31133, CVE-2025-52565, CVE-2025-52881, CVE-2026-41579: a target that is a link is not followed', async t => {
-      const overlay = sandbox.overlay('swapped', { x: 'host' }, { x: 'layer' })
-      makeTree(sandbox.path('forbidden'), { x: 'untouched' })
-      sandbox.install(sandbox.plan('swapped', { overlays: [overlay] }))
-      t.equal(sandbox.run(['swapped', '-c', `cat ${overlay.target}/x`]).stdout, 'layer')
-      rmSync(overlay.target, { recursive: true })
-      symlinkSync(sandbox.path('forbidden'), overlay.target)
-      const ran = sandbox.run(['swapped', '-c', `cat ${overlay.target}/x ${sandbox.path('forbidden')}/x`])
-      t.notMatch(ran.stdout, 'layer', 'nothing lies over what the link leads to')
-      t.not(ran.status, 0)
-      // Links on the way to a layer would have it taken from elsewhere.
-      rmSync(overlay.target)
-      makeTree(overlay.target, { x: 'host' })
-      rmSync(overlay.layer, { recursive: true })
-      symlinkSync(sandbox.path('forbidden'), overlay.layer)
-      t.notMatch(sandbox.run(['swapped', '-c', `cat ${overlay.target}/x`]).stdout, 'untouched')
-    })
+    t.test(
+      'CVE-2025-31133, CVE-2025-52565, CVE-2025-52881, CVE-2026-41579: a target that is a link is not followed',
+      async t => {
+        const overlay = sandbox.overlay('swapped', { x: 'host' }, { x: 'layer' })
+        makeTree(sandbox.path('forbidden'), { x: 'untouched' })
+        sandbox.install(sandbox.plan('swapped', { overlays: [overlay] }))
+        t.equal(sandbox.run(['swapped', '-c', `cat ${overlay.target}/x`]).stdout, 'layer')
+        rmSync(overlay.target, { recursive: true })
+        symlinkSync(sandbox.path('forbidden'), overlay.target)
+        const ran = sandbox.run(['swapped', '-c', `cat ${overlay.target}/x ${sandbox.path('forbidden')}/x`])
+        t.notMatch(ran.stdout, 'layer', 'nothing lies over what the link leads to')
+        t.not(ran.status, 0)
+        // Links on the way to a layer would have it taken from elsewhere.
+        rmSync(overlay.target)
+        makeTree(overlay.target, { x: 'host' })
+        rmSync(overlay.layer, { recursive: true })
+        symlinkSync(sandbox.path('forbidden'), overlay.layer)
+        t.notMatch(sandbox.run(['swapped', '-c', `cat ${overlay.target}/x`]).stdout, 'untouched')
+      },
+    )
 
     t.test('CVE-2025-24965: nothing is written outside of what is shown', async t => {
       const victim = sandbox.path('inside', 'victim')
@@ -142,20 +158,23 @@ for (const [who, user] of users) {
       t.match(bus, { status: 125, stdout: '' })
     })
 
-    t.test('CVE-2024-42472, CVE-2026-34078, CVE-2026-34079: a link that the program left is not shown by the next launch', async t => {
-      const data = sandbox.path('data')
-      mkdirSync(join(data, 'sub'), { recursive: true })
-      makeTree(sandbox.path('secret'), { file: 'secret' })
-      spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, data])
-      const options = ['--sandbox', '--rw', data]
-      const first = inside.run(options, `rmdir ${data}/sub && ln -s ${sandbox.path('secret')} ${data}/sub`)
-      t.equal(first.status, 0, first.stderr)
-      const second = inside.run(['--sandbox', '--rw', join(data, 'sub')], `cat ${data}/sub/file`)
-      t.match(second, { status: 125, stdout: '', stderr: /links on the way are not followed/ })
-      // So too where the container asks for it.
-      sandbox.install(sandbox.plan('asks', { needs: [`rw=${join(data, 'sub')}`] }))
-      t.match(sandbox.run(['--sandbox', 'asks', '-c', 'echo ran']), { status: 125, stdout: '' })
-    })
+    t.test(
+      'CVE-2024-42472, CVE-2026-34078, CVE-2026-34079: a link that the program left is not shown by the next launch',
+      async t => {
+        const data = sandbox.path('data')
+        mkdirSync(join(data, 'sub'), { recursive: true })
+        makeTree(sandbox.path('secret'), { file: 'secret' })
+        spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, data])
+        const options = ['--sandbox', '--rw', data]
+        const first = inside.run(options, `rmdir ${data}/sub && ln -s ${sandbox.path('secret')} ${data}/sub`)
+        t.equal(first.status, 0, first.stderr)
+        const second = inside.run(['--sandbox', '--rw', join(data, 'sub')], `cat ${data}/sub/file`)
+        t.match(second, { status: 125, stdout: '', stderr: /links on the way are not followed/ })
+        // So too where the container asks for it.
+        sandbox.install(sandbox.plan('asks', { needs: [`rw=${join(data, 'sub')}`] }))
+        t.match(sandbox.run(['--sandbox', 'asks', '-c', 'echo ran']), { status: 125, stdout: '' })
+      },
+    )
 
     t.test('CVE-2023-28101: what a container says of itself steers no terminal', async t => {
       sandbox.install(sandbox.plan('says', { needs: ['\x1b[2Jnet'] }))
