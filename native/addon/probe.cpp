@@ -24,8 +24,6 @@ struct Directories {
   const char* lower;
 };
 
-using Attempt = Result (*)(const Directories&);
-
 /** A Result as it comes from another process: its path is text. */
 struct Finding {
   Step step = Step::none;
@@ -84,9 +82,9 @@ Result makeDirectory(const sys::Descriptor& parent, const char* name, sys::Descr
   return error < 0 ? failure(Step::probe, name, error) : openDirectory(parent.get(), name, directory);
 }
 
-Result tryUserNamespace(const Directories&) { return unshareAsUser(CLONE_NEWUSER, sys::userId(), sys::groupId()); }
+Result tryUserNamespace() { return unshareAsUser(CLONE_NEWUSER, sys::userId(), sys::groupId()); }
 
-Result tryMountNamespace(const Directories&) { return enter(); }
+Result tryMountNamespace() { return enter(); }
 
 Result tryOverlay(const Directories& given) {
   sys::Descriptor mounted;
@@ -108,7 +106,7 @@ Result tryOverlay(const Directories& given) {
 }
 
 /** What a skeleton is made of. */
-Result tryBinds(const Directories&) {
+Result tryBinds() {
   Result result = enter();
   sys::Descriptor host;
   if (result.ok()) result = openDirectory(AT_FDCWD, "/", host);
@@ -146,7 +144,7 @@ Result tryExchange(const Directories&) {
 
 /** The parts of a confinement. */
 
-Result tryProcesses(const Directories&) {
+Result tryProcesses() {
   if (const Result entered = enter(); !entered.ok()) return entered;
   static Finding found;
   found = inChild(
@@ -159,18 +157,18 @@ Result tryProcesses(const Directories&) {
   return found.result();
 }
 
-Result tryOtherNamespaces(const Directories&) {
+Result tryOtherNamespaces() {
   if (const Result entered = enter(); !entered.ok()) return entered;
   const int error = sys::unshare(CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET);
   return error < 0 ? failure(Step::openNamespace, "ipc, uts, net", error) : success();
 }
 
-Result tryFilter(const Directories&) {
+Result tryFilter() {
   const Result forbidden = forbidNewPrivileges();
   return forbidden.ok() ? filterSystemCalls() : forbidden;
 }
 
-Result tryLandlock(const Directories&) {
+Result tryLandlock() {
   const Result forbidden = forbidNewPrivileges();
   return forbidden.ok() ? restrictByLandlock(nullptr, 0, false, false) : forbidden;
 }
@@ -182,22 +180,21 @@ Result tryGroup(const GroupLimits& limits) {
   return error < 0 ? failure(Step::makeCgroup, nullptr, error) : success();
 }
 
-Result tryMemoryLimit(const Directories&) { return tryGroup({1ULL << 40, 0, 0}); }
+Result tryMemoryLimit() { return tryGroup({1ULL << 40, 0, 0}); }
 
-Result tryProcessLimit(const Directories&) { return tryGroup({0, 1U << 20, 0}); }
+Result tryProcessLimit() { return tryGroup({0, 1U << 20, 0}); }
 
-Result tryProcessorLimit(const Directories&) { return tryGroup({0, 0, 1000}); }
+Result tryProcessorLimit() { return tryGroup({0, 0, 1000}); }
 
-struct Named {
+struct Attempt {
   const char* name;
-  Attempt attempt;
+  Result (*run)();
 };
 
-// In the order of Attempt in lib/launch/addon.ts.
-constexpr Named attempts[] = {
+// All but the overlay, in the order of Attempt in lib/launch/addon.ts.
+constexpr Attempt attempts[] = {
     {"userNamespace", tryUserNamespace},
     {"mountNamespace", tryMountNamespace},
-    {"overlay", tryOverlay},
     {"binds", tryBinds},
     {"exchange", tryExchange},
     {"processes", tryProcesses},
@@ -208,6 +205,11 @@ constexpr Named attempts[] = {
     {"processLimit", tryProcessLimit},
     {"processorLimit", tryProcessorLimit},
 };
+
+Napi::Value toValue(const Napi::Env& env, const Finding& found) {
+  const Result result = found.result();
+  return result.ok() ? env.Null() : toError(env, result).Value();
+}
 
 }  // namespace
 
@@ -220,11 +222,9 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
   if (!info[1].IsUndefined() && !toText(env, info[1], "layer", layer)) return env.Undefined();
   if (!info[2].IsUndefined() && !toText(env, info[2], "lower", lower)) return env.Undefined();
   const Directories directories = {layer.c_str(), lower.c_str()};
-  for (const Named& named : attempts) {
-    if (name != named.name) continue;
-    const Finding found = inChild([&] { return Finding(named.attempt(directories)); });
-    const Result result = found.result();
-    return result.ok() ? env.Null() : toError(env, result).Value();
+  if (name == "overlay") return toValue(env, inChild([&] { return Finding(tryOverlay(directories)); }));
+  for (const Attempt& attempt : attempts) {
+    if (name == attempt.name) return toValue(env, inChild([&] { return Finding(attempt.run()); }));
   }
   Napi::TypeError::New(env, "attempt must be one that there is").ThrowAsJavaScriptException();
   return env.Undefined();
