@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "capabilities.h"
+#include "child.h"
 #include "explain.h"
 #include "functions.h"
 #include "landlock.h"
@@ -10,7 +11,6 @@
 #include "mounts.h"
 #include "namespaces.h"
 #include "private-mounts.h"
-#include "process.h"
 #include "seccomp.h"
 #include "skeleton.h"
 #include "values.h"
@@ -23,42 +23,6 @@ struct Directories {
   const char* layer;
   const char* lower;
 };
-
-/** A Result as it comes from another process: its path is text. */
-struct Finding {
-  Step step = Step::none;
-  int error = 0;
-  char path[256] = {};
-
-  Finding() = default;
-  explicit Finding(const Result& result) : step(result.step), error(result.error) {
-    if (result.path != nullptr) memcpy(path, result.path, strnlen(result.path, sizeof path - 1));
-  }
-  Result result() const { return {step, path[0] == '\0' ? nullptr : path, error}; }
-};
-
-/** A process with threads, as Node is, may not enter a user namespace; and nothing is left of what is mounted there. */
-template <typename Work>
-Finding inChild(Work work, unsigned long flags = 0) {
-  int ends[2];
-  if (const int error = sys::pipe(ends); error < 0) return Finding(failure(Step::probe, nullptr, error));
-  const sys::Descriptor reading(ends[0]);
-  sys::Descriptor writing(ends[1]);
-  const int child = sys::fork(flags);
-  if (child == 0) {
-    const Finding found = work();
-    sys::write(writing.get(), &found, sizeof found);
-    sys::exit(0);
-  }
-  if (child < 0) return Finding(failure(Step::startProcess, nullptr, child));
-  writing.reset(-1);
-  Finding found;
-  const long count = sys::read(reading.get(), &found, sizeof found);
-  int status = 0;
-  sys::wait(child, status, 0);
-  if (count == sizeof found) return found;
-  return Finding(failure(Step::probe, nullptr, static_cast<int>(count < 0 ? count : -EIO)));
-}
 
 Result enter() {
   Namespaces namespaces;
@@ -124,7 +88,7 @@ Result tryBinds() {
 }
 
 /** What `appc refresh` exchanges overlays by. */
-Result tryExchange(const Directories&) {
+Result tryExchange() {
   Result result = enter();
   sys::Descriptor scratch;
   sys::Descriptor place;
@@ -146,15 +110,15 @@ Result tryExchange(const Directories&) {
 
 Result tryProcesses() {
   if (const Result entered = enter(); !entered.ok()) return entered;
-  static Finding found;
-  found = inChild(
+  static Told told;
+  told = inChild(
       [] {
         sys::Descriptor root;
         const Result opened = openDirectory(AT_FDCWD, "/", root);
-        return Finding(opened.ok() ? mountProcesses(root.get(), false) : opened);
+        return Told(opened.ok() ? mountProcesses(root.get(), false) : opened);
       },
       CLONE_NEWPID | CLONE_NEWNS);
-  return found.result();
+  return told.result();
 }
 
 Result tryOtherNamespaces() {
@@ -206,8 +170,8 @@ constexpr Attempt attempts[] = {
     {"processorLimit", tryProcessorLimit},
 };
 
-Napi::Value toValue(const Napi::Env& env, const Finding& found) {
-  const Result result = found.result();
+Napi::Value toValue(const Napi::Env& env, const Told& told) {
+  const Result result = told.result();
   return result.ok() ? env.Null() : toError(env, result).Value();
 }
 
@@ -222,9 +186,9 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
   if (!info[1].IsUndefined() && !toText(env, info[1], "layer", layer)) return env.Undefined();
   if (!info[2].IsUndefined() && !toText(env, info[2], "lower", lower)) return env.Undefined();
   const Directories directories = {layer.c_str(), lower.c_str()};
-  if (name == "overlay") return toValue(env, inChild([&] { return Finding(tryOverlay(directories)); }));
+  if (name == "overlay") return toValue(env, inChild([&] { return Told(tryOverlay(directories)); }));
   for (const Attempt& attempt : attempts) {
-    if (name == attempt.name) return toValue(env, inChild([&] { return Finding(attempt.run()); }));
+    if (name == attempt.name) return toValue(env, inChild([&] { return Told(attempt.run()); }));
   }
   Napi::TypeError::New(env, "attempt must be one that there is").ThrowAsJavaScriptException();
   return env.Undefined();
