@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "capabilities.h"
+#include "child.h"
 #include "explain.h"
 #include "functions.h"
 #include "landlock.h"
@@ -10,7 +11,6 @@
 #include "mounts.h"
 #include "namespaces.h"
 #include "private-mounts.h"
-#include "process.h"
 #include "seccomp.h"
 #include "skeleton.h"
 #include "values.h"
@@ -23,44 +23,6 @@ struct Directories {
   const char* layer;
   const char* lower;
 };
-
-using Attempt = Result (*)(const Directories&);
-
-/** A Result as it comes from another process: its path is text. */
-struct Finding {
-  Step step = Step::none;
-  int error = 0;
-  char path[256] = {};
-
-  Finding() = default;
-  explicit Finding(const Result& result) : step(result.step), error(result.error) {
-    if (result.path != nullptr) memcpy(path, result.path, strnlen(result.path, sizeof path - 1));
-  }
-  Result result() const { return {step, path[0] == '\0' ? nullptr : path, error}; }
-};
-
-/** A process with threads, as Node is, may not enter a user namespace; and nothing is left of what is mounted there. */
-template <typename Work>
-Finding inChild(Work work, unsigned long flags = 0) {
-  int ends[2];
-  if (const int error = sys::pipe(ends); error < 0) return Finding(failure(Step::probe, nullptr, error));
-  const sys::Descriptor reading(ends[0]);
-  sys::Descriptor writing(ends[1]);
-  const int child = sys::fork(flags);
-  if (child == 0) {
-    const Finding found = work();
-    sys::write(writing.get(), &found, sizeof found);
-    sys::exit(0);
-  }
-  if (child < 0) return Finding(failure(Step::startProcess, nullptr, child));
-  writing.reset(-1);
-  Finding found;
-  const long count = sys::read(reading.get(), &found, sizeof found);
-  int status = 0;
-  sys::wait(child, status, 0);
-  if (count == sizeof found) return found;
-  return Finding(failure(Step::probe, nullptr, static_cast<int>(count < 0 ? count : -EIO)));
-}
 
 Result enter() {
   Namespaces namespaces;
@@ -84,9 +46,9 @@ Result makeDirectory(const sys::Descriptor& parent, const char* name, sys::Descr
   return error < 0 ? failure(Step::probe, name, error) : openDirectory(parent.get(), name, directory);
 }
 
-Result tryUserNamespace(const Directories&) { return unshareAsUser(CLONE_NEWUSER, sys::userId(), sys::groupId()); }
+Result tryUserNamespace() { return unshareAsUser(CLONE_NEWUSER, sys::userId(), sys::groupId()); }
 
-Result tryMountNamespace(const Directories&) { return enter(); }
+Result tryMountNamespace() { return enter(); }
 
 Result tryOverlay(const Directories& given) {
   sys::Descriptor mounted;
@@ -108,7 +70,7 @@ Result tryOverlay(const Directories& given) {
 }
 
 /** What a skeleton is made of. */
-Result tryBinds(const Directories&) {
+Result tryBinds() {
   Result result = enter();
   sys::Descriptor host;
   if (result.ok()) result = openDirectory(AT_FDCWD, "/", host);
@@ -126,7 +88,7 @@ Result tryBinds(const Directories&) {
 }
 
 /** What `appc refresh` exchanges overlays by. */
-Result tryExchange(const Directories&) {
+Result tryExchange() {
   Result result = enter();
   sys::Descriptor scratch;
   sys::Descriptor place;
@@ -146,31 +108,31 @@ Result tryExchange(const Directories&) {
 
 /** The parts of a confinement. */
 
-Result tryProcesses(const Directories&) {
+Result tryProcesses() {
   if (const Result entered = enter(); !entered.ok()) return entered;
-  static Finding found;
-  found = inChild(
+  static Told told;
+  told = inChild(
       [] {
         sys::Descriptor root;
         const Result opened = openDirectory(AT_FDCWD, "/", root);
-        return Finding(opened.ok() ? mountProcesses(root.get(), false) : opened);
+        return Told(opened.ok() ? mountProcesses(root.get(), false) : opened);
       },
       CLONE_NEWPID | CLONE_NEWNS);
-  return found.result();
+  return told.result();
 }
 
-Result tryOtherNamespaces(const Directories&) {
+Result tryOtherNamespaces() {
   if (const Result entered = enter(); !entered.ok()) return entered;
   const int error = sys::unshare(CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET);
   return error < 0 ? failure(Step::openNamespace, "ipc, uts, net", error) : success();
 }
 
-Result tryFilter(const Directories&) {
+Result tryFilter() {
   const Result forbidden = forbidNewPrivileges();
   return forbidden.ok() ? filterSystemCalls() : forbidden;
 }
 
-Result tryLandlock(const Directories&) {
+Result tryLandlock() {
   const Result forbidden = forbidNewPrivileges();
   return forbidden.ok() ? restrictByLandlock(nullptr, 0, false, false) : forbidden;
 }
@@ -182,22 +144,21 @@ Result tryGroup(const GroupLimits& limits) {
   return error < 0 ? failure(Step::makeCgroup, nullptr, error) : success();
 }
 
-Result tryMemoryLimit(const Directories&) { return tryGroup({1ULL << 40, 0, 0}); }
+Result tryMemoryLimit() { return tryGroup({1ULL << 40, 0, 0}); }
 
-Result tryProcessLimit(const Directories&) { return tryGroup({0, 1U << 20, 0}); }
+Result tryProcessLimit() { return tryGroup({0, 1U << 20, 0}); }
 
-Result tryProcessorLimit(const Directories&) { return tryGroup({0, 0, 1000}); }
+Result tryProcessorLimit() { return tryGroup({0, 0, 1000}); }
 
-struct Named {
+struct Attempt {
   const char* name;
-  Attempt attempt;
+  Result (*run)();
 };
 
-// In the order of Attempt in lib/launch/addon.ts.
-constexpr Named attempts[] = {
+// All but the overlay, in the order of Attempt in lib/launch/addon.ts.
+constexpr Attempt attempts[] = {
     {"userNamespace", tryUserNamespace},
     {"mountNamespace", tryMountNamespace},
-    {"overlay", tryOverlay},
     {"binds", tryBinds},
     {"exchange", tryExchange},
     {"processes", tryProcesses},
@@ -208,6 +169,11 @@ constexpr Named attempts[] = {
     {"processLimit", tryProcessLimit},
     {"processorLimit", tryProcessorLimit},
 };
+
+Napi::Value toValue(const Napi::Env& env, const Told& told) {
+  const Result result = told.result();
+  return result.ok() ? env.Null() : toError(env, result).Value();
+}
 
 }  // namespace
 
@@ -220,11 +186,9 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
   if (!info[1].IsUndefined() && !toText(env, info[1], "layer", layer)) return env.Undefined();
   if (!info[2].IsUndefined() && !toText(env, info[2], "lower", lower)) return env.Undefined();
   const Directories directories = {layer.c_str(), lower.c_str()};
-  for (const Named& named : attempts) {
-    if (name != named.name) continue;
-    const Finding found = inChild([&] { return Finding(named.attempt(directories)); });
-    const Result result = found.result();
-    return result.ok() ? env.Null() : toError(env, result).Value();
+  if (name == "overlay") return toValue(env, inChild([&] { return Told(tryOverlay(directories)); }));
+  for (const Attempt& attempt : attempts) {
+    if (name == attempt.name) return toValue(env, inChild([&] { return Told(attempt.run()); }));
   }
   Napi::TypeError::New(env, "attempt must be one that there is").ThrowAsJavaScriptException();
   return env.Undefined();

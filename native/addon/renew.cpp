@@ -4,30 +4,14 @@
 
 #include <memory>
 
+#include "child.h"
 #include "functions.h"
 #include "guards.h"
 #include "join.h"
-#include "process.h"
 #include "values.h"
 
 namespace appc::addon {
 namespace {
-
-/** A Result whose path is still there when the child is not. */
-struct Told {
-  Step step = Step::none;
-  int error = 0;
-  bool hasPath = false;
-  char path[4096] = {};
-
-  Told() = default;
-  explicit Told(const Result& result) : step(result.step), error(result.error), hasPath(result.path != nullptr) {
-    if (!hasPath) return;
-    const size_t length = strnlen(result.path, sizeof path - 1);
-    memcpy(path, result.path, length);
-  }
-  Result result() const { return {step, hasPath ? path : nullptr, error}; }
-};
 
 struct Request {
   std::string source;
@@ -36,55 +20,18 @@ struct Request {
   int mountNamespace = -1;
 };
 
-/** What the child needs, made before it starts: it may not allocate. */
-struct Child {
-  const Plan& plan;
-  const Request& request;
-  std::unique_ptr<Renewal> renewal = std::make_unique<Renewal>();
-
-  [[noreturn]] void run(int pipe) const {
+/** What the child needs is made before it starts: it may not allocate. */
+Told renewInChild(const Plan& plan, const Request& request) {
+  const auto renewal = std::make_unique<Renewal>();
+  const auto renew = [&] { return Told(renewal->run(plan, request.source.c_str(), request.mountNamespace)); };
+  return inChild([&] {
     bool forksAway = false;
-    Result result = joinNamespaces(request.namespaces.data(), request.namespaces.size(), forksAway);
+    const Result joined = joinNamespaces(request.namespaces.data(), request.namespaces.size(), forksAway);
+    if (!joined.ok()) return Told(joined);
     // The /proc inside knows but the processes of its own PID namespace, and a child of this one is the first to be in
     // it.
-    if (result.ok() && forksAway) {
-      const int child = sys::fork();
-      if (child > 0) {
-        int status = 0;
-        while (sys::wait(child, status, 0) == -EINTR) continue;
-        sys::exit(0);
-      }
-      if (child < 0) result = failure(Step::startProcess, nullptr, child);
-    }
-    if (result.ok()) result = renewal->run(plan, request.source.c_str(), request.mountNamespace);
-    const Told told(result);
-    sys::write(pipe, &told, sizeof told);
-    sys::exit(0);
-  }
-};
-
-/** In a child, as a process with threads may not enter a user namespace. Raw system calls only. */
-Told renewInChild(const Child& child) {
-  int ends[2];
-  const long error = sys::call(SYS_pipe2, sys::word(ends), O_CLOEXEC);
-  if (error < 0) return Told(failure(Step::startProcess, nullptr, static_cast<int>(error)));
-  const sys::Descriptor reading(ends[0]);
-  sys::Descriptor writing(ends[1]);
-  const int pid = sys::fork();
-  if (pid < 0) return Told(failure(Step::startProcess, nullptr, pid));
-  if (pid == 0) child.run(writing.get());
-  writing.reset(-1);
-  Told told;
-  size_t filled = 0;
-  while (filled < sizeof told) {
-    const long count = sys::read(reading.get(), reinterpret_cast<char*>(&told) + filled, sizeof told - filled);
-    if (count == -EINTR) continue;
-    if (count <= 0) break;
-    filled += static_cast<size_t>(count);
-  }
-  int status = 0;
-  while (sys::wait(pid, status, 0) == -EINTR) continue;
-  return filled == sizeof told ? told : Told(failure(Step::startProcess, nullptr, EIO));
+    return forksAway ? inChild(renew) : renew();
+  });
 }
 
 /** A plan file's bytes, aligned as decoding wants them. */
@@ -132,7 +79,7 @@ Napi::Value renewOverlays(const Napi::CallbackInfo& info) {
   }
   Plan plan;
   const Result decoded = bytes.decode(plan);
-  const Told told = decoded.ok() ? renewInChild({plan, request}) : Told(decoded);
+  const Told told = decoded.ok() ? renewInChild(plan, request) : Told(decoded);
   if (!told.result().ok()) toError(env, told.result()).ThrowAsJavaScriptException();
   return env.Undefined();
 }

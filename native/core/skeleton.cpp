@@ -76,6 +76,8 @@ class Filling {
   PathText path_;
 };
 
+// As deep as maxDepth: NOLINTBEGIN(misc-no-recursion)
+
 /** Calls visit(name) until one fails. */
 template <typename Visit>
 Result Filling::forEachName(int directory, Visit visit) const {
@@ -141,6 +143,8 @@ Result Filling::mergeBelow(const Directories& at, const char* name, const Found&
   path_.truncate(length);
   return result;
 }
+
+// NOLINTEND(misc-no-recursion)
 
 /**
  * Whether the plan takes along what is mounted at this name: it lies over the layer's, as over an overlay. All else
