@@ -79,13 +79,14 @@ function judged(host: MadeUpHost, tally: Tally, launch: Launch): Tally {
   })
 }
 
-/** What was in the directories that nothing private need lie in, each state of them once. */
+/** What was where nothing private need lie: in some directories, and the loader's cache. Each state of that once. */
 function uncoveredIn(moments: readonly Moment<HostState>[]): readonly string[] {
-  const states = moments.map(({ state }) =>
-    [...state.files].flatMap(([path, { generation }]) =>
+  const states = moments.map(({ state }) => [
+    ...[...(state.cache ?? [])].map(([soname, path]) => `${soname} => ${path}`),
+    ...[...state.files].flatMap(([path, { generation }]) =>
       path.startsWith(RUNPATH) || path.startsWith(LOCAL) ? [`${path} ${generation}`] : [],
     ),
-  )
+  ])
   return [...new Set(states.map(state => state.join()))]
 }
 

@@ -6,7 +6,7 @@ export interface Tally {
   readonly right: number
   /** Ended by appc, since the host kept changing. */
   readonly gaveUp: number
-  /** Not started by the loader, since a library was replaced at the last moment where nothing of the container's lies. */
+  /** Not started by the loader, since something was replaced at the last moment where nothing of the container's lies. */
   readonly overtaken: number
   /** Each with why. */
   readonly wrong: readonly string[]
@@ -28,7 +28,7 @@ export type Verdict = 'right' | 'gave up' | 'overtaken' | { readonly wrong: stri
 /** What changed on the host during a launch. */
 export interface Disturbance {
   readonly any: boolean
-  /** Libraries in directories that need not be covered. There, a program meets what is there when its loader comes, as every program does. */
+  /** What need not be covered: libraries in other directories, the loader's cache. There, a program meets what is there when its loader comes. */
   readonly uncovered: boolean
 }
 
