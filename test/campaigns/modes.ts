@@ -26,8 +26,9 @@ const confined = (directories: readonly string[]) => ({
   'can signal its parent': 'no',
 })
 
-/** For ordinary users the filter takes no_new_privs: so root has it too. */
-export const withoutOverlays = () => ['/usr/bin/setpriv', '--no-new-privs', ...refusing('fsconfig@1=0:ENODEV')]
+/** For ordinary users the filter takes no_new_privs: so root has it too. Compiled before a campaign looks at what is there. */
+const refusal = ['/usr/bin/setpriv', '--no-new-privs', ...refusing('fsconfig@1=0:ENODEV')]
+export const withoutOverlays: () => readonly string[] = () => refusal
 
 export const modes: readonly Mode[] = [
   { name: 'plain', below: () => [], options: () => [], tells: () => ({ 'own namespaces': 'mnt' }), everywhere: true },
