@@ -59,7 +59,7 @@ for (const [who, user] of users) {
         inside.run(options, '"$1" /proc/self/status', [program])
       for (const options of [['--drop-capabilities'], ['--sandbox']]) {
         const id = `${user.uid}\t`.repeat(4).trim()
-        t.match(show(options, setuid).stdout, new RegExp(`Uid:\t${id}\n[sS]*CapPrm:\t0{16}\n`))
+        t.match(show(options, setuid).stdout, new RegExp(`Uid:\t${id}\n[\\s\\S]*CapPrm:\t0{16}\n`))
         // capabilities(7): a file that is to have what it cannot have is not executed.
         t.match(show(options, capable), { status: 126, stderr: /Operation not permitted/ })
       }
