@@ -211,7 +211,7 @@ t.test('control groups, on a machine that has them', async t => {
   tells('once more, confined', `33554432\n9\n200000 100000\nstatus 0\n${launchers}`)
   tells(
     'not alone there',
-    /^(appc-run: [^\n]*cgroup.procs: Device or resource busy\n\nhint: [^\n]+\n){2}0::\/user\nstatus 0\n\n$/,
+    /^(appc-run: [^\n]*cgroup.procs: Device or resource busy\n\nhint: [^\n]+\n){2}0::\/user\nstatus 0\n+$/,
   )
   tells('not his', /^appc-run: [^\n]*: Permission denied\n\nhint: [^\n]+\n$/)
   t.ok(told.has('end'))
