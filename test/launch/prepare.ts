@@ -73,7 +73,8 @@ t.test('a file that vanishes between the look at it and its opening is no failur
     },
   }))
   run()
-  t.equal(looks(), 2)
+  // A third time where what was just packed is too young for its times to tell.
+  t.ok(looks() > 1, `${looks()} looks`)
   t.ok(laid().includes('libone.so.1'), 'the second time it was not there from the beginning')
 })
 
