@@ -25,17 +25,31 @@ static uint32_t draw(uint32_t* state) {
   return *state;
 }
 
+static unsigned long exchange(const char* a, const char* b) {
+  return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0;
+}
+
+// For a while that is mostly short, and at most some 2 to the power of `longest` turns.
+static void rest(uint32_t* state, uint32_t longest) {
+  for (volatile uint32_t turns = draw(state) % (1U << draw(state) % longest); turns > 0; --turns) continue;
+}
+
 int main(int argc, char** argv) {
   if (argc < 4) return 2;
   uint32_t state = (uint32_t)atol(argv[1]) | 1;
   const uint32_t pairs = (uint32_t)(argc - 2) / 2;
   unsigned long exchanged = 0;
   signal(SIGTERM, terminate);
-  while (!terminated) {
+  uint32_t longest = 12;
+  for (unsigned long round = 0; !terminated; ++round) {
+    // Sometimes hardly any attempt comes to an end, sometimes hardly any is disturbed.
+    if (round % 256 == 0) longest = 12 + draw(&state) % 11;
     char** pair = argv + 2 + 2 * (draw(&state) % pairs);
-    for (int i = 0; i < 2; ++i) exchanged += renameat2(AT_FDCWD, pair[0], AT_FDCWD, pair[1], RENAME_EXCHANGE) == 0;
-    // Bursts and rests: the true names are there often enough for attempts to come to an end.
-    for (volatile uint32_t pause = draw(&state) % (1U << draw(&state) % 22); pause > 0; --pause) continue;
+    exchanged += exchange(pair[0], pair[1]);
+    // Long enough for whoever has looked before to look again.
+    rest(&state, 14);
+    exchanged += exchange(pair[0], pair[1]);
+    rest(&state, longest);
   }
   printf("%lu\n", exchanged);
   return 0;

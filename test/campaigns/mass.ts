@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import type { Cold } from './cold.js'
 import { type Launch, runCrowd } from './stage.js'
 import { changesSince, differences, stateNow } from './state.js'
@@ -22,10 +23,11 @@ export async function launchAtOnce(crowd: string, count: number, launch: Launch)
 /** One after the other. */
 export async function launchInARow(crowd: string, count: number, launch: Launch): Promise<Mass> {
   const before = stateNow()
-  const objects = kernelObjects()
+  const objects = await settledObjects()
   const { told, failed } = runCrowd(crowd, 'row', count, launch)
   const changes = await changesSince(before)
-  const growth = new Map([...kernelObjects()].map(([name, now]) => [name, now - (objects.get(name) ?? now)]))
+  const grown = await settledObjects()
+  const growth = new Map([...grown].map(([name, now]) => [name, now - (objects.get(name) ?? now)]))
   // Others on the machine have such too. What leaks with a launch is there as often as was launched.
   const leaks = [...growth].filter(([, more]) => more > 1000 + count / 20).map(([name]) => `${name} leaks`)
   return { told, growth, finding: asFinding(failed, changes, ...leaks) }
@@ -45,6 +47,17 @@ export async function launchAtOnceCold(crowd: string, count: number, launch: Col
 
 function asFinding(...findings: readonly (string | null)[]): string | null {
   return findings.filter(finding => finding !== null).join('; ') || null
+}
+
+/** Once no more are freed: the kernel does that behind those who end, and what is freed meanwhile would hide what leaks. */
+async function settledObjects(): Promise<ReadonlyMap<string, number>> {
+  for (let before = kernelObjects(), rounds = 0; ; rounds++) {
+    await setTimeout(250)
+    const now = kernelObjects()
+    // Others on the machine never rest.
+    if (rounds === 40 || [...now].every(([name, count]) => (before.get(name) ?? 0) - count < 100)) return now
+    before = now
+  }
 }
 
 /** Of the whole machine; without root only open files can be counted. */

@@ -159,11 +159,14 @@ int main(int argc, char** argv) {
   const bool naive = strcmp(argv[1], "naive") == 0;
   Count count;
   while (count.attempts < atol(argv[3])) {
+    const long mounted = count.mounted;
     if (naive) {
       mountByPath(plan, forbidden, count);
     } else {
       mountByCore(plan, forbidden, count);
     }
+    // The next attempt is not to meet the same names again.
+    if (count.mounted == mounted) usleep(1);
   }
   printf("%ld %ld %ld\n", count.attempts, count.mounted, count.escapes);
   return 0;

@@ -20,12 +20,13 @@ async function told(name: string, arena: Arena, races: () => Promise<Race>): Pro
 }
 
 console.log(`${attempts} attempts, seed ${seed}`)
+let naivelyEscaped = 0
 for (const [who, user] of users) {
   const all = arenas(user, attack.attacker)
   for (const arena of all) {
     const name = `${who}, ${arena.name}`
     const share = Math.ceil(attempts / users.length / all.length)
-    const naive = await told(`${name}, by real path and mount(2)`, arena, () => race(racer, 'naive', share / 2, arena))
+    const naive = await told(`${name}, by real path and mount(2)`, arena, () => race(racer, 'naive', share / 4, arena))
     const races = [
       await told(`${name}, as the launcher does`, arena, () => race(racer, 'core', share / 2, arena)),
       await told(`${name}, as it does where overlays are refused`, arena, () =>
@@ -34,9 +35,13 @@ for (const [who, user] of users) {
     ]
     if (arena.command !== null)
       races.push(await told(`${name}, whole launches`, arena, () => raceLaunches(share / 500, arena)))
-    const escapes = races.reduce((sum, one) => sum + one.escapes, 0)
-    if (naive.escapes === 0) console.log('  FINDING: the attack does not work')
-    if (escapes > 0) console.log('  FINDING: mounts have escaped')
-    if (naive.escapes === 0 || escapes > 0) process.exitCode = 1
+    naivelyEscaped += naive.escapes
+    if (races.every(({ escapes }) => escapes === 0)) continue
+    console.log('  FINDING: mounts have escaped')
+    process.exitCode = 1
   }
+}
+if (naivelyEscaped === 0) {
+  console.log('FINDING: the attack leads not even mounts by path astray')
+  process.exitCode = 1
 }
