@@ -9,6 +9,7 @@
       'native/core/explain.cpp',
       'native/core/guards.cpp',
       'native/core/join.cpp',
+      'native/core/known-host.cpp',
       'native/core/landlock.cpp',
       'native/core/limits.cpp',
       'native/core/mountinfo.cpp',

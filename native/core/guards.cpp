@@ -2,7 +2,6 @@
 
 #include <errno.h>
 
-#include "cpu.h"
 #include "sys.h"
 #include "text.h"
 
@@ -73,14 +72,14 @@ uint64_t deviceNumber(const struct statx& status) {
   return ((major & 0xfffff000) << 32) | ((major & 0xfff) << 8) | ((minor & 0xffffff00) << 12) | (minor & 0xff);
 }
 
-Result checkHost(const Plan& plan, uint32_t uid, uint32_t gid) {
+Result checkHost(const Plan& plan, uint32_t uid, uint32_t gid, uint32_t cpuLevel) {
   const file::Header& header = plan.header();
   if (header.uid != uid || header.gid != gid) return failure(Step::checkHost, "the user or group id", 0);
   struct utsname kernel;
   if (const int error = sys::uname(kernel); error < 0) return failure(Step::checkHost, "uname", error);
   if (!equal(kernel.release, plan.text(header.kernelRelease)))
     return failure(Step::checkHost, "the kernel's release", 0);
-  if (header.cpuLevel != cpuLevel()) return failure(Step::checkHost, "the processor's level", 0);
+  if (header.cpuLevel != cpuLevel) return failure(Step::checkHost, "the processor's level", 0);
   return success();
 }
 

@@ -19,8 +19,8 @@ bool isAbsent(int error);
 /** dev_t as glibc and Node give it. */
 uint64_t deviceNumber(const struct statx& status);
 
-/** Kernel, processor level and ids that the plan was made for. */
-Result checkHost(const Plan& plan, uint32_t uid, uint32_t gid);
+/** Kernel and ids that the plan was made for, and the processor's level, as it is now. */
+Result checkHost(const Plan& plan, uint32_t uid, uint32_t gid, uint32_t cpuLevel);
 
 /** Every identity and absence; the failure's `path` is the guard's. */
 Result checkGuards(const Plan& plan);

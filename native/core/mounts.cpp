@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "known-host.h"
 #include "skeleton.h"
 #include "text.h"
 
@@ -145,6 +146,15 @@ Result Overlays::putBack(const Plan& plan, const file::Overlay& overlay, int vie
     if (mountPoint.error() != 0) return failure(Step::openDirectory, path, mountPoint.error());
     if (const int error = sys::moveMount(clone, mountPoint.get()); error < 0)
       return failure(Step::attachMount, path, error);
+  }
+  return success();
+}
+
+Result Overlays::checkNothingBelow(const Plan& plan) const {
+  for (uint32_t i = 0; i < plan.overlays().count; ++i) {
+    // With the directory, all that was mounted in it was cloned.
+    const Result result = checkNothingMounted(host_[i].get(), plan.text(plan.overlays()[i].target));
+    if (!result.ok()) return result;
   }
   return success();
 }

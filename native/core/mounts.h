@@ -31,6 +31,8 @@ class Overlays {
   Result open(const Plan& plan, int viewRoot);
   /** Mounts in the plan's order. On a failure, those that were mounted stay until remove(). */
   Result mount(const Plan& plan, int viewRoot, const char* source);
+  /** Of a plan that carries nothing: whether nothing was mounted in the directories when they were opened. */
+  Result checkNothingBelow(const Plan& plan) const;
   /** Takes the overlays away again, the last one first. */
   void remove();
   /** The root directory of one that was mounted. */

@@ -27,6 +27,9 @@
 #ifndef MNT_DETACH
 #define MNT_DETACH 2
 #endif
+#ifndef SYS_listmount
+#define SYS_listmount 458
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -148,6 +151,19 @@ inline int changePropagation(int mount, uint64_t propagation) {
   mount_attr attributes{};
   attributes.propagation = propagation;
   return changeMounts(mount, attributes);
+}
+/** Whether mounts lie in the one with this unique id that were made later: 0, 1 or a negative errno. Since Linux 6.8.
+ */
+inline int hasMountsIn(uint64_t mount) {
+  // mnt_id_req of listmount(2), with the mount to begin after in its last field.
+  const struct {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t within;
+    uint64_t after;
+  } request{sizeof request, 0, mount, mount};
+  uint64_t found = 0;
+  return static_cast<int>(call(SYS_listmount, word(&request), word(&found), 1, 0));
 }
 /** Takes the mount away, with all below it. */
 inline int detach(int mount) {

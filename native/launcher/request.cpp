@@ -79,30 +79,6 @@ const char* absolute(const char* variable, const char* path) {
   fail(Exit::failed, joined(variable, " is not an absolute path:"), path, nullptr, "set it to an absolute path");
 }
 
-/** As storeHome() in lib/store/store.ts: whoever packs and whoever runs must come to the same place. */
-void findStore(const char* const* environment, uint32_t uid, PathText& store) {
-  if (const char* home = findFilledVariable(environment, "APPC_HOME"); home != nullptr) {
-    store.add(absolute("APPC_HOME", home));
-    return;
-  }
-  if (uid == 0) {
-    store.add("/var/lib/appc");
-    return;
-  }
-  // The XDG base directory specification has relative values ignored.
-  const char* data = findVariable(environment, "XDG_DATA_HOME");
-  if (data != nullptr && *data == '/') {
-    store.add(data).add("/appc");
-    return;
-  }
-  const char* user = findFilledVariable(environment, "HOME");
-  if (user == nullptr) {
-    fail(Exit::failed, "no telling where the containers are", nullptr,
-         "neither APPC_HOME nor XDG_DATA_HOME nor HOME is set", "set APPC_HOME to an absolute path");
-  }
-  store.add(absolute("HOME", user)).add("/.local/share/appc");
-}
-
 void addRootToKey(const Request& request, Text<256>& key) {
   struct statx status;
   const int error = sys::statAt(AT_FDCWD, request.root.get(), 0, STATX_BASIC_STATS, status);
@@ -140,7 +116,31 @@ void makeKey(const Options& options, const char* const* environment, Request& re
 
 }  // namespace
 
-void resolveRequest(const Options& options, const char* const* environment, const char* workingDirectory, uint32_t uid,
+/** As storeHome() in lib/store/store.ts: whoever packs and whoever runs must come to the same place. */
+void findStore(const char* const* environment, uint32_t uid, PathText& store) {
+  if (const char* home = findFilledVariable(environment, "APPC_HOME"); home != nullptr) {
+    store.add(absolute("APPC_HOME", home));
+    return;
+  }
+  if (uid == 0) {
+    store.add("/var/lib/appc");
+    return;
+  }
+  // The XDG base directory specification has relative values ignored.
+  const char* data = findVariable(environment, "XDG_DATA_HOME");
+  if (data != nullptr && *data == '/') {
+    store.add(data).add("/appc");
+    return;
+  }
+  const char* user = findFilledVariable(environment, "HOME");
+  if (user == nullptr) {
+    fail(Exit::failed, "no telling where the containers are", nullptr,
+         "neither APPC_HOME nor XDG_DATA_HOME nor HOME is set", "set APPC_HOME to an absolute path");
+  }
+  store.add(absolute("HOME", user)).add("/.local/share/appc");
+}
+
+void resolveRequest(const Options& options, const char* const* environment, const char* workingDirectory,
                     Request& request) {
   // Before the program, which is looked for in the root: without one it is not the program that is missing.
   resolveDirectories(options, request);
@@ -149,7 +149,6 @@ void resolveRequest(const Options& options, const char* const* environment, cons
   } else {
     resolveProgram(options, workingDirectory, request);
   }
-  findStore(environment, uid, request.store);
   makeKey(options, environment, request);
   request.planPath.add(request.store.get()).add("/plans/").add(request.key.get());
   if (!request.planPath.fits()) fail(Exit::failed, failure(Step::readPlan, request.store.get(), ENAMETOOLONG));

@@ -24,8 +24,11 @@ struct Request {
   PathText planPath;
 };
 
-/** Exits when a path does not exist, or there is no telling where the store is. */
-void resolveRequest(const Options& options, const char* const* environment, const char* workingDirectory, uint32_t uid,
+/** Exits when there is no telling where the store is. */
+void findStore(const char* const* environment, uint32_t uid, PathText& store);
+
+/** All but the store, which must be known. Exits when a path does not exist. */
+void resolveRequest(const Options& options, const char* const* environment, const char* workingDirectory,
                     Request& request);
 
 /** Whether the plan answers this very request; keys are hashes. */

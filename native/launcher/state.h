@@ -4,6 +4,7 @@
 #include "bus.h"
 #include "confined-files.h"
 #include "confinement.h"
+#include "known-host.h"
 #include "limits.h"
 #include "mountinfo.h"
 #include "mounts.h"
@@ -38,6 +39,7 @@ struct Launch {
   Options options;
   Replanned replanned;
   Request request;
+  KnownHost host;
   Namespaces namespaces;
   Plan plan;
   RootTree root;

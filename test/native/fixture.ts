@@ -9,6 +9,7 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { release, tmpdir } from 'node:os'
@@ -64,6 +65,16 @@ export class Sandbox {
       'bin/node': `#!/bin/sh\nprintf '%s\\n' "$APPC_REPLANNED" "$@"\nexit ${coldStatus}\n`,
     })
     copyFileSync(builtLauncher, this.launcher)
+    const word = addon().describeHost()
+    if (word !== null) this.leaveWord(word)
+  }
+
+  /** What Node would have left of the host. */
+  leaveWord(word: string): void {
+    const path = join(this.store, 'cache/host')
+    rmSync(path, { force: true })
+    mkdirSync(dirname(path), { recursive: true })
+    symlinkSync(word, path)
   }
 
   remove(): void {

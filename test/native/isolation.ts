@@ -47,7 +47,8 @@ for (const [who, user] of users) {
     t.test('one process from begin to end, and no Node', async t => {
       const trace = ['-f', '-e', 'trace=execve,fork,vfork,clone,clone3', sandbox.launcher, 'app', '-c', 'exit 0']
       const { stderr } = sandbox.run(trace, { command: 'strace' })
-      const calls = stderr.split('\n').filter(line => /^\w+\(/.test(line))
+      // An older strace shows calls that it does not know, whatever it is to trace.
+      const calls = stderr.split('\n').filter(line => /^(?!syscall_)\w+\(/.test(line))
       t.equal(calls.length, 2)
       t.match(calls[1], /^execve\("\/bin\/sh", \["sh", "-c", "exit 0"\]/)
     })
