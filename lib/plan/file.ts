@@ -11,7 +11,7 @@ import {
   type TableName,
   VERSION,
 } from './layout.js'
-import { type Guard, LOADER_VARIABLES, type Plan } from './types.js'
+import { type Guard, type GuardedName, LOADER_VARIABLES, type Plan } from './types.js'
 
 /** What a plan is found by. */
 export interface PlanSubject {
@@ -63,13 +63,13 @@ export function encodePlan(plan: Plan): Buffer {
   // The loader takes an empty variable for an unset one.
   const values = LOADER_VARIABLES.map(name => plan.loaderEnvironment[name] || null)
   out.table('loaderEnvironment', values, (record, value) => out.string(record, 0, value, MAX_LENGTH.variable))
-  let firstAbsence = 0
+  let firstName = 0
   out.table('guards', plan.guards, (record, guard) => {
     encodeGuard(out, record, guard)
-    if (guard.kind !== 'absences') return
-    record.writeUInt32LE(firstAbsence, 64)
+    if (guard.kind !== 'names') return
+    record.writeUInt32LE(firstName, 64)
     record.writeUInt32LE(guard.names.length, 68)
-    firstAbsence += guard.names.length
+    firstName += guard.names.length
   })
   let firstCarried = 0
   out.table('overlays', plan.overlays, (record, overlay) => {
@@ -96,21 +96,24 @@ export function encodePlan(plan: Plan): Buffer {
     out.string(record, 0, value === null ? name : `${name}=${value}`, MAX_LENGTH.variable)
   })
   out.table('needs', plan.needs, (record, need) => out.string(record, 0, need, MAX_LENGTH.path))
-  const absences = plan.guards.flatMap(guard => (guard.kind === 'absences' ? guard.names : []))
-  out.table('absences', absences, (record, name) => out.string(record, 0, name, MAX_LENGTH.fileName))
+  const names = plan.guards.flatMap(guard => (guard.kind === 'names' ? guard.names : []))
+  out.table('names', names, (record, { name, link }) => {
+    out.string(record, 0, name, MAX_LENGTH.fileName)
+    out.string(record, 8, link, MAX_LENGTH.path)
+  })
   return out.finish()
 }
 
 function encodeGuard(out: Encoder, record: Buffer, guard: Guard): void {
   record.writeUInt32LE(GUARD_KINDS.indexOf(guard.kind), 0)
   out.path(record, 8, guard.path)
-  if (guard.kind !== 'absences') out.path(record, 16, guard.seenAs)
+  if (guard.kind !== 'names') out.path(record, 16, guard.seenAs)
   if (guard.kind === 'absent') return
   record.writeBigUInt64LE(guard.dev, 24)
   record.writeBigUInt64LE(guard.ino, 32)
   record.writeBigInt64LE(guard.mtimeNs, 48)
   record.writeBigInt64LE(guard.ctimeNs, 56)
-  if (guard.kind === 'absences') return
+  if (guard.kind === 'names') return
   record.writeUInt32LE(guard.mode, 4)
   record.writeBigUInt64LE(BigInt(guard.size), 40)
 }
@@ -187,7 +190,9 @@ export function decodePlan(bytes: Uint8Array): Plan {
     if (value !== null) loaderEnvironment[name] = value
   }
   const carried = file.table('carried', at => file.path(at))
-  const absences = file.table('absences', at => file.string(at, MAX_LENGTH.fileName))
+  const names = file.table('names', at => {
+    return { name: file.string(at, MAX_LENGTH.fileName), link: file.nullable(at + 8, MAX_LENGTH.path) }
+  })
   return {
     name: file.string(HEADER.name, MAX_LENGTH.path),
     request: file.table('request', at => file.string(at, MAX_LENGTH.path)),
@@ -197,7 +202,7 @@ export function decodePlan(bytes: Uint8Array): Plan {
     kernelRelease: file.string(HEADER.kernelRelease, MAX_LENGTH.release),
     cpuLevel: file.bytes.readUInt32LE(HEADER.cpuLevel),
     loaderEnvironment,
-    guards: file.table('guards', at => decodeGuard(file, at, absences)),
+    guards: file.table('guards', at => decodeGuard(file, at, names)),
     overlays: file.table('overlays', at => {
       return { target: file.path(at), layer: file.path(at + 8), carried: file.run(at + 16, carried) }
     }),
@@ -215,7 +220,7 @@ export function decodePlan(bytes: Uint8Array): Plan {
   }
 }
 
-function decodeGuard(file: Decoder, at: number, absences: readonly string[]): Guard {
+function decodeGuard(file: Decoder, at: number, names: readonly GuardedName[]): Guard {
   const { bytes } = file
   const kind = GUARD_KINDS[bytes.readUInt32LE(at)]
   const path = file.path(at + 8)
@@ -226,7 +231,7 @@ function decodeGuard(file: Decoder, at: number, absences: readonly string[]): Gu
     mtimeNs: bytes.readBigInt64LE(at + 48),
     ctimeNs: bytes.readBigInt64LE(at + 56),
   }
-  if (kind === 'absences') return { kind, path, names: file.run(at + 64, absences), ...inode }
+  if (kind === 'names') return { kind, path, names: file.run(at + 64, names), ...inode }
   if (kind === undefined) throw invalid('a guard is of an unknown kind')
   const mode = bytes.readUInt32LE(at + 4)
   const size = Number(bytes.readBigUInt64LE(at + 40))
@@ -259,7 +264,7 @@ class Decoder {
   }
 
   /** The part of another table's values that a record says by its first and their count. */
-  run(at: number, values: readonly string[]): readonly string[] {
+  run<Value>(at: number, values: readonly Value[]): readonly Value[] {
     const first = this.bytes.readUInt32LE(at)
     const end = first + this.bytes.readUInt32LE(at + 4)
     if (end > values.length) throw invalid('a record refers to more than there is')

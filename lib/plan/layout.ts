@@ -3,7 +3,7 @@
  * structures and limits. All numbers are little-endian; `String` and `Table` are pairs of 32-bit numbers.
  */
 export const MAGIC = 'appcplan'
-export const VERSION = 3
+export const VERSION = 4
 export const MAX_SIZE = 16 << 20
 
 /** Byte offsets in the header. */
@@ -27,7 +27,7 @@ export const HEADER = {
   programs: 104,
   environment: 112,
   needs: 120,
-  absences: 128,
+  names: 128,
   end: 136,
 } as const
 
@@ -42,7 +42,7 @@ export const RECORD = {
   programs: 16,
   environment: 8,
   needs: 8,
-  absences: 8,
+  names: 16,
 } as const
 
 export type TableName = keyof typeof RECORD
@@ -58,7 +58,7 @@ export const MAX_COUNT: Readonly<Record<TableName, number>> = {
   programs: 65536,
   environment: 65536,
   needs: 64,
-  absences: 65536,
+  names: 65536,
 }
 
 /**
@@ -67,4 +67,4 @@ export const MAX_COUNT: Readonly<Record<TableName, number>> = {
 export const MAX_LENGTH = { path: 4095, fileName: 255, variable: 131071, release: 64 } as const
 
 /** Each by its place. */
-export const GUARD_KINDS = ['identity', 'absent', 'absences'] as const
+export const GUARD_KINDS = ['identity', 'absent', 'names'] as const

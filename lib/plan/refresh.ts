@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { isDigest, isSound, objectPath } from '../store/objects.js'
 import type { Store } from '../store/store.js'
-import { absencesIn, isMissing } from './absences.js'
 import { type Circumstances, carriedOn, mountsInside } from './compile.js'
 import { guardOf } from './guards.js'
-import { type AbsencesGuard, type Guard, LOADER_VARIABLES, type OverlayMount, type Plan } from './types.js'
+import { changedNames, namesIn } from './names.js'
+import { type Guard, LOADER_VARIABLES, type NamesGuard, type OverlayMount, type Plan } from './types.js'
 
 /**
  * The plan itself where it holds. With its guards brought up to date, where nothing failed but the change time of private files and
@@ -26,7 +26,8 @@ export function refreshPlan(store: Store, plan: Plan, now: Circumstances): Plan 
 
 /** The paths of which something else is true than the plan says. */
 export function changedPaths(store: Store, plan: Plan): readonly string[] {
-  return plan.guards.filter(guard => refreshGuard(store, guard) === null).map(({ path }) => path)
+  const failed = plan.guards.filter(guard => refreshGuard(store, guard) === null)
+  return failed.flatMap(guard => (guard.kind === 'names' ? changedNames(guard) : [guard.path]))
 }
 
 /** The directory of the view in which the layers of a plan lie; null for one without. */
@@ -45,7 +46,7 @@ function isMountable({ layer, target, carried }: OverlayMount, mounts: readonly 
  * null where it failed.
  */
 function refreshGuard(store: Store, guard: Guard): Guard | null {
-  if (guard.kind === 'absences') return refreshAbsences(guard)
+  if (guard.kind === 'names') return refreshNames(guard)
   const current = guardOf(guard.path, guard.seenAs)
   if (guard.kind === 'absent' || current.kind === 'absent') return guard.kind === current.kind ? guard : null
   const same = guard.dev === current.dev && guard.ino === current.ino && guard.mode === current.mode
@@ -54,9 +55,9 @@ function refreshGuard(store: Store, guard: Guard): Guard | null {
   return isSoundObject(store, current.path, current.size) ? current : null
 }
 
-function refreshAbsences(guard: AbsencesGuard): Guard | null {
-  const current = absencesIn(guard.path, guard.names)
-  if (current === null || !guard.names.every(name => isMissing(join(guard.path, name)))) return null
+function refreshNames(guard: NamesGuard): Guard | null {
+  const current = namesIn(guard.path, guard.names)
+  if (current === null || changedNames(guard).length > 0) return null
   const same = guard.dev === current.dev && guard.ino === current.ino && guard.mtimeNs === current.mtimeNs
   // The launcher looks the names up anyway where no time is known.
   return (same && guard.ctimeNs === current.ctimeNs) || guard.ctimeNs === 0n ? guard : current

@@ -30,7 +30,7 @@ export interface Plan {
   readonly needs: readonly string[]
 }
 
-export type Guard = IdentityGuard | AbsentGuard | AbsencesGuard
+export type Guard = IdentityGuard | AbsentGuard | NamesGuard
 
 export interface IdentityGuard {
   readonly kind: 'identity'
@@ -53,16 +53,22 @@ export interface AbsentGuard {
   readonly seenAs: string | null
 }
 
-export interface AbsencesGuard {
-  readonly kind: 'absences'
-  /** A directory, links followed. As long as it is this one, and its times are these, none of the names is there. */
+export interface NamesGuard {
+  readonly kind: 'names'
+  /** A directory, links followed. As long as it is this one, and its times are these, the names in it are as they were. */
   readonly path: string
   /** Looked up one by one when that has changed. */
-  readonly names: readonly string[]
+  readonly names: readonly GuardedName[]
   readonly dev: bigint
   readonly ino: bigint
   readonly mtimeNs: bigint
   readonly ctimeNs: bigint
+}
+
+export interface GuardedName {
+  readonly name: string
+  /** The text of the link of this name, or null where there is nothing. */
+  readonly link: string | null
 }
 
 export interface OverlayMount {

@@ -33,7 +33,7 @@ Result checkAbsent(const char* path) {
   return error < 0 ? success() : failure(Step::checkGuard, path, 0);
 }
 
-/** A name that comes into a directory changes its times (lib/plan/absences.ts). */
+/** Names that come into a directory or are replaced there change its times (lib/plan/names.ts). */
 bool isUnchanged(const char* directory, const file::Guard& guard) {
   struct statx status;
   return sys::statAt(AT_FDCWD, directory, 0, STATX_BASIC_STATS, status) == 0 && status.stx_ino == guard.ino &&
@@ -41,13 +41,24 @@ bool isUnchanged(const char* directory, const file::Guard& guard) {
          inNanoseconds(status.stx_ctime) == guard.ctimeNs;
 }
 
-Result checkAbsences(const Plan& plan, const file::Guard& guard) {
+Result checkLink(const char* path, const char* text) {
+  char found[4096];
+  const long length = sys::readlink(AT_FDCWD, path, found, sizeof found - 1);
+  if (length < 0) return failure(Step::checkGuard, path, isAbsent(static_cast<int>(length)) ? 0 : static_cast<int>(length));
+  found[length] = '\0';
+  return equal(found, text) ? success() : failure(Step::checkGuard, path, 0);
+}
+
+Result checkNames(const Plan& plan, const file::Guard& guard) {
   const char* directory = plan.text(guard.path);
   if (isUnchanged(directory, guard)) return success();
-  for (const file::String& name : plan.absences(guard)) {
+  for (const auto& [name, link] : plan.names(guard)) {
     PathText path;
     path.add(directory).add('/').add(plan.text(name));
-    const Result result = path.fits() ? checkAbsent(path.get()) : success();
+    const char* text = plan.text(link);
+    // Nothing is ever at a path that is too long.
+    Result result = text == nullptr ? success() : failure(Step::checkGuard, directory, 0);
+    if (path.fits()) result = text == nullptr ? checkAbsent(path.get()) : checkLink(path.get(), text);
     if (!result.ok()) return failure(Step::checkGuard, directory, result.error);
   }
   return success();
@@ -93,8 +104,8 @@ Result checkGuards(const Plan& plan) {
       case file::GuardKind::absent:
         result = checkAbsent(plan.text(guard.path));
         break;
-      case file::GuardKind::absences:
-        result = checkAbsences(plan, guard);
+      case file::GuardKind::names:
+        result = checkNames(plan, guard);
         break;
     }
     if (!result.ok()) return result;

@@ -9,7 +9,7 @@ namespace appc {
 namespace {
 
 constexpr char magic[8] = {'a', 'p', 'p', 'c', 'p', 'l', 'a', 'n'};
-constexpr uint32_t version = 3;
+constexpr uint32_t version = 4;
 constexpr uint32_t maxPath = 4095;
 constexpr uint32_t maxFileName = 255;
 constexpr uint32_t maxString = 131071;  // MAX_ARG_STRLEN of the kernel: execve refuses longer ones
@@ -53,16 +53,17 @@ bool tablesFit(const file::Header& header, const Bytes& bytes) {
          bytes.holdsTable<file::Program>(header.programs, maxRecords) &&
          bytes.holdsTable<file::String>(header.environment, maxRecords) &&
          bytes.holdsTable<file::String>(header.needs, maxNeeds) &&
-         bytes.holdsTable<file::String>(header.absences, maxRecords);
+         bytes.holdsTable<file::Name>(header.names, maxRecords);
 }
 
 bool guardHolds(const Plan& plan, const file::Guard& guard, const Bytes& bytes) {
-  if (guard.kind > file::GuardKind::absences || !bytes.holdsPath(guard.path)) return false;
+  if (guard.kind > file::GuardKind::names || !bytes.holdsPath(guard.path)) return false;
   if (!Bytes::isNull(guard.seenAs) && !bytes.holdsPath(guard.seenAs)) return false;
-  const uint32_t count = plan.header().absences.count;
-  if (guard.firstAbsence > count || guard.absenceCount > count - guard.firstAbsence) return false;
-  for (const file::String& name : plan.absences(guard)) {
+  const uint32_t count = plan.header().names.count;
+  if (guard.firstName > count || guard.nameCount > count - guard.firstName) return false;
+  for (const auto& [name, link] : plan.names(guard)) {
     if (!bytes.holdsString(name, maxFileName) || memchr(plan.text(name), '/', name.length) != nullptr) return false;
+    if (!Bytes::isNull(link) && !bytes.holdsString(link, maxPath)) return false;
   }
   return true;
 }

@@ -56,10 +56,10 @@ struct Header {
   Table programs;
   Table environment;
   Table needs;
-  Table absences;
+  Table names;
 };
 
-enum class GuardKind : uint32_t { identity = 0, absent = 1, absences = 2 };
+enum class GuardKind : uint32_t { identity = 0, absent = 1, names = 2 };
 
 struct Guard {
   GuardKind kind;
@@ -71,9 +71,15 @@ struct Guard {
   uint64_t size;
   int64_t mtimeNs;
   int64_t ctimeNs;
-  /** A run of the `absences` table. */
-  uint32_t firstAbsence;
-  uint32_t absenceCount;
+  /** A run of the `names` table. */
+  uint32_t firstName;
+  uint32_t nameCount;
+};
+
+struct Name {
+  String name;
+  /** Null where there is to be nothing. */
+  String link;
 };
 
 struct Overlay {
@@ -94,7 +100,7 @@ struct Program {
   String path;
 };
 
-static_assert(sizeof(Header) == 136 && sizeof(Guard) == 72 && sizeof(Overlay) == 24);
+static_assert(sizeof(Header) == 136 && sizeof(Guard) == 72 && sizeof(Name) == 16 && sizeof(Overlay) == 24);
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 
 }  // namespace file
@@ -132,8 +138,8 @@ class Plan {
   /** Each `NAME=VALUE` to set, or `NAME` to unset. */
   Records<file::String> environment() const { return records<file::String>(header_->environment); }
   /** Names in the guard's directory; none for a guard of another kind. */
-  Records<file::String> absences(const file::Guard& guard) const {
-    return {records<file::String>(header_->absences).first + guard.firstAbsence, guard.absenceCount};
+  Records<file::Name> names(const file::Guard& guard) const {
+    return {records<file::Name>(header_->names).first + guard.firstName, guard.nameCount};
   }
   /** What the container's programs need of the host when they are confined, in the words of --allow. */
   Records<file::String> needs() const { return records<file::String>(header_->needs); }

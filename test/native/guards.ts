@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import type { AbsencesGuard, Guard } from '../../lib/plan/types.js'
+import type { Guard, GuardedName, NamesGuard } from '../../lib/plan/types.js'
 import { coldStatus, identity, makeTree, Sandbox, users } from './fixture.js'
 
 for (const [who, user] of users) {
@@ -115,17 +115,22 @@ for (const [who, user] of users) {
       makeTree(path, { there: 'x' })
       const link = sandbox.path('link-to-names')
       symlinkSync('names', link)
-      const guard = (names: readonly string[], at = path): AbsencesGuard => {
+      const guard = (names: readonly string[], at = path): NamesGuard => {
         const { dev, ino, mtimeNs, ctimeNs } = statSync(at, { bigint: true })
-        return { kind: 'absences', path: at, names, dev, ino, mtimeNs, ctimeNs }
+        return { kind: 'names', path: at, names: absent(names), dev, ino, mtimeNs, ctimeNs }
       }
+      const absent = (names: readonly string[]): readonly GuardedName[] => names.map(name => ({ name, link: null }))
       const unknown = { mtimeNs: 0n, ctimeNs: 0n }
       t.equal(statusWith([guard(['there'])]), 0, 'not looked up while the directory is the same')
       t.equal(statusWith([guard(['there'], link)]), 0, 'which the path leads to')
       for (const field of ['dev', 'ino', 'mtimeNs', 'ctimeNs'] as const) {
         const other = { ...guard(['there', 'none']), [field]: guard([])[field] + 1n }
         t.equal(statusWith([other]), coldStatus, field)
-        t.equal(statusWith([{ ...other, names: ['none', 'neither'] }]), 0, `${field}, and none of the names is there`)
+        t.equal(
+          statusWith([{ ...other, names: absent(['none', 'neither']) }]),
+          0,
+          `${field}, and none of the names is there`,
+        )
       }
       t.equal(statusWith([{ ...guard(['none', 'there']), ...unknown }]), coldStatus, 'without times')
 
@@ -138,7 +143,39 @@ for (const [who, user] of users) {
       t.equal(statusWith([before]), coldStatus, 'one of them came')
       rmSync(path, { recursive: true })
       t.equal(statusWith([before]), 0, 'the directory is gone')
-      t.equal(statusWith([{ ...before, names: ['x'.repeat(255)], path: `/${'a/'.repeat(1950)}${'b'.repeat(194)}` }]), 0)
+      const long = { ...before, path: `/${'a/'.repeat(1950)}${'b'.repeat(194)}` }
+      t.equal(statusWith([{ ...long, names: absent(['x'.repeat(255)]) }]), 0)
+      t.equal(statusWith([{ ...long, names: [{ name: 'x'.repeat(255), link: 'x' }] }]), coldStatus)
+    })
+
+    t.test('links that must lead where they did', async t => {
+      const path = sandbox.path('links')
+      makeTree(path, { file: 'x' })
+      symlinkSync('../text', `${path}/link`)
+      const { dev, ino, ...times } = statSync(path, { bigint: true })
+      const { mtimeNs, ctimeNs } = times
+      const guard = (name: string, link: string | null): NamesGuard => {
+        return {
+          kind: 'names',
+          path,
+          names: [
+            { name: 'none', link: null },
+            { name, link },
+          ],
+          dev,
+          ino,
+          mtimeNs,
+          ctimeNs,
+        }
+      }
+      t.equal(statusWith([guard('link', 'other')]), 0, 'not looked up while the directory is the same')
+      const changed = (name: string, link: string | null) =>
+        statusWith([{ ...guard(name, link), mtimeNs: 0n, ctimeNs: 0n }])
+      t.equal(changed('link', '../text'), 0)
+      const others = ['../tex', '../texts', '', 'x'.repeat(4095), null]
+      for (const text of others) t.equal(changed('link', text), coldStatus, String(text))
+      t.equal(changed('file', 'x'), coldStatus, 'a file')
+      t.equal(changed('gone', 'x'), coldStatus, 'nothing')
     })
 
     t.test('the host and the caller', async t => {

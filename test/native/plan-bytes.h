@@ -34,7 +34,7 @@ inline size_t readAll(const appc::Plan& plan) {
   for (const auto& string : plan.loaderEnvironment()) total += readAll(plan, string);
   for (const auto& guard : plan.guards()) {
     total += readAll(plan, guard.path) + readAll(plan, guard.seenAs);
-    for (const auto& name : plan.absences(guard)) total += readAll(plan, name);
+    for (const auto& [name, link] : plan.names(guard)) total += readAll(plan, name) + readAll(plan, link);
   }
   for (const auto& overlay : plan.overlays()) {
     total += readAll(plan, overlay.target) + readAll(plan, overlay.layer);

@@ -8,10 +8,13 @@ import { identity, Sandbox } from './fixture.js'
 /** A plan with something in each of its tables, and plans that have much of one thing or nothing. */
 export function samplePlans(sandbox: Sandbox): readonly [whole: Plan, ...others: Plan[]] {
   const overlay = { target: '/usr/lib', layer: '/layer', carried: ['/usr/lib/a', '/usr/lib/b'] }
-  const absences = {
-    kind: 'absences',
+  const names = {
+    kind: 'names',
     path: '/usr',
-    names: ['x', 'y'],
+    names: [
+      { name: 'x', link: null },
+      { name: 'y', link: '../y' },
+    ],
     dev: 1n,
     ino: 2n,
     mtimeNs: 3n,
@@ -20,7 +23,7 @@ export function samplePlans(sandbox: Sandbox): readonly [whole: Plan, ...others:
   const whole = sandbox.plan('whole', {
     request: ['/bin/x', '/lib'],
     root: '/tree',
-    guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent', seenAs: null }, absences],
+    guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent', seenAs: null }, names],
     overlays: [overlay, { target: '/opt', layer: '/other', carried: [] }],
     binds: [{ source: '/proc', target: '/proc' }],
     environment: [

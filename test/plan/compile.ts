@@ -82,7 +82,7 @@ t.test('what the plan is bound to, and what it does', async t => {
   }
   const seenAs = (path: string) => {
     const guard = guarded.get(host + path)
-    return guard?.kind === 'absences' ? undefined : guard?.seenAs
+    return guard?.kind === 'names' ? undefined : guard?.seenAs
   }
   t.equal(
     seenAs(`${libraries}/libshared.so.1`),

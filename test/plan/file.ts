@@ -3,6 +3,8 @@ import t from 'tap'
 import { decodePlan, encodePlan, planKey } from '../../lib/plan/file.js'
 import type { Plan } from '../../lib/plan/types.js'
 
+const absent = (name: string) => ({ name, link: null })
+
 const plan: Plan = {
   name: 'häuschen',
   request: ['/bin/x', '/lib'],
@@ -26,8 +28,16 @@ const plan: Plan = {
     },
     { kind: 'absent', path: '/etc/ld.so.preload', seenAs: null },
     { kind: 'absent', path: '/tree/usr/lib/none', seenAs: '/usr/lib/none' },
-    { kind: 'absences', path: '/usr/lib', names: ['a', 'b'], dev: 1n, ino: 2n, mtimeNs: 3n, ctimeNs: 2n ** 62n },
-    { kind: 'absences', path: '/opt', names: ['ä'], dev: 1n, ino: 3n, mtimeNs: 0n, ctimeNs: 0n },
+    {
+      kind: 'names',
+      path: '/usr/lib',
+      names: [absent('a'), { name: 'b', link: '../c' }],
+      dev: 1n,
+      ino: 2n,
+      mtimeNs: 3n,
+      ctimeNs: 2n ** 62n,
+    },
+    { kind: 'names', path: '/opt', names: [absent('ä')], dev: 1n, ino: 3n, mtimeNs: 0n, ctimeNs: 0n },
   ],
   overlays: [
     { target: '/usr/lib', layer: '/store/1', carried: ['/usr/lib/a', '/usr/lib/b'] },
@@ -74,7 +84,7 @@ t.test('what the format cannot hold is not written', async t => {
     'too many mounts': { overlays: [{ ...overlay, carried: Array(257).fill('/usr/lib/a') }] },
     'a long name': {
       guards: [
-        { kind: 'absences', path: '/opt', names: ['x'.repeat(256)], dev: 1n, ino: 3n, mtimeNs: 0n, ctimeNs: 0n },
+        { kind: 'names', path: '/opt', names: [absent('x'.repeat(256))], dev: 1n, ino: 3n, mtimeNs: 0n, ctimeNs: 0n },
       ],
     },
     'a variable without a name': { environment: [{ name: '', value: 'x' }] },

@@ -96,7 +96,7 @@ t.test('whatever a plan rests on is changed: the launcher plans anew', async t =
   t.notOk(cold(), 'with one')
   const first = guards()
   const paths = first
-    .flatMap(guard => (guard.kind === 'absences' ? guard.names.map(name => join(guard.path, name)) : [guard.path]))
+    .flatMap(guard => (guard.kind === 'names' ? guard.names.map(({ name }) => join(guard.path, name)) : [guard.path]))
     .map(path => (path.startsWith(host) ? path.slice(host.length) : path))
   for (const path of [
     `${libraries}/libshared.so.1`,
@@ -151,18 +151,15 @@ type Change = () => () => void
 function changesOf(guard: Guard, aside: string): Readonly<Record<string, Change>> {
   const { path } = guard
   if (guard.kind === 'absent') return appearancesAt(path)
-  if (guard.kind === 'absences') {
-    const each = guard.names.map(name => Object.entries(appearancesAt(join(path, name))))
-    return Object.fromEntries(
-      each.flatMap((ways, at) => ways.map(([what, way]) => [`${guard.names[at]}: ${what}`, way])),
-    )
+  if (guard.kind === 'names') {
+    const ways = guard.names.flatMap(({ name, link }) => {
+      const at = join(path, name)
+      const all = Object.entries(link === null ? appearancesAt(at) : changesOfLink(at))
+      return all.map(([what, way]) => [`${name}: ${what}`, way] as const)
+    })
+    return Object.fromEntries(ways)
   }
   const stat = lstatSync(path)
-  const removed: Change = () => {
-    const kept = join(dirname(path), `.kept-${process.pid}`)
-    renameSync(path, kept)
-    return () => renameSync(kept, path)
-  }
   if (stat.isDirectory()) {
     const added: Change = () => {
       writeFileSync(join(path, '.added'), '')
@@ -170,18 +167,7 @@ function changesOf(guard: Guard, aside: string): Readonly<Record<string, Change>
     }
     return { added }
   }
-  if (stat.isSymbolicLink()) {
-    const target = readlinkSync(path)
-    const linked = (to: string) => {
-      rmSync(path)
-      symlinkSync(to, path)
-    }
-    const redirected: Change = () => {
-      linked('/etc/ld.so.conf')
-      return () => linked(target)
-    }
-    return { redirected, removed }
-  }
+  if (stat.isSymbolicLink()) return changesOfLink(path)
   const replaced: Change = () => {
     // The same bytes and times in another inode, as a package's reinstallation leaves them.
     const copy = join(aside, 'copy')
@@ -197,7 +183,28 @@ function changesOf(guard: Guard, aside: string): Readonly<Record<string, Change>
     chmodSync(path, stat.mode ^ 0o010)
     return () => chmodSync(path, stat.mode)
   }
-  return { replaced, touched, mode, removed }
+  return { replaced, touched, mode, removed: removal(path) }
+}
+
+function removal(path: string): Change {
+  return () => {
+    const kept = join(dirname(path), `.kept-${process.pid}`)
+    renameSync(path, kept)
+    return () => renameSync(kept, path)
+  }
+}
+
+function changesOfLink(path: string): Readonly<Record<string, Change>> {
+  const target = readlinkSync(path)
+  const linked = (to: string) => {
+    rmSync(path)
+    symlinkSync(to, path)
+  }
+  const redirected: Change = () => {
+    linked('/etc/ld.so.conf')
+    return () => linked(target)
+  }
+  return { redirected, removed: removal(path) }
 }
 
 function appearancesAt(path: string): Readonly<Record<string, Change>> {
