@@ -121,7 +121,12 @@ inline void* allocatePages(size_t size) {
   return result < 0 && result > -4096 ? nullptr : reinterpret_cast<void*>(result);  // NOLINT(performance-no-int-to-ptr)
 }
 /** Gives memory its pages at once. Before Linux 5.14 it is refused, and they come one by one when they are touched. */
-inline void populate(void* memory, size_t size) { call(SYS_madvise, word(memory), word(size), MADV_POPULATE_WRITE); }
+inline void populate(void* memory, size_t size) {
+  constexpr uintptr_t page = 4096;
+  const uintptr_t first = reinterpret_cast<uintptr_t>(memory) & ~(page - 1);
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(memory) + size + page - 1) & ~(page - 1);
+  call(SYS_madvise, static_cast<long>(first), static_cast<long>(end - first), MADV_POPULATE_WRITE);
+}
 inline int chdir(const char* path) { return static_cast<int>(call(SYS_chdir, word(path))); }
 inline int fchdir(int fd) { return static_cast<int>(call(SYS_fchdir, fd)); }
 /** Length with the terminating NUL. */

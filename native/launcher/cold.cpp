@@ -112,11 +112,11 @@ void goCold(const Options& options, const Request& request, const char* const* a
   arguments.add("node");
   arguments.add(replan.get());
   arguments.add("--key=", request.key.get());
-  arguments.add("--store=", request.store.get());
+  arguments.add("--store=", request.store);
   arguments.add("--kind=", options.program == nullptr ? "container" : "program");
-  arguments.add("--subject=", request.subject.get());
+  arguments.add("--subject=", request.subject);
   if (options.entry != nullptr) arguments.add("--entry=", options.entry);
-  if (options.root != nullptr) arguments.add("--root=", request.root.get());
+  if (options.root != nullptr) arguments.add("--root=", request.root);
   for (size_t i = 0; i < request.libraryCount; ++i) arguments.add("--lib=", request.libraries[i]);
   if (options.replace && rounds == 0) arguments.add("--replace");
   Text<16> errors;

@@ -22,8 +22,8 @@ const char* homeOf(const char* const* environment) {
 /** A program in a private directory is shown, as it is what is to be run. */
 void showProgram(const Launch& launch, Confinement& confinement) {
   if (launch.options.program == nullptr || !confinement.has(part::tmp | part::home | part::run)) return;
-  if (*launch.request.root.get() != '\0' || confinement.shownCount == maxShown) return;
-  confinement.shown[confinement.shownCount++] = {launch.request.subject.get(), false};
+  if (*launch.request.root != '\0' || confinement.shownCount == maxShown) return;
+  confinement.shown[confinement.shownCount++] = {launch.request.subject, false};
 }
 
 /** One that is a directory leads to all of the host (CVE-2024-21626 of runc). */

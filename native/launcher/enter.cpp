@@ -73,7 +73,7 @@ void enter(Launch& launch) {
   // They were inherited, and would reach the command.
   for (size_t i = 0; i < namespaces.count; ++i) sys::close(namespaces.descriptors[i]);
   // Where the container has no such directory, the command is in its root directory, as joining has left it.
-  if (*launch.workingDirectory.get() == '/') sys::chdir(launch.workingDirectory.get());
+  if (*launch.workingDirectory == '/') sys::chdir(launch.workingDirectory);
 
   const Program command = {nullptr, launch.options.arguments - 1, launch.environment};
   if (launch.confined != nullptr) {

@@ -31,7 +31,7 @@ constexpr PartName partNames[] = {
 
 void addPlan(JsonLine& line, const Launch& launch) {
   const Plan& plan = launch.plan;
-  line.add("program", launch.options.program == nullptr ? pathOfEntry(launch) : launch.request.subject.get());
+  line.add("program", launch.options.program == nullptr ? pathOfEntry(launch) : launch.request.subject);
   line.beginList("overlays");
   for (const file::Overlay& overlay : plan.overlays()) line.addItem(plan.text(overlay.target));
   line.endList().beginList("needs");
@@ -48,9 +48,9 @@ void addPlan(JsonLine& line, const Launch& launch) {
 void printInfo(const Launch& launch, const Result& plan) {
   static JsonLine line;
   const bool isContainer = launch.options.program == nullptr;
-  const char* root = launch.request.root.get();
-  line.add("schema", "appc.info/1").add("container", isContainer ? launch.request.subject.get() : nullptr);
-  line.add("root", *root == '\0' ? nullptr : root).add("plan", launch.request.planPath.get());
+  const char* root = launch.request.root;
+  line.add("schema", "appc.info/1").add("container", isContainer ? launch.request.subject : nullptr);
+  line.add("root", *root == '\0' ? nullptr : root).add("plan", launch.request.planPath);
   // It is made when the program is started.
   line.add("holds", plan.ok());
   if (plan.ok()) addPlan(line, launch);

@@ -1,6 +1,7 @@
 #include "launch.h"
 
 #include <errno.h>
+#include <linux/limits.h>
 #include <linux/auxvec.h>
 
 #include <initializer_list>
@@ -14,6 +15,7 @@
 #include "guards.h"
 #include "info.h"
 #include "memory.h"
+#include "mountinfo.h"
 #include "program.h"
 #include "report.h"
 #include "signals.h"
@@ -24,8 +26,14 @@
 namespace appc {
 namespace {
 
+/** Made when it is needed, which is seldom: its pages are many. */
+MountTable& mountTable(Launch& launch) {
+  if (launch.mounts == nullptr) launch.mounts = new (allocate(sizeof(MountTable))) MountTable;
+  return *launch.mounts;
+}
+
 Result loadPlan(const Launch& launch, Plan& plan) {
-  const char* path = launch.request.planPath.get();
+  const char* path = launch.request.planPath;
   // Not blocking: a FIFO in this place must not hold the launch up.
   const sys::Descriptor file(sys::open(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   if (file.error() != 0) return failure(Step::readPlan, path, file.error());
@@ -83,8 +91,9 @@ Result findPlan(Launch& launch) {
   if (result.ok()) result = checkLoaderEnvironment(launch);
   if (result.ok()) result = checkGuards(launch.plan);
   if (!result.ok() || canAskClones(launch)) return result;
-  if (launch.host.isBare) result = launch.mounts.load();
-  return result.ok() ? checkCarried(launch.plan, launch.mounts) : result;
+  MountTable& mounts = mountTable(launch);
+  if (launch.host.isBare) result = mounts.load();
+  return result.ok() ? checkCarried(launch.plan, mounts) : result;
 }
 
 /** Mounts everything, and looks at the shared files once more as programs will see them. */
@@ -130,14 +139,14 @@ bool isStale(const Result& result) {
  * ago; if it was removed since, the program starts in a removed directory, as it would have.
  */
 Result lookUpWorkingDirectory(const Launch& launch) {
-  const char* directory = launch.workingDirectory.get();
+  const char* directory = launch.workingDirectory;
   const int error = *directory == '/' ? sys::chdir(directory) : 0;
   return error < 0 && !isAbsent(error) ? failure(Step::openDirectory, directory, error) : success();
 }
 
 /** Where it cannot be seen any more, a program starts as after a login; never in the directory that was covered. */
 Result enterConfinedDirectory(const Launch& launch) {
-  for (const char* directory : {launch.workingDirectory.get(), launch.confined->owner.home, "/"}) {
+  for (const char* directory : {launch.workingDirectory, launch.confined->owner.home, "/"}) {
     const int error = directory == nullptr || *directory != '/' ? -ENOENT : sys::chdir(directory);
     if (error == 0) return success();
     if (!isAbsent(error)) return failure(Step::openDirectory, directory, error);
@@ -148,16 +157,29 @@ Result enterConfinedDirectory(const Launch& launch) {
 /** Where overlays of a container are in the way, sees the host as it is. */
 Result seeHost(Launch& launch) {
   bool restored = false;
-  Result result = launch.mounts.load();
-  if (result.ok()) result = restoreHost(launch.mounts, launch.namespaces, restored);
-  if (result.ok() && restored) result = launch.mounts.load();
+  MountTable& mounts = mountTable(launch);
+  Result result = mounts.load();
+  if (result.ok()) result = restoreHost(mounts, launch.namespaces, restored);
+  if (result.ok() && restored) result = mounts.load();
   return result.ok() && restored ? lookUpWorkingDirectory(launch) : result;
+}
+
+/** Not inlined, as what it puts on the stack is to be used again by others. */
+[[gnu::noinline]] const char* findWorkingDirectory() {
+  char path[PATH_MAX];
+  const long length = sys::getcwd(path, sizeof path);
+  if (length > 0) return joined(path, "");
+  // One that was removed, or has too long a path, is the caller's choice; else names looked up from it would show the
+  // host's files.
+  const auto error = static_cast<int>(length);
+  if (!isAbsent(error)) fail(Exit::failed, failure(Step::openDirectory, ".", error));
+  return "";
 }
 
 Result enterWorkingDirectory(const Launch& launch) {
   if (launch.confined != nullptr) return enterConfinedDirectory(launch);
   const bool inTree = launch.plan.text(launch.plan.header().root) != nullptr;
-  return inTree || isCovered(launch.plan, launch.workingDirectory.get()) ? lookUpWorkingDirectory(launch) : success();
+  return inTree || isCovered(launch.plan, launch.workingDirectory) ? lookUpWorkingDirectory(launch) : success();
 }
 
 }  // namespace
@@ -169,31 +191,25 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
     fail(Exit::failed, "must not be setuid, nor have file capabilities", nullptr, nullptr,
          "chmod u-s,g-s and setcap -r it: unprivileged users need neither");
   }
-  alignas(4096) static char storage[sizeof(Launch)];
-  // At once: one by one, page faults take twice as long.
-  sys::populate(storage, sizeof storage - MountTable::capacity + 4096);
+  alignas(Launch) static char storage[sizeof(Launch)];
+  // What a launch writes to, but for the stack: page by page, faults take twice as long. Behind it lies the memory that allocate() gives
+  // (binding.gyp), so a small plan comes with it.
+  sys::populate(storage, sizeof storage + usualSize);
   Launch& launch = *new (storage) Launch;
   launch.environment = environment;
   launch.uid = sys::userId();
   launch.gid = sys::groupId();
   parseOptions(argv, launch.options);
   launch.replanned = findReplanned(environment);
-  char workingDirectory[4096];
-  const long length = sys::getcwd(workingDirectory, sizeof workingDirectory);
-  if (length > 0) launch.workingDirectory.add(workingDirectory);
-  // One that was removed, or has too long a path, is the caller's choice; else names looked up from it would show the
-  // host's files.
-  if (length < 0 && !isAbsent(static_cast<int>(length))) {
-    fail(Exit::failed, failure(Step::openDirectory, ".", static_cast<int>(length)));
-  }
+  launch.workingDirectory = findWorkingDirectory();
   if (launch.options.enter != nullptr) enter(launch);
 
-  findStore(environment, launch.uid, launch.request.store);
-  launch.host = recallHost(launch.request.store.get());
+  launch.request.store = findStore(environment, launch.uid);
+  launch.host = recallHost(launch.request.store);
   Result result = launch.host.isBare ? success() : seeHost(launch);
   if (!result.ok()) fail(Exit::failed, result);
 
-  resolveRequest(launch.options, environment, launch.workingDirectory.get(), launch.request);
+  resolveRequest(launch.options, environment, launch.workingDirectory, launch.request);
   {
     const sys::Descriptor lock(launch.replanned.lock);
     result = findPlan(launch);

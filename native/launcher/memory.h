@@ -5,6 +5,9 @@
 
 namespace appc {
 
+/** What most launches take of it. */
+inline constexpr size_t usualSize = 8 << 10;
+
 /** Zeroed, aligned to 16; exits when there is none. */
 void* allocate(size_t size);
 

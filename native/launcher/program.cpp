@@ -28,13 +28,13 @@ bool isProgram(const Launch& launch, const char* path) {
  */
 const char* programPath(const Launch& launch) {
   const char* typed = launch.options.program;
-  const char* root = launch.request.root.get();
-  const char* real = launch.request.subject.get();
+  const char* root = launch.request.root;
+  const char* real = launch.request.subject;
   // Of what is private the program alone is to be seen, not the links and directories on the way that was typed.
   if (*root == '\0') return launch.confined == nullptr || isProgram(launch, typed) ? typed : real;
   if (isProgram(launch, typed)) return typed;
   const bool inTree = isStrictlyBelow(real, root);
-  if (inTree && root[1] != '\0') real += launch.request.root.length();
+  if (inTree && root[1] != '\0') real += strlen(root);
   // An overlay may replace the program itself, where it is a library too (libc.so.6, ld.so).
   if (isProgram(launch, real) || (inTree && isCovered(launch.plan, real))) return real;
   Text<8192> cause;

@@ -1,6 +1,8 @@
 #include "request.h"
 
 #include <errno.h>
+#include <linux/limits.h>
+#include <string.h>
 
 #include "crc32.h"
 #include "environment.h"
@@ -28,9 +30,12 @@ class Fnv {
   uint64_t hash_ = 0xcbf29ce484222325ULL;
 };
 
-int realDirectory(const char* path, PathText& real) {
+const char* realDirectory(const char* path) {
   const sys::Descriptor directory(sys::open(AT_FDCWD, path, O_PATH | O_DIRECTORY));
-  return directory.error() != 0 ? -directory.error() : pathOf(directory.get(), real);
+  PathText real;
+  const int error = directory.error() != 0 ? -directory.error() : pathOf(directory.get(), real);
+  if (error < 0) fail(Exit::failed, failure(Step::openDirectory, path, error));
+  return copied(real.get(), real.length());
 }
 
 /** With --root a program is first looked for in the tree, as it will be inside. */
@@ -54,24 +59,19 @@ int openProgram(const char* program, const char* root, const char* workingDirect
 void resolveProgram(const Options& options, const char* workingDirectory, Request& request) {
   request.program.reset(openProgram(options.program, options.root, workingDirectory));
   int error = -request.program.error();
-  if (error == 0) error = pathOf(request.program.get(), request.subject);
+  PathText real;
+  if (error == 0) error = pathOf(request.program.get(), real);
   if (error == -ENOENT || error == -ENOTDIR) {
     fail(Exit::notFound, "no such program:", options.program, errorText(-error), nullptr);
   }
   if (error < 0) fail(Exit::notExecutable, failure(Step::openProgram, options.program, error));
+  request.subject = copied(real.get(), real.length());
 }
 
 void resolveDirectories(const Options& options, Request& request) {
-  if (options.root != nullptr) {
-    const int error = realDirectory(options.root, request.root);
-    if (error < 0) fail(Exit::failed, failure(Step::openDirectory, options.root, error));
-  }
-  for (const char* const* library = options.libraries; library < options.libraries + options.libraryCount; ++library) {
-    PathText real;
-    const int error = realDirectory(*library, real);
-    if (error < 0) fail(Exit::failed, failure(Step::openDirectory, *library, error));
-    request.libraries[request.libraryCount++] = joined(real.get(), "");
-  }
+  if (options.root != nullptr) request.root = realDirectory(options.root);
+  for (const char* const* library = options.libraries; library < options.libraries + options.libraryCount; ++library)
+    request.libraries[request.libraryCount++] = realDirectory(*library);
 }
 
 const char* absolute(const char* variable, const char* path) {
@@ -81,8 +81,8 @@ const char* absolute(const char* variable, const char* path) {
 
 void addRootToKey(const Request& request, Text<256>& key) {
   struct statx status;
-  const int error = sys::statAt(AT_FDCWD, request.root.get(), 0, STATX_BASIC_STATS, status);
-  if (error < 0) fail(Exit::failed, failure(Step::openDirectory, request.root.get(), error));
+  const int error = sys::statAt(AT_FDCWD, request.root, 0, STATX_BASIC_STATS, status);
+  if (error < 0) fail(Exit::failed, failure(Step::openDirectory, request.root, error));
   key.add('@').addHex(deviceNumber(status)).add(':').addHex(status.stx_ino);
 }
 
@@ -103,10 +103,10 @@ void addLoaderEnvironmentToKey(const char* const* environment, Text<256>& key) {
 /** As planKey() in lib/plan/file.ts. */
 void makeKey(const Options& options, const char* const* environment, Request& request) {
   if (options.program == nullptr) {
-    request.key.add(request.subject.get());
+    request.key.add(request.subject);
   } else {
     Fnv hash;
-    hash.add(request.subject.get());
+    hash.add(request.subject);
     for (size_t i = 0; i < request.libraryCount; ++i) hash.add(request.libraries[i]);
     request.key.add('=').addHex(hash.get(), 16);
   }
@@ -117,27 +117,19 @@ void makeKey(const Options& options, const char* const* environment, Request& re
 }  // namespace
 
 /** As storeHome() in lib/store/store.ts: whoever packs and whoever runs must come to the same place. */
-void findStore(const char* const* environment, uint32_t uid, PathText& store) {
-  if (const char* home = findFilledVariable(environment, "APPC_HOME"); home != nullptr) {
-    store.add(absolute("APPC_HOME", home));
-    return;
-  }
-  if (uid == 0) {
-    store.add("/var/lib/appc");
-    return;
-  }
+const char* findStore(const char* const* environment, uint32_t uid) {
+  if (const char* home = findFilledVariable(environment, "APPC_HOME"); home != nullptr)
+    return absolute("APPC_HOME", home);
+  if (uid == 0) return "/var/lib/appc";
   // The XDG base directory specification has relative values ignored.
   const char* data = findVariable(environment, "XDG_DATA_HOME");
-  if (data != nullptr && *data == '/') {
-    store.add(data).add("/appc");
-    return;
-  }
+  if (data != nullptr && *data == '/') return joined(data, "/appc");
   const char* user = findFilledVariable(environment, "HOME");
   if (user == nullptr) {
     fail(Exit::failed, "no telling where the containers are", nullptr,
          "neither APPC_HOME nor XDG_DATA_HOME nor HOME is set", "set APPC_HOME to an absolute path");
   }
-  store.add(absolute("HOME", user)).add("/.local/share/appc");
+  return joined(absolute("HOME", user), "/.local/share/appc");
 }
 
 void resolveRequest(const Options& options, const char* const* environment, const char* workingDirectory,
@@ -145,23 +137,23 @@ void resolveRequest(const Options& options, const char* const* environment, cons
   // Before the program, which is looked for in the root: without one it is not the program that is missing.
   resolveDirectories(options, request);
   if (options.program == nullptr) {
-    request.subject.add(options.container.get());
+    request.subject = options.container.get();
   } else {
     resolveProgram(options, workingDirectory, request);
   }
   makeKey(options, environment, request);
-  request.planPath.add(request.store.get()).add("/plans/").add(request.key.get());
-  if (!request.planPath.fits()) fail(Exit::failed, failure(Step::readPlan, request.store.get(), ENAMETOOLONG));
+  request.planPath = joined(joined(request.store, "/plans/"), request.key.get());
+  if (strlen(request.planPath) >= PATH_MAX) fail(Exit::failed, failure(Step::readPlan, request.store, ENAMETOOLONG));
 }
 
 bool answers(const Plan& plan, const Request& request) {
   const auto strings = plan.request();
-  if (strings.count != 1 + request.libraryCount || !equal(plan.text(strings[0]), request.subject.get())) return false;
+  if (strings.count != 1 + request.libraryCount || !equal(plan.text(strings[0]), request.subject)) return false;
   for (uint32_t i = 1; i < strings.count; ++i) {
     if (!equal(plan.text(strings[i]), request.libraries[i - 1])) return false;
   }
   const char* root = plan.text(plan.header().root);
-  return equal(root == nullptr ? "" : root, request.root.get());
+  return equal(root == nullptr ? "" : root, request.root);
 }
 
 }  // namespace appc

@@ -12,20 +12,20 @@ namespace appc {
 
 struct Request {
   /** The container's name, or the program's real path on the machine. */
-  PathText subject;
+  const char* subject = nullptr;
   /** The program itself; none for a container. */
   sys::Descriptor program;
   /** Empty when there is none. */
-  PathText root;
+  const char* root = "";
   const char* libraries[maxLibraryDirectories];
   size_t libraryCount = 0;
-  PathText store;
+  const char* store = nullptr;
   Text<256> key;
-  PathText planPath;
+  const char* planPath = nullptr;
 };
 
 /** Exits when there is no telling where the store is. */
-void findStore(const char* const* environment, uint32_t uid, PathText& store);
+const char* findStore(const char* const* environment, uint32_t uid);
 
 /** All but the store, which must be known. Exits when a path does not exist. */
 void resolveRequest(const Options& options, const char* const* environment, const char* workingDirectory,

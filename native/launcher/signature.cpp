@@ -28,7 +28,7 @@ void addParentName(Signature& out, const char* path) {
 
 Result sign(const Launch& launch, Signature& signature) {
   struct statx store;
-  const char* path = launch.request.store.get();
+  const char* path = launch.request.store;
   const int error = sys::statAt(AT_FDCWD, path, 0, STATX_INO, store);
   if (error < 0) return failure(Step::openDirectory, path, error);
   signature.add(overlaySource).add(':').addHex(deviceNumber(store)).add(':').addHex(store.stx_ino);

@@ -15,7 +15,6 @@
 #include "request.h"
 #include "root.h"
 #include "sys.h"
-#include "text.h"
 
 namespace appc {
 
@@ -35,7 +34,7 @@ struct Launch {
   uint32_t uid;
   uint32_t gid;
   /** Empty when it cannot be told. */
-  PathText workingDirectory;
+  const char* workingDirectory = "";
   Options options;
   Replanned replanned;
   Request request;
@@ -46,8 +45,8 @@ struct Launch {
   Overlays overlays;
   /** Null without a confinement. */
   Confined* confined = nullptr;
-  /** Last, as most of its buffer is hardly ever used. */
-  MountTable mounts;
+  /** Null as long as nobody has asked for it. */
+  MountTable* mounts = nullptr;
 };
 
 /** Whether the plan covers what lies at this path inside. */
