@@ -157,7 +157,8 @@ export function spawn(subject: Decided | string, args: readonly string[] = [], o
     ...(root === undefined ? [] : [`--root=${root}`]),
     ...libraries.map(directory => `--lib=${directory}`),
   ]
-  const env = { ...(spawning.env ?? process.env), ...(store === undefined ? {} : { APPC_HOME: resolve(store) }) }
+  // A copy of process.env takes as long as fifty guards.
+  const env = store === undefined ? spawning.env : { ...(spawning.env ?? process.env), APPC_HOME: resolve(store) }
   const name = typeof subject === 'string' ? subject : subject.container.name
   return launch([...chosen, '--', name, ...args], { ...spawning, env })
 }

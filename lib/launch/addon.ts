@@ -35,6 +35,10 @@ export interface Addon {
   lockByte(fd: number, offset: number): void
   /** linkat(2): gives a name to a file that has none (O_TMPFILE). */
   linkOpen(fd: number, path: string): void
+  /** pipe2(2): the ends to read from and to write to, both close-on-exec. Reading does not block. */
+  makePipe(): [read: number, write: number]
+  /** What is in a pipe, and closes this end; null, and leaves it as it is, as long as somebody can write to it. */
+  drainPipe(fd: number): string | null
   /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
   syncfs(fd: number): void
   /** mknod(2) of the character device 0/0: what overlayfs takes for "nothing here". */

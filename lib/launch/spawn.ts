@@ -1,7 +1,9 @@
 import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process'
+import { closeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { AppcError, type ErrorCode } from '../errors.js'
 import { launcherPath } from './launcher.js'
+import { makeReportPipe, Report, type ReportPipe } from './report.js'
 
 /**
  * The child is the program itself: the launcher becomes it and keeps its process id, so all is as node:child_process has it. `spawn`
@@ -20,15 +22,28 @@ export interface Launched extends ChildProcess {
 export function launch(args: readonly string[], options: SpawnOptions): Launched {
   const streams = streamsOf(options.stdio)
   const descriptor = streams.length
-  const stdio: StdioOptions = [...streams, 'pipe']
-  const child = spawn(launcherPath, [`--error-fd=${descriptor}`, ...args], { ...options, stdio })
-  const start = new Start(child)
-  child.emit = (event: string, ...args: unknown[]) => start.hasTaken(event, args) || start.emit(event, ...args)
-  // Not the program's. Absent where there were no descriptors left for it, which Node tells by `error`.
+  const pipe = makeReportPipe()
+  // Where there are no descriptors left, Node tells that of its own pipe by `error`.
+  const stdio: StdioOptions = [...streams, pipe?.theirs ?? 'pipe']
+  const child = startWith(pipe, () => spawn(launcherPath, [`--error-fd=${descriptor}`, ...args], { ...options, stdio }))
+  // Not the program's.
   const { stdio: all = [] } = child as { stdio?: unknown[] }
-  const [report] = all.splice(descriptor) as (Readable | undefined)[]
-  if (report !== undefined) readWhole(report, text => start.reported(text))
+  const [stream] = all.splice(descriptor) as (Readable | null | undefined)[]
+  const start = new Start(child, pipe?.ours ?? stream ?? null)
+  child.emit = (event: string, ...args: unknown[]) => start.hasTaken(event, args) || start.emit(event, ...args)
   return Object.defineProperty(child, 'started', { get: () => start.ask() }) as Launched
+}
+
+/** The pipe's far end is the launcher's alone. */
+function startWith(pipe: ReportPipe | null, start: () => ChildProcess): ChildProcess {
+  try {
+    const child = start()
+    if (pipe !== null) closeSync(pipe.theirs)
+    return child
+  } catch (error) {
+    if (pipe !== null) for (const end of [pipe.ours, pipe.theirs]) closeSync(end)
+    throw error
+  }
 }
 
 type Streams = Exclude<StdioOptions, string>
@@ -39,16 +54,6 @@ function streamsOf(stdio: StdioOptions | null | undefined): Streams {
   return [...given, ...[undefined, undefined, undefined].slice(given.length)]
 }
 
-/** An error, as a reset, is an end too. */
-function readWhole(stream: Readable, done: (text: string) => void): void {
-  let text = ''
-  stream.setEncoding('utf8').on('data', part => {
-    text += part
-  })
-  const end = () => done(text)
-  stream.on('end', end).on('error', end)
-}
-
 type Exit = readonly [status: number | null, signal: NodeJS.Signals | null]
 
 /** Makes the events of the program out of those of its launcher and of what that reports. */
@@ -56,30 +61,37 @@ class Start {
   /** The child's own. */
   readonly emit: (event: string, ...args: unknown[]) => boolean
   readonly #child: ChildProcess
-  readonly #started: Promise<void>
+  #started: Promise<void> | null = null
   #settle: (failure: AppcError | null) => void = () => {}
-  #isAsked = false
+  readonly #report: Report | null
   /** null as long as there may be more of it. */
-  #report: string | null = null
+  #reported: string | null = null
   #exit: Exit | null = null
   /** null where the program was executed; undefined as long as there is no telling. */
   #failure: AppcError | null | undefined
 
-  constructor(child: ChildProcess) {
+  /** `source`: of the report; null where none will come, which Node tells by `error`. */
+  constructor(child: ChildProcess, source: number | Readable | null) {
     this.#child = child
+    this.#report = source === null ? null : new Report(source, text => this.#hear(text))
     this.emit = child.emit.bind(child) as Start['emit']
-    this.#started = new Promise((resolve, reject) => {
-      this.#settle = failure => (failure === null ? resolve() : reject(failure))
+    // Without anybody who waits for it the report is read at the end, when that takes no time.
+    child.on('newListener', event => {
+      if (event === 'spawn') this.#report?.watch()
     })
   }
 
   ask(): Promise<void> {
-    this.#isAsked = true
+    this.#started ??= new Promise((resolve, reject) => {
+      this.#settle = failure => (failure === null ? resolve() : reject(failure))
+      if (this.#failure === undefined) this.#report?.watch()
+      else this.#settle(this.#failure)
+    })
     return this.#started
   }
 
-  reported(text: string): void {
-    this.#report = text
+  #hear(text: string): void {
+    this.#reported = text
     this.#conclude(outcomeOf(text, this.#exit))
   }
 
@@ -87,24 +99,25 @@ class Start {
   hasTaken(event: string, args: readonly unknown[]): boolean {
     if (event === 'spawn') return true
     if (event === 'error' && isOfSpawning(args[0])) {
+      this.#report?.close()
       this.#conclude(notStarted(args[0]))
       return true
     }
     if (event !== 'exit' || this.#failure === null) return false
     this.#exit = args as unknown as Exit
-    if (this.#report !== null) this.#conclude(outcomeOf(this.#report, this.#exit))
+    this.#report?.conclude()
+    if (this.#reported !== null) this.#conclude(outcomeOf(this.#reported, this.#exit))
     return true
   }
 
   #conclude(failure: AppcError | null | undefined): void {
     if (failure === undefined || this.#failure !== undefined) return
     this.#failure = failure
-    // Who does not ask is told by the event.
-    if (!this.#isAsked) this.#started.catch(() => {})
     this.#settle(failure)
     const isKilled = this.#exit !== null && this.#exit[1] !== null
     if (failure === null) this.emit('spawn')
-    else if (!isKilled && (!this.#isAsked || this.#child.listenerCount('error') > 0)) this.emit('error', failure)
+    else if (!isKilled && (this.#started === null || this.#child.listenerCount('error') > 0))
+      this.emit('error', failure)
     if (this.#exit !== null && (failure === null || isKilled)) this.emit('exit', ...this.#exit)
   }
 }

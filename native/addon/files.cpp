@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -92,6 +93,34 @@ Napi::Value linkOpen(const Napi::CallbackInfo& info) {
     toError(env, failure(Step::linkFile, path.c_str(), errno)).ThrowAsJavaScriptException();
   }
   return env.Undefined();
+}
+
+Napi::Value makePipe(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) {
+    toError(env, failure(Step::makePipe, nullptr, errno)).ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  // Of this end alone: who writes to the other one waits as usual.
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  Napi::Array result = Napi::Array::New(env, 2);
+  for (uint32_t end = 0; end < 2; ++end) result.Set(end, ends[end]);
+  return result;
+}
+
+Napi::Value drainPipe(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  int fd = -1;
+  if (!toDescriptor(info, 0, fd)) return env.Undefined();
+  struct pollfd end = {fd, POLLIN, 0};
+  if (::poll(&end, 1, 0) < 0 || (end.revents & POLLHUP) == 0) return env.Null();
+  std::string text;
+  char part[4096];
+  ssize_t size;
+  while ((size = ::read(fd, part, sizeof part)) > 0) text.append(part, static_cast<size_t>(size));
+  ::close(fd);
+  return Napi::String::New(env, text);
 }
 
 Napi::Value syncfs(const Napi::CallbackInfo& info) {

@@ -10,6 +10,8 @@ Napi::Value execve(const Napi::CallbackInfo& info);
 Napi::Value flock(const Napi::CallbackInfo& info);
 Napi::Value lockByte(const Napi::CallbackInfo& info);
 Napi::Value linkOpen(const Napi::CallbackInfo& info);
+Napi::Value makePipe(const Napi::CallbackInfo& info);
+Napi::Value drainPipe(const Napi::CallbackInfo& info);
 Napi::Value syncfs(const Napi::CallbackInfo& info);
 Napi::Value makeWhiteout(const Napi::CallbackInfo& info);
 Napi::Value mountPoints(const Napi::CallbackInfo& info);

@@ -16,6 +16,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("flock", Napi::Function::New(env, flock, "flock"));
   exports.Set("lockByte", Napi::Function::New(env, lockByte, "lockByte"));
   exports.Set("linkOpen", Napi::Function::New(env, linkOpen, "linkOpen"));
+  exports.Set("makePipe", Napi::Function::New(env, makePipe, "makePipe"));
+  exports.Set("drainPipe", Napi::Function::New(env, drainPipe, "drainPipe"));
   exports.Set("syncfs", Napi::Function::New(env, syncfs, "syncfs"));
   exports.Set("makeWhiteout", Napi::Function::New(env, makeWhiteout, "makeWhiteout"));
   exports.Set("mountPoints", Napi::Function::New(env, mountPoints, "mountPoints"));

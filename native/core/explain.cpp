@@ -109,6 +109,7 @@ constexpr StepWords steps[] = {
     {"lockFile", "cannot lock the file"},
     {"linkFile", "cannot give the file the name"},
     {"syncFileSystem", "cannot flush the file system"},
+    {"makePipe", "cannot make a pipe"},
     {"makeWhiteout", "cannot make a whiteout at"},
     {"probe", "cannot try what the kernel allows"},
 };

@@ -25,6 +25,15 @@ bool comesWithAnother(const Plan& plan, const file::Overlay& overlay, const char
   return false;
 }
 
+/** Then it is the other's directory that is to be covered. */
+bool isBelowAnother(const Plan& plan, uint32_t index) {
+  const char* target = plan.text(plan.overlays()[index].target);
+  for (uint32_t i = 0; i < index; ++i) {
+    if (isStrictlyBelow(target, plan.text(plan.overlays()[i].target))) return true;
+  }
+  return false;
+}
+
 int configureOverlay(int context, const char* source, int layer, int lower) {
   // Without an upper directory it is read-only anyhow.
   int error = sys::fsconfig(context, FSCONFIG_SET_STRING, "source", source);
@@ -121,10 +130,12 @@ Result Overlays::mountOne(const Plan& plan, uint32_t index, int viewRoot, const 
   if (isSkeleton) result = createSkeleton(target, source, mounted);
   if (!result.ok()) return result;
 
-  // Opened only now: the overlay of a directory above it may have come between.
-  const sys::Descriptor mountPoint(openStrictly(viewRoot, target, O_DIRECTORY));
-  if (mountPoint.error() != 0) return failure(Step::openDirectory, target, mountPoint.error());
-  int error = sys::moveMount(mounted.get(), mountPoint.get());
+  sys::Descriptor covered;
+  if (isBelowAnother(plan, index)) {
+    covered.reset(openStrictly(viewRoot, target, O_DIRECTORY));
+    if (covered.error() != 0) return failure(Step::openDirectory, target, covered.error());
+  }
+  int error = sys::moveMount(mounted.get(), covered.get() < 0 ? lower : covered.get());
   if (error < 0) return failure(Step::attachMount, target, error);
   mountedCount_ = index + 1;
   if (isSkeleton) result = fillSkeleton(plan, overlay, layer, lower, mounted.get());

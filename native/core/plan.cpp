@@ -30,7 +30,8 @@ class Bytes {
   bool holdsString(file::String string, uint32_t maxLength) const {
     if (string.offset < sizeof(file::Header) || string.offset >= size_) return false;
     if (string.length > maxLength || string.length >= size_ - string.offset) return false;
-    return strnlen(first_ + string.offset, string.length + 1) == string.length;
+    const char* text = first_ + string.offset;
+    return text[string.length] == '\0' && memchr(text, '\0', string.length) == nullptr;
   }
 
   bool holdsPath(file::String string) const { return holdsString(string, maxPath) && first_[string.offset] == '/'; }

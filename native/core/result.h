@@ -55,6 +55,7 @@ enum class Step {
   lockFile,
   linkFile,
   syncFileSystem,
+  makePipe,
   makeWhiteout,
   probe,
 };

@@ -9,7 +9,10 @@ namespace appc {
 namespace {
 
 bool hasName(const char* variable, const char* name, size_t length) {
-  return strnlen(variable, length) == length && memcmp(variable, name, length) == 0 && variable[length] == '=';
+  for (size_t i = 0; i < length; ++i) {
+    if (variable[i] != name[i]) return false;
+  }
+  return variable[length] == '=';
 }
 
 }  // namespace
