@@ -44,7 +44,8 @@ bool isUnchanged(const char* directory, const file::Guard& guard) {
 Result checkLink(const char* path, const char* text) {
   char found[4096];
   const long length = sys::readlink(AT_FDCWD, path, found, sizeof found - 1);
-  if (length < 0) return failure(Step::checkGuard, path, isAbsent(static_cast<int>(length)) ? 0 : static_cast<int>(length));
+  if (length < 0)
+    return failure(Step::checkGuard, path, isAbsent(static_cast<int>(length)) ? 0 : static_cast<int>(length));
   found[length] = '\0';
   return equal(found, text) ? success() : failure(Step::checkGuard, path, 0);
 }

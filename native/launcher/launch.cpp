@@ -1,8 +1,8 @@
 #include "launch.h"
 
 #include <errno.h>
-#include <linux/limits.h>
 #include <linux/auxvec.h>
+#include <linux/limits.h>
 
 #include <initializer_list>
 #include <new>
@@ -192,8 +192,8 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
          "chmod u-s,g-s and setcap -r it: unprivileged users need neither");
   }
   alignas(Launch) static char storage[sizeof(Launch)];
-  // What a launch writes to, but for the stack: page by page, faults take twice as long. Behind it lies the memory that allocate() gives
-  // (binding.gyp), so a small plan comes with it.
+  // What a launch writes to, but for the stack: page by page, faults take twice as long. Behind it lies the memory that
+  // allocate() gives (binding.gyp), so a small plan comes with it.
   sys::populate(storage, sizeof storage + usualSize);
   Launch& launch = *new (storage) Launch;
   launch.environment = environment;

@@ -80,7 +80,8 @@ size_t strnlen(const char* text, size_t limit) {
 
 const void* memchr(const void* from, int value, size_t size) {
   const auto* at = static_cast<const uint8_t*>(from);
-  // Eight bytes at a time, as each string of a plan is looked through: x - 1 borrows from the top bit where a byte x is 0.
+  // Eight bytes at a time, as each string of a plan is looked through: x - 1 borrows from the top bit where a byte x is
+  // 0.
   constexpr uint64_t ones = 0x0101010101010101;
   for (uint64_t word; size >= sizeof word; at += sizeof word, size -= sizeof word) {
     __builtin_memcpy(&word, at, sizeof word);
