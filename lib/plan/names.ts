@@ -52,10 +52,20 @@ function look({ kind, path }: Gatherable): { readonly link: string | null; reado
 
 /** null where nothing can be told by the directory: it is none, or its file system does not keep its times so. */
 export function namesIn(directory: string, names: readonly GuardedName[]): NamesGuard | null {
-  const stat = statSync(directory, { bigint: true, throwIfNoEntry: false })
+  const stat = statOf(directory)
   if (!stat?.isDirectory() || !TELLING.has(statfsSync(directory).type)) return null
   const { dev, ino } = stat
   return { kind: 'names', path: directory, names, dev, ino, ...timesOf(stat) }
+}
+
+/** null for one that cannot be looked at. */
+function statOf(directory: string): BigIntStats | null {
+  try {
+    return statSync(directory, { bigint: true })
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG')) return null
+    throw error
+  }
 }
 
 /** Those of which something else is true now. */

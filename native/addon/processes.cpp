@@ -99,7 +99,8 @@ Napi::Value awaitEnds(const Napi::CallbackInfo& info) {
   auto* worker = new Ends(env, processes, milliseconds);
   const Napi::Promise promise = worker->promise();
   worker->Queue();
-  return promise;
+  // It deletes itself when it is done: Napi::AsyncWorker.
+  return promise;  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks)
 }
 
 Napi::Value ownerOf(const Napi::CallbackInfo& info) {

@@ -37,7 +37,7 @@ void executeAt(const char* path, const char* const* argv, const char* const* env
 void executeCommand(const char* const* argv, const char* const* environment) {
   const char* name = argv[0];
   const char* at = findVariable(environment, "PATH");
-  if (*name == '\0' || memchr(name, '/', strlen(name)) != nullptr) executeAt(name, argv, environment);
+  if (*name == '\0' || lastComponent(name) != name) executeAt(name, argv, environment);
   // execvp(3): what may not be executed is passed over, but told when nothing else is found. A directory that may not
   // be looked into has nothing.
   PathText refused;

@@ -96,6 +96,19 @@ Result findPlan(Launch& launch) {
   return result.ok() ? checkCarried(launch.plan, mounts) : result;
 }
 
+/** The root directory in which the plan's targets are: this machine's, or the tree, mounted for us alone. */
+Result openViewRoot(Launch& launch, sys::Descriptor& machineRoot, int& viewRoot) {
+  const char* root = launch.plan.text(launch.plan.header().root);
+  if (root != nullptr) {
+    const Result mounted = launch.root.mount(root);
+    viewRoot = launch.root.get();
+    return mounted;
+  }
+  machineRoot.reset(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
+  viewRoot = machineRoot.get();
+  return machineRoot.error() == 0 ? success() : failure(Step::openDirectory, "/", machineRoot.error());
+}
+
 /** Mounts everything, and looks at the shared files once more as programs will see them. */
 Result setUp(Launch& launch) {
   const Plan& plan = launch.plan;
@@ -105,15 +118,8 @@ Result setUp(Launch& launch) {
   if (const Result entered = enterNamespaces(launch.namespaces); !entered.ok()) return entered;
   sys::Descriptor machineRoot;
   int viewRoot = -1;
-  if (root == nullptr) {
-    machineRoot.reset(sys::open(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
-    if (machineRoot.error() != 0) return failure(Step::openDirectory, "/", machineRoot.error());
-    viewRoot = machineRoot.get();
-  } else {
-    if (const Result mounted = launch.root.mount(root); !mounted.ok()) return mounted;
-    viewRoot = launch.root.get();
-  }
-  Result result = launch.overlays.open(plan, viewRoot);
+  Result result = openViewRoot(launch, machineRoot, viewRoot);
+  if (result.ok()) result = launch.overlays.open(plan, viewRoot);
   Signature signature;
   if (result.ok() && plan.overlays().count > 0) result = sign(launch, signature);
   if (result.ok()) result = launch.overlays.mount(plan, viewRoot, signature.get());

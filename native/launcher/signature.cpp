@@ -36,7 +36,9 @@ Result sign(const Launch& launch, Signature& signature) {
   addParentName(signature, launch.plan.text(launch.plan.overlays()[0].layer));
   // 16 random bytes for each exec (getauxval(3)). The program that is executed gets others.
   uint64_t random = 0;
-  memcpy(&random, reinterpret_cast<const void*>(auxiliaryValue(launch.environment, AT_RANDOM)), sizeof random);
+  const unsigned long address = auxiliaryValue(launch.environment, AT_RANDOM);
+  // The kernel gives addresses as numbers.
+  memcpy(&random, reinterpret_cast<const void*>(address), sizeof random);  // NOLINT(performance-no-int-to-ptr)
   signature.add('/').addHex(random, 16);
   uint32_t parts = needsSupervisor(launch) ? supervised : 0;
   if (launch.confined != nullptr) parts |= confined | launch.confined->confinement.parts;

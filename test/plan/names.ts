@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, symlinkSync, utimesSync } from 'node:fs'
+import { readdirSync, symlinkSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { guardOf } from '../../lib/plan/guards.js'
@@ -50,12 +50,13 @@ t.test('a directory that has just changed may change again unseen: its times are
 t.test('only where the directory tells, and names are missing indeed', async t => {
   const root = fresh()
   put(root, '/file', 'x')
-  mkdirSync(join(root, 'closed'))
+  symlinkSync('circle', join(root, 'circle'))
   const apart = [
     // Names come and go there without that the directory changes.
     [absent('/proc/self/a'), absent('/proc/self/b')],
     // No directory: what is "below" a file, and what is too long to be looked at.
     [absent(join(root, 'file/a')), absent(join(root, 'file/b'))],
+    [absent(join(root, 'circle/a')), absent(join(root, 'circle/b'))],
     [absent(join(root, 'x'.repeat(256))), absent(join(root, 'y'.repeat(256)))],
   ]
   for (const guards of apart) t.same(gathered(guards), guards)
