@@ -28,7 +28,8 @@ forEachPerson((who, makeSite) =>
     t.test('archives: no setuid bit, capability or attribute of a file is kept, and no device', async t => {
       const opt = join(root, 'opt/site')
       mkdirSync(opt, { recursive: true })
-      for (const name of ['plain', 'setuid', 'attributes']) writeFileSync(join(opt, name), `#!/bin/sh\necho ${name}\n`, { mode: 0o755 })
+      for (const name of ['plain', 'setuid', 'attributes'])
+        writeFileSync(join(opt, name), `#!/bin/sh\necho ${name}\n`, { mode: 0o755 })
       chmodSync(join(opt, 'setuid'), 0o6755)
       const isRoot = process.geteuid?.() === 0
       if (isRoot) {
@@ -41,12 +42,19 @@ forEachPerson((who, makeSite) =>
       // A kind of file that cannot be packed is an error, or left out: it never is in a container.
       if (packed.status === 0) t.match(packed.stderr, '')
       for (const name of ['memory', 'fifo']) execFileSync('rm', ['-f', join(opt, name)])
-      t.match(await site.appc('pack', '--root', root, '--name', 'attributes', 'app', '--include', '/opt/site'), { status: 0 })
+      t.match(await site.appc('pack', '--root', root, '--name', 'attributes', 'app', '--include', '/opt/site'), {
+        status: 0,
+      })
       const objects = join(site.store, 'objects')
-      const files = readdirSync(objects, { recursive: true, encoding: 'utf8' }).map(name => join(objects, name)).filter(path => statSync(path).isFile())
+      const files = readdirSync(objects, { recursive: true, encoding: 'utf8' })
+        .map(name => join(objects, name))
+        .filter(path => statSync(path).isFile())
       t.ok(files.length > 3)
       t.ok(files.some(path => readFileSync(path, 'utf8').includes('echo attributes')))
-      t.same(files.filter(path => (statSync(path).mode & 0o7000) !== 0), [])
+      t.same(
+        files.filter(path => (statSync(path).mode & 0o7000) !== 0),
+        [],
+      )
       const attributes = `import os, sys\nfor path in sys.argv[1:]: print(os.listxattr(path), end='')`
       t.equal(execFileSync('python3', ['-c', attributes, ...files], { encoding: 'utf8' }), '[]'.repeat(files.length))
     })
@@ -57,7 +65,11 @@ forEachPerson((who, makeSite) =>
         // Its loader and itself would leave a mark.
         '/usr/bin/evil': program('int main(void) { return 0; }', {}, ['-Wl,--dynamic-linker=/usr/bin/loader']),
         '/usr/bin/app': program(PROGRAM, { 'libheld.so.1': LIBRARY }),
-        '/usr/bin/loader': program(`#include <fcntl.h>\nint main(void) { return open("${mark}", O_CREAT, 0600); }`, {}, ['-static']),
+        '/usr/bin/loader': program(
+          `#include <fcntl.h>\nint main(void) { return open("${mark}", O_CREAT, 0600); }`,
+          {},
+          ['-static'],
+        ),
         '/usr/bin/ldd': `#!/bin/sh\ntouch ${mark}\n`,
         [`${libraries}/libheld.so.1`]: LIBRARY,
       })
@@ -75,7 +87,9 @@ forEachPerson((who, makeSite) =>
       for (const command of commands) {
         const options = ['-f', '-qq', '-e', 'trace=execve,execveat', '-o', trace]
         await site.command('strace', [...options, process.execPath, site.cli, ...command])
-        const executed = [...readFileSync(trace, 'utf8').matchAll(/execve(?:at)?\([^"]*"([^"]*)"/g)].map(([, path = '']) => path)
+        const executed = [...readFileSync(trace, 'utf8').matchAll(/execve(?:at)?\([^"]*"([^"]*)"/g)].map(
+          ([, path = '']) => path,
+        )
         t.same(executed, [process.execPath], command.join(' '))
       }
       t.notOk(existsSync(mark))
