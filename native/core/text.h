@@ -63,6 +63,20 @@ inline bool readNumber(const char*& text, unsigned base, uint64_t& value) {
   return text != begin;
 }
 
+/** Of the character at `text`, in bytes of UTF-8; 0 for a control character (U+009B is one too) and for what is none.
+ */
+inline size_t printableLength(const char* text) {
+  const auto* byte = reinterpret_cast<const unsigned char*>(text);
+  if (byte[0] < 0x80) return byte[0] >= 0x20 && byte[0] != 0x7f ? 1 : 0;
+  if (byte[0] < 0xc2 || byte[0] > 0xf4 || (byte[0] == 0xc2 && byte[1] < 0xa0)) return 0;
+  const size_t length = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
+  for (size_t i = 1; i < length; ++i) {
+    // The NUL at the end is none of these.
+    if ((byte[i] & 0xc0) != 0x80) return 0;
+  }
+  return length;
+}
+
 template <size_t Capacity>
 class Text {
  public:
@@ -85,15 +99,13 @@ class Text {
   Text& addDecimal(uint64_t value) { return addDigits(value, 10, 1); }
   /** Lower case, at least `width` digits. */
   Text& addHex(uint64_t value, int width = 1) { return addDigits(value, 16, width); }
-  /** With control characters written as \xNN: what comes from a file must not steer a terminal. */
+  /** With control characters written as \xNN, and what is no UTF-8: what comes from a file must not steer a terminal.
+   */
   Text& addEscaped(const char* text) {
-    for (; *text != '\0'; ++text) {
-      const auto byte = static_cast<unsigned char>(*text);
-      if (byte < 0x20 || byte == 0x7f) {
-        add("\\x").addHex(byte, 2);
-      } else {
-        add(*text);
-      }
+    while (*text != '\0') {
+      size_t length = printableLength(text);
+      if (length == 0) add("\\x").addHex(static_cast<unsigned char>(*text++), 2);
+      for (; length > 0; --length) add(*text++);
     }
     return *this;
   }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -99,6 +99,27 @@ for (const [who, user] of users) {
       t.match(await launch(allow, 'echo ran', { ...env, HOME: '/nonexistent' }), { out: 'ran\n', err: '' })
       const none = await launch(['--sandbox'], `python3 "$1" /tmp/.X11-unix/X${display}; echo "\${DISPLAY-none}"`, env)
       t.same(none, { out: 'No such file or directory\nnone\n', err: '' })
+    })
+
+    t.test('the resolver’s configuration, where it is a link into /run, and its servers can be reached', async t => {
+      if (process.geteuid?.() !== 0) return
+      const etc = sandbox.path('etc')
+      makeTree(etc, { upper: null, work: null })
+      const resolve = (...options: readonly string[]) => {
+        const show = `'cat /etc/resolv.conf; echo x >>/etc/resolv.conf; ls /run'`
+        const script = `mount -t overlay -o lowerdir=/etc,upperdir=${etc}/upper,workdir=${etc}/work etc /etc
+          mount -t tmpfs run /run && mkdir -p /run/resolver/private && echo nameserver 192.0.2.7 >/run/resolver/conf
+          ln -sf ../run/resolver/conf /etc/resolv.conf && touch /run/other
+          exec setpriv --reuid ${user.uid} --regid ${user.gid} --clear-groups $APPC_RUN ${inside.command(options, show).join(' ')}`
+        return spawnSync('unshare', ['-m', 'sh', '-c', script], { encoding: 'utf8', env: sandbox.environment() })
+      }
+      const shown = resolve('--sandbox', '--allow', 'net')
+      t.match(shown, {
+        stdout: 'nameserver 192.0.2.7\nresolver\nuser\n',
+        stderr: /(Read-only|Permission denied)[^\n]*\n$/,
+      })
+      t.match(resolve('--private-run'), { stdout: 'nameserver 192.0.2.7\nresolver\nuser\n' })
+      t.match(resolve('--sandbox'), { stdout: 'user\n', stderr: /No such file/ })
     })
 
     t.test('what is not there is told, and nothing is run', async t => {
