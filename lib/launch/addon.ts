@@ -100,8 +100,8 @@ export interface Addon {
    * order; `mounts` is the mount namespace among them.
    */
   renewOverlays(plan: Uint8Array, source: string, namespaces: readonly number[], mounts: number): void
-  /** CRC-32 as zlib has it. */
-  crc32(bytes: Uint8Array): number
+  /** With the seed 0. */
+  xxHash32(bytes: Uint8Array): number
   /** The x86-64 level 1..4 as glibc's loader finds it; 0 on other processors. */
   cpuLevel(): number
   /** An x86 processor of Intel's. */

@@ -17,5 +17,5 @@ export function rememberedFacts(environment: NodeJS.ProcessEnv): FactsFile | nul
 
 /** What earlier runs found out about ELF files, as this store keeps it. */
 export function factsOf({ home }: Pick<Store, 'home'>): FactsFile {
-  return new FactsFile(join(home, 'cache', 'facts'), addon().crc32)
+  return new FactsFile(join(home, 'cache', 'facts'), addon().xxHash32)
 }

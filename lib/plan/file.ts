@@ -1,4 +1,3 @@
-import { crc32 } from 'node:zlib'
 import { AppcError } from '../errors.js'
 import {
   GUARD_KINDS,
@@ -12,6 +11,7 @@ import {
   VERSION,
 } from './layout.js'
 import { type Guard, type GuardedName, LOADER_VARIABLES, type Plan } from './types.js'
+import { xxHash32 } from './xxhash32.js'
 
 /** What a plan is found by. */
 export interface PlanSubject {
@@ -33,8 +33,7 @@ export function planKey(of: PlanSubject, environment: Readonly<Record<string, st
   const root = of.root === null ? '' : `@${of.root.dev.toString(16)}:${of.root.ino.toString(16)}`
   const set = LOADER_VARIABLES.filter(name => environment[name])
   if (set.length === 0) return base + root
-  const crc = crc32(set.map(name => `${name}=${environment[name]}\0`).join(''))
-  return `${base}${root}~${crc.toString(16).padStart(8, '0')}`
+  return `${base}${root}~${fnv1a(set.flatMap(name => [name, environment[name] ?? '']))}`
 }
 
 /** FNV-1a of NUL-terminated strings: 64 bits as 16 hexadecimal digits. */
@@ -174,7 +173,7 @@ class Encoder {
     this.header.writeUInt32LE(VERSION, HEADER.version)
     this.header.writeUInt32LE(size, HEADER.size)
     const bytes = Buffer.concat([this.header, ...this.#tables, ...this.#strings])
-    bytes.writeUInt32LE(crc32(bytes.subarray(HEADER.size)), HEADER.crc)
+    bytes.writeUInt32LE(xxHash32(bytes.subarray(HEADER.size)), HEADER.checksum)
     return bytes
   }
 }
@@ -250,7 +249,7 @@ class Decoder {
     if (version !== VERSION) throw invalid(`it has version ${version}; this appc reads version ${VERSION}`)
     if (this.bytes.readUInt32LE(HEADER.size) !== bytes.length)
       throw invalid('it is cut short or has bytes after its end')
-    if (this.bytes.readUInt32LE(HEADER.crc) !== crc32(this.bytes.subarray(HEADER.size)))
+    if (this.bytes.readUInt32LE(HEADER.checksum) !== xxHash32(this.bytes.subarray(HEADER.size)))
       throw invalid('its checksum is wrong')
   }
 

@@ -9,7 +9,7 @@ export const MAX_SIZE = 16 << 20
 /** Byte offsets in the header. */
 export const HEADER = {
   version: 8,
-  crc: 12,
+  checksum: 12,
   /** Also where the checksummed part begins. */
   size: 16,
   uid: 20,

@@ -9,7 +9,7 @@ import { remember } from '../loader/remember.js'
  */
 
 /** Raised whenever the words mean something else. */
-export const FORMAT = 2
+export const FORMAT = 3
 
 const WIDE = 1
 const BIG = 2

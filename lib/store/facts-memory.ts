@@ -7,7 +7,7 @@ import { replaceIfPossible } from './writing.js'
  * Facts of ELF files from one run to the next, in one file: what two thousand of them say is read in a millisecond, and
  * decoded as far as it is asked for. In the machine's byte order:
  *
- *     u32 magic · u32 format · u32 crc32 of all that follows · u32 files · u32 words · u32 bytes of strings
+ *     u32 magic · u32 format · u32 XXH32 of all that follows · u32 files · u32 words · u32 bytes of strings
  *     files × KEY_BYTES: the files' keys
  *     files × u32: where each file's words begin
  *     words × u32, as facts-codec.ts has them
@@ -23,7 +23,7 @@ const MAX_BYTES = 1 << 27
 /** Files come and go, and nobody says which are gone: with more than this it begins anew, as when a quarter of its bytes is full. */
 const MAX_FILES = 1 << 16
 
-type Crc32 = (bytes: Uint8Array) => number
+type Checksum = (bytes: Uint8Array) => number
 
 /**
  * Facts stay encoded until they are asked for: as objects, those of thousands of files would be copied again and again by the
@@ -32,15 +32,15 @@ type Crc32 = (bytes: Uint8Array) => number
  */
 export class FactsFile implements FactsMemory {
   readonly #path: string
-  readonly #crc32: Crc32
+  readonly #checksum: Checksum
   #content: Content
   #changed = false
 
-  /** `crc32` is given in from where it is at hand: Node's own comes with all of zlib. */
-  constructor(path: string, crc32: Crc32) {
+  /** `checksum` is XXH32, given in from where it is at hand. */
+  constructor(path: string, checksum: Checksum) {
     this.#path = path
-    this.#crc32 = crc32
-    this.#content = read(path, crc32)
+    this.#checksum = checksum
+    this.#content = read(path, checksum)
   }
 
   get isEmpty(): boolean {
@@ -77,7 +77,7 @@ export class FactsFile implements FactsMemory {
 
   save(): void {
     if (!this.#changed) return
-    const bytes = toBytes(this.#content, this.#crc32)
+    const bytes = toBytes(this.#content, this.#checksum)
     // What is longer would not be read.
     if (bytes.length <= MAX_BYTES) replaceIfPossible(this.#path, bytes)
   }
@@ -99,9 +99,9 @@ function nothing(): Content {
   return { starts: new Map(), words: new Words(new Uint32Array()), strings: new Strings('') }
 }
 
-function read(path: string, crc32: Crc32): Content {
+function read(path: string, checksum: Checksum): Content {
   try {
-    return parse(readRegular(path, MAX_BYTES, 'remove it'), crc32) ?? nothing()
+    return parse(readRegular(path, MAX_BYTES, 'remove it'), checksum) ?? nothing()
   } catch {
     // Absent or unreadable: nothing is known, and everything is read anew.
     return nothing()
@@ -109,7 +109,7 @@ function read(path: string, crc32: Crc32): Content {
 }
 
 /** null for what is not whole. */
-function parse(bytes: Buffer, crc32: Crc32): Content | null {
+function parse(bytes: Buffer, checksum: Checksum): Content | null {
   if (bytes.length < HEADER_WORDS * 4) return null
   const [magic, format, sum, files = 0, count = 0, size = 0] = wordsAt(bytes, 0, HEADER_WORDS)
   const keys = HEADER_WORDS * 4
@@ -117,7 +117,7 @@ function parse(bytes: Buffer, crc32: Crc32): Content | null {
   const words = places + files * 4
   const text = words + count * 4
   if (magic !== MAGIC || format !== FORMAT || text + size !== bytes.length) return null
-  if (crc32(bytes.subarray(SUMMED_AT)) !== sum) return null
+  if (checksum(bytes.subarray(SUMMED_AT)) !== sum) return null
   const starts = new Map<string, number>()
   const startWords = wordsAt(bytes, places, files)
   const keyText = bytes.toString('latin1', keys, places)
@@ -134,7 +134,7 @@ function wordsAt(bytes: Buffer, offset: number, count: number): Uint32Array {
   return new Uint32Array(Uint8Array.prototype.slice.call(bytes, offset, offset + count * 4).buffer)
 }
 
-function toBytes({ starts, words, strings }: Content, crc32: Crc32): Buffer {
+function toBytes({ starts, words, strings }: Content, checksum: Checksum): Buffer {
   const text = Buffer.from(strings.toString())
   const summed = Buffer.concat([
     bytesOf([starts.size, words.length, text.length]),
@@ -143,7 +143,7 @@ function toBytes({ starts, words, strings }: Content, crc32: Crc32): Buffer {
     bytesOf(words.toArray()),
     text,
   ])
-  return Buffer.concat([bytesOf([MAGIC, FORMAT, crc32(summed)]), summed])
+  return Buffer.concat([bytesOf([MAGIC, FORMAT, checksum(summed)]), summed])
 }
 
 function bytesOf(words: ArrayLike<number>): Buffer {

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "crc32.h"
 #include "functions.h"
 #include "look.h"
 #include "values.h"
+#include "xxhash32.h"
 
 namespace appc::addon {
 namespace {
@@ -78,10 +78,10 @@ Napi::Value closeMany(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-Napi::Value crc32Of(const Napi::CallbackInfo& info) {
+Napi::Value xxHash32Of(const Napi::CallbackInfo& info) {
   Napi::Uint8Array bytes;
   if (!toArray(info, 0, napi_uint8_array, "bytes", bytes)) return info.Env().Undefined();
-  return Napi::Number::New(info.Env(), crc32(bytes.Data(), bytes.ByteLength()));
+  return Napi::Number::New(info.Env(), xxHash32(bytes.Data(), bytes.ByteLength()));
 }
 
 }  // namespace appc::addon

@@ -29,6 +29,6 @@ Napi::Value awaitEnds(const Napi::CallbackInfo& info);
 Napi::Value ownerOf(const Napi::CallbackInfo& info);
 Napi::Value checkView(const Napi::CallbackInfo& info);
 Napi::Value renewOverlays(const Napi::CallbackInfo& info);
-Napi::Value crc32Of(const Napi::CallbackInfo& info);
+Napi::Value xxHash32Of(const Napi::CallbackInfo& info);
 
 }  // namespace appc::addon

@@ -35,7 +35,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("ownerOf", Napi::Function::New(env, ownerOf, "ownerOf"));
   exports.Set("checkView", Napi::Function::New(env, checkView, "checkView"));
   exports.Set("renewOverlays", Napi::Function::New(env, renewOverlays, "renewOverlays"));
-  exports.Set("crc32", Napi::Function::New(env, crc32Of, "crc32"));
+  exports.Set("xxHash32", Napi::Function::New(env, xxHash32Of, "xxHash32"));
   exports.Set("cpuLevel", Napi::Function::New(env, cpuLevelOf, "cpuLevel"));
   exports.Set("cpuIsIntel", Napi::Function::New(env, cpuIsIntelOf, "cpuIsIntel"));
   return exports;

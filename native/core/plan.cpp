@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "crc32.h"
 #include "text.h"
+#include "xxhash32.h"
 
 namespace appc {
 namespace {
@@ -125,7 +125,7 @@ Result Plan::decode(const void* bytes, size_t size, Plan& plan) {
     return damaged;
   const size_t checkedFrom = offsetof(file::Header, size);
   const auto* first = static_cast<const char*>(bytes);
-  if (header->crc != crc32(first + checkedFrom, size - checkedFrom)) return damaged;
+  if (header->checksum != xxHash32(first + checkedFrom, size - checkedFrom)) return damaged;
   const Bytes checked(first, header->size);
   if (!tablesFit(*header, checked)) return damaged;
   Plan decoded;

@@ -38,8 +38,8 @@ struct Table {
 struct Header {
   char magic[8];
   uint32_t version;
-  /** CRC-32 of everything after this field. */
-  uint32_t crc;
+  /** xxHash32() of everything after this field. */
+  uint32_t checksum;
   uint32_t size;
   uint32_t uid;
   uint32_t gid;

@@ -4,7 +4,6 @@
 #include <linux/limits.h>
 #include <string.h>
 
-#include "crc32.h"
 #include "environment.h"
 #include "explain.h"
 #include "guards.h"
@@ -87,17 +86,16 @@ void addRootToKey(const Request& request, Text<256>& key) {
 }
 
 void addLoaderEnvironmentToKey(const char* const* environment, Text<256>& key) {
-  uint32_t crc = 0;
+  Fnv hash;
   bool any = false;
   for (const char* name : loaderVariables) {
     const char* value = findFilledVariable(environment, name);
     if (value == nullptr) continue;
     any = true;
-    crc = crc32(name, strlen(name), crc);
-    crc = crc32("=", 1, crc);
-    crc = crc32(value, strlen(value) + 1, crc);
+    hash.add(name);
+    hash.add(value);
   }
-  if (any) key.add('~').addHex(crc, 8);
+  if (any) key.add('~').addHex(hash.get(), 16);
 }
 
 /** As planKey() in lib/plan/file.ts. */

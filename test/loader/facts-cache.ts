@@ -16,7 +16,7 @@ const first = '/usr/bin/ls'
 const second = '/usr/bin/cat'
 
 function remembering() {
-  const memory = new FactsFile(join(dir, 'none'), addon().crc32)
+  const memory = new FactsFile(join(dir, 'none'), addon().xxHash32)
   const cache = new FactsCache()
   cache.consult(memory)
   return { memory, cache }

@@ -31,7 +31,7 @@ t.test('no damaged byte gets past the checksum, and none behind it makes the dec
       built,
       `${project}test/native/mutate.cpp`,
       `${core}plan.cpp`,
-      `${core}crc32.cpp`,
+      `${core}xxhash32.cpp`,
     ],
     { encoding: 'utf8' },
   )

@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "crc32.h"
 #include "plan.h"
+#include "xxhash32.h"
 
 namespace planbytes {
 
@@ -14,8 +14,8 @@ namespace planbytes {
 inline void mendChecksum(uint8_t* bytes, size_t size) {
   if (size < sizeof(appc::file::Header)) return;
   const size_t checkedFrom = offsetof(appc::file::Header, size);
-  const uint32_t crc = appc::crc32(bytes + checkedFrom, size - checkedFrom);
-  memcpy(bytes + offsetof(appc::file::Header, crc), &crc, sizeof crc);
+  const uint32_t checksum = appc::xxHash32(bytes + checkedFrom, size - checkedFrom);
+  memcpy(bytes + offsetof(appc::file::Header, checksum), &checksum, sizeof checksum);
 }
 
 /** Every byte of it: a sanitizer sees a string that leads out of the memory. One of another length is a fault too. */

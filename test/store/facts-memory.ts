@@ -25,7 +25,7 @@ import { temporaryDirectory } from '../support/fixtures.js'
 
 const home = temporaryDirectory()
 const path = join(home, 'cache/facts')
-const open = () => new FactsFile(path, addon().crc32)
+const open = () => new FactsFile(path, addon().xxHash32)
 
 const fs = rootFileSystem('/')
 const known = ['/usr/bin/ls', '/usr/bin/cat', process.execPath].map(file => {
@@ -106,7 +106,7 @@ t.test('a sum that is right over nonsense breaks nothing', async t => {
     for (const word of [0, 0xffffffff]) {
       const damaged = Buffer.from(whole)
       damaged.writeUInt32LE(word, at)
-      damaged.writeUInt32LE(addon().crc32(damaged.subarray(12)), 8)
+      damaged.writeUInt32LE(addon().xxHash32(damaged.subarray(12)), 8)
       writeFileSync(path, damaged)
       if (open().get(first) !== undefined) answered++
     }
@@ -138,7 +138,7 @@ t.test('huge, or no file at all: nothing is known, and it is made anew where it 
 t.test('what cannot be written is no failure', async t => {
   writeFileSync(join(home, 'cache'), 'a file in the directory’s place')
   t.doesNotThrow(() => remember())
-  const none = new FactsFile('/sys/none/facts', addon().crc32)
+  const none = new FactsFile('/sys/none/facts', addon().xxHash32)
   for (const { key, inspection } of known) none.set(key, inspection)
   t.doesNotThrow(() => none.save())
 })
@@ -171,7 +171,7 @@ t.test('many processes that save at once: one of them is remembered, whole', asy
     const stat = fs.lstat('/usr/bin/ls')
     const inspection = new FactsCache().inspect(fs, '/usr/bin/ls', stat)
     for (let i = 0; i < 100; i++) {
-      const memory = new FactsFile(${JSON.stringify(path)}, addon().crc32)
+      const memory = new FactsFile(${JSON.stringify(path)}, addon().xxHash32)
       memory.set(fileKey(stat), inspection)
       memory.save()
     }`
