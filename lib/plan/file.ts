@@ -62,14 +62,7 @@ export function encodePlan(plan: Plan): Buffer {
   // The loader takes an empty variable for an unset one.
   const values = LOADER_VARIABLES.map(name => plan.loaderEnvironment[name] || null)
   out.table('loaderEnvironment', values, (record, value) => out.string(record, 0, value, MAX_LENGTH.variable))
-  let firstName = 0
-  out.table('guards', plan.guards, (record, guard) => {
-    encodeGuard(out, record, guard)
-    if (guard.kind !== 'names') return
-    record.writeUInt32LE(firstName, 64)
-    record.writeUInt32LE(guard.names.length, 68)
-    firstName += guard.names.length
-  })
+  out.table('guards', plan.guards, (record, guard) => encodeGuard(out, record, guard))
   let firstCarried = 0
   out.table('overlays', plan.overlays, (record, overlay) => {
     out.path(record, 0, overlay.target)
@@ -95,11 +88,6 @@ export function encodePlan(plan: Plan): Buffer {
     out.string(record, 0, value === null ? name : `${name}=${value}`, MAX_LENGTH.variable)
   })
   out.table('needs', plan.needs, (record, need) => out.string(record, 0, need, MAX_LENGTH.path))
-  const names = plan.guards.flatMap(guard => (guard.kind === 'names' ? guard.names : []))
-  out.table('names', names, (record, { name, link }) => {
-    out.string(record, 0, name, MAX_LENGTH.fileName)
-    out.string(record, 8, link, MAX_LENGTH.path)
-  })
   return out.finish()
 }
 
@@ -112,9 +100,19 @@ function encodeGuard(out: Encoder, record: Buffer, guard: Guard): void {
   record.writeBigUInt64LE(guard.ino, 32)
   record.writeBigInt64LE(guard.mtimeNs, 48)
   record.writeBigInt64LE(guard.ctimeNs, 56)
-  if (guard.kind === 'names') return
+  if (guard.kind === 'names') {
+    out.strings(record, 64, guard.names.flatMap(spelled))
+    return
+  }
   record.writeUInt32LE(guard.mode, 4)
   record.writeBigUInt64LE(BigInt(guard.size), 40)
+}
+
+/** No link has an empty text: symlink(2). */
+function spelled({ name, link }: GuardedName): readonly string[] {
+  const isName = name !== '' && !name.includes('/') && Buffer.byteLength(name) <= MAX_LENGTH.fileName
+  if (!isName) throw invalid(`${JSON.stringify(name)} is no name of a file`)
+  return [name, link ?? '']
 }
 
 /** Header, tables and strings as they grow; strings that are alike are written once. */
@@ -135,10 +133,23 @@ class Encoder {
     if (bytes.indexOf(0) !== bytes.length - 1) throw invalid(`${JSON.stringify(value)} contains a NUL`)
     if (bytes.length - 1 > maxLength)
       throw invalid(`${JSON.stringify(value.slice(0, 100))}… is longer than ${maxLength} bytes`)
-    let offset = this.#offsets.get(value)
+    this.#refer(buffer, at, bytes)
+  }
+
+  /** One after the other, each with its NUL. */
+  strings(buffer: Buffer, at: number, values: readonly string[]): void {
+    if (values.length === 0) throw invalid('a guard of no names')
+    const stray = values.find(value => value.includes('\0') || Buffer.byteLength(value) > MAX_LENGTH.path)
+    if (stray !== undefined) throw invalid(`${JSON.stringify(stray.slice(0, 100))} is too long or contains a NUL`)
+    this.#refer(buffer, at, Buffer.from(values.map(value => `${value}\0`).join('')))
+  }
+
+  #refer(buffer: Buffer, at: number, bytes: Buffer): void {
+    const key = bytes.toString('latin1')
+    let offset = this.#offsets.get(key)
     if (offset === undefined) {
       offset = this.#stringsSize
-      this.#offsets.set(value, offset)
+      this.#offsets.set(key, offset)
       this.#strings.push(bytes)
       this.#stringsSize += bytes.length
     }
@@ -189,9 +200,6 @@ export function decodePlan(bytes: Uint8Array): Plan {
     if (value !== null) loaderEnvironment[name] = value
   }
   const carried = file.table('carried', at => file.path(at))
-  const names = file.table('names', at => {
-    return { name: file.string(at, MAX_LENGTH.fileName), link: file.nullable(at + 8, MAX_LENGTH.path) }
-  })
   return {
     name: file.string(HEADER.name, MAX_LENGTH.path),
     request: file.table('request', at => file.string(at, MAX_LENGTH.path)),
@@ -201,7 +209,7 @@ export function decodePlan(bytes: Uint8Array): Plan {
     kernelRelease: file.string(HEADER.kernelRelease, MAX_LENGTH.release),
     cpuLevel: file.bytes.readUInt32LE(HEADER.cpuLevel),
     loaderEnvironment,
-    guards: file.table('guards', at => decodeGuard(file, at, names)),
+    guards: file.table('guards', at => decodeGuard(file, at)),
     overlays: file.table('overlays', at => {
       return { target: file.path(at), layer: file.path(at + 8), carried: file.run(at + 16, carried) }
     }),
@@ -219,7 +227,7 @@ export function decodePlan(bytes: Uint8Array): Plan {
   }
 }
 
-function decodeGuard(file: Decoder, at: number, names: readonly GuardedName[]): Guard {
+function decodeGuard(file: Decoder, at: number): Guard {
   const { bytes } = file
   const kind = GUARD_KINDS[bytes.readUInt32LE(at)]
   const path = file.path(at + 8)
@@ -230,11 +238,16 @@ function decodeGuard(file: Decoder, at: number, names: readonly GuardedName[]): 
     mtimeNs: bytes.readBigInt64LE(at + 48),
     ctimeNs: bytes.readBigInt64LE(at + 56),
   }
-  if (kind === 'names') return { kind, path, names: file.run(at + 64, names), ...inode }
+  if (kind === 'names') return { kind, path, names: namesOf(file.strings(at + 64)), ...inode }
   if (kind === undefined) throw invalid('a guard is of an unknown kind')
   const mode = bytes.readUInt32LE(at + 4)
   const size = Number(bytes.readBigUInt64LE(at + 40))
   return { kind, path, mode, seenAs: file.nullable(at + 16, MAX_LENGTH.path), size, ...inode }
+}
+
+function namesOf(strings: readonly string[]): readonly GuardedName[] {
+  if (strings.length % 2 !== 0) throw invalid('a name has no link beside it')
+  return strings.flatMap((name, at) => (at % 2 === 0 ? [{ name, link: strings[at + 1] || null }] : []))
 }
 
 /** The file's bytes; every offset is checked where it is followed. */
@@ -263,7 +276,7 @@ class Decoder {
   }
 
   /** The part of another table's values that a record says by its first and their count. */
-  run<Value>(at: number, values: readonly Value[]): readonly Value[] {
+  run(at: number, values: readonly string[]): readonly string[] {
     const first = this.bytes.readUInt32LE(at)
     const end = first + this.bytes.readUInt32LE(at + 4)
     if (end > values.length) throw invalid('a record refers to more than there is')
@@ -276,6 +289,15 @@ class Decoder {
     const fits = offset >= HEADER.end && offset + length < this.bytes.length && length <= maxLength
     if (!fits || this.bytes.indexOf(0, offset) !== offset + length) throw invalid('a string runs past its end')
     return this.bytes.toString('utf8', offset, offset + length)
+  }
+
+  /** One after the other, each with its NUL. */
+  strings(at: number): readonly string[] {
+    const offset = this.bytes.readUInt32LE(at)
+    const end = offset + this.bytes.readUInt32LE(at + 4)
+    const fits = offset >= HEADER.end && end < this.bytes.length && this.bytes.readUInt8(end) === 0
+    if (!fits) throw invalid('strings run past its end')
+    return this.bytes.toString('utf8', offset, end).split('\0')
   }
 
   path(at: number): string {

@@ -27,8 +27,7 @@ export const HEADER = {
   programs: 104,
   environment: 112,
   needs: 120,
-  names: 128,
-  end: 136,
+  end: 128,
 } as const
 
 /** Bytes of a record of each table. */
@@ -42,7 +41,6 @@ export const RECORD = {
   programs: 16,
   environment: 8,
   needs: 8,
-  names: 16,
 } as const
 
 export type TableName = keyof typeof RECORD
@@ -58,7 +56,6 @@ export const MAX_COUNT: Readonly<Record<TableName, number>> = {
   programs: 65536,
   environment: 65536,
   needs: 64,
-  names: 65536,
 }
 
 /**

@@ -53,10 +53,10 @@ Result checkLink(const char* path, const char* text) {
 Result checkNames(const Plan& plan, const file::Guard& guard) {
   const char* directory = plan.text(guard.path);
   if (isUnchanged(directory, guard)) return success();
-  for (const auto& [name, link] : plan.names(guard)) {
+  for (GuardedNames names(plan, guard); names.next();) {
     PathText path;
-    path.add(directory).add('/').add(plan.text(name));
-    const char* text = plan.text(link);
+    path.add(directory).add('/').add(names.name());
+    const char* text = names.link();
     // Nothing is ever at a path that is too long.
     Result result = text == nullptr ? success() : failure(Step::checkGuard, directory, 0);
     if (path.fits()) result = text == nullptr ? checkAbsent(path.get()) : checkLink(path.get(), text);

@@ -34,6 +34,12 @@ class Bytes {
     return text[string.length] == '\0' && memchr(text, '\0', string.length) == nullptr;
   }
 
+  /** Strings one after the other: whether the last one ends where it should. */
+  bool holdsStrings(file::String strings) const {
+    return strings.offset >= sizeof(file::Header) && strings.offset < size_ &&
+           strings.length < size_ - strings.offset && first_[strings.offset + strings.length] == '\0';
+  }
+
   bool holdsPath(file::String string) const { return holdsString(string, maxPath) && first_[string.offset] == '/'; }
 
   static bool isNull(file::String string) { return string.offset == 0 && string.length == 0; }
@@ -53,20 +59,13 @@ bool tablesFit(const file::Header& header, const Bytes& bytes) {
          bytes.holdsTable<file::Bind>(header.binds, maxBinds) &&
          bytes.holdsTable<file::Program>(header.programs, maxRecords) &&
          bytes.holdsTable<file::String>(header.environment, maxRecords) &&
-         bytes.holdsTable<file::String>(header.needs, maxNeeds) &&
-         bytes.holdsTable<file::Name>(header.names, maxRecords);
+         bytes.holdsTable<file::String>(header.needs, maxNeeds);
 }
 
-bool guardHolds(const Plan& plan, const file::Guard& guard, const Bytes& bytes) {
+bool guardHolds(const file::Guard& guard, const Bytes& bytes) {
   if (guard.kind > file::GuardKind::names || !bytes.holdsPath(guard.path)) return false;
   if (!Bytes::isNull(guard.seenAs) && !bytes.holdsPath(guard.seenAs)) return false;
-  const uint32_t count = plan.header().names.count;
-  if (guard.firstName > count || guard.nameCount > count - guard.firstName) return false;
-  for (const auto& [name, link] : plan.names(guard)) {
-    if (!bytes.holdsString(name, maxFileName) || memchr(plan.text(name), '/', name.length) != nullptr) return false;
-    if (!Bytes::isNull(link) && !bytes.holdsString(link, maxPath)) return false;
-  }
-  return true;
+  return guard.kind != file::GuardKind::names || bytes.holdsStrings(guard.names);
 }
 
 bool factsHold(const Plan& plan, const Bytes& bytes) {
@@ -80,7 +79,7 @@ bool factsHold(const Plan& plan, const Bytes& bytes) {
     if (!Bytes::isNull(value) && !bytes.holdsString(value, maxString)) return false;
   }
   for (const file::Guard& guard : plan.guards()) {
-    if (!guardHolds(plan, guard, bytes)) return false;
+    if (!guardHolds(guard, bytes)) return false;
   }
   return true;
 }
@@ -116,6 +115,16 @@ bool operationsHold(const Plan& plan, const Bytes& bytes) {
 }
 
 }  // namespace
+
+bool GuardedNames::next() {
+  if (at_ == end_) return false;
+  name_ = at_;
+  link_ = name_ + strlen(name_);
+  // Behind the last string's NUL there is nothing: a name without a link beside it is to be absent.
+  if (link_ + 1 < end_) ++link_;
+  at_ = link_ + strlen(link_) + 1;
+  return true;
+}
 
 Result Plan::decode(const void* bytes, size_t size, Plan& plan) {
   const Result damaged = failure(Step::decodePlan, nullptr, 0);

@@ -56,7 +56,6 @@ struct Header {
   Table programs;
   Table environment;
   Table needs;
-  Table names;
 };
 
 enum class GuardKind : uint32_t { identity = 0, absent = 1, names = 2 };
@@ -71,15 +70,8 @@ struct Guard {
   uint64_t size;
   int64_t mtimeNs;
   int64_t ctimeNs;
-  /** A run of the `names` table. */
-  uint32_t firstName;
-  uint32_t nameCount;
-};
-
-struct Name {
-  String name;
-  /** Null where there is to be nothing. */
-  String link;
+  /** Pairs of strings, each with its NUL: see GuardedNames. */
+  String names;
 };
 
 struct Overlay {
@@ -100,7 +92,7 @@ struct Program {
   String path;
 };
 
-static_assert(sizeof(Header) == 136 && sizeof(Guard) == 72 && sizeof(Name) == 16 && sizeof(Overlay) == 24);
+static_assert(sizeof(Header) == 128 && sizeof(Guard) == 72 && sizeof(Overlay) == 24);
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 
 }  // namespace file
@@ -137,10 +129,6 @@ class Plan {
   Records<file::Program> programs() const { return records<file::Program>(header_->programs); }
   /** Each `NAME=VALUE` to set, or `NAME` to unset. */
   Records<file::String> environment() const { return records<file::String>(header_->environment); }
-  /** Names in the guard's directory; none for a guard of another kind. */
-  Records<file::Name> names(const file::Guard& guard) const {
-    return {records<file::Name>(header_->names).first + guard.firstName, guard.nameCount};
-  }
   /** What the container's programs need of the host when they are confined, in the words of --allow. */
   Records<file::String> needs() const { return records<file::String>(header_->needs); }
 
@@ -151,6 +139,28 @@ class Plan {
   }
 
   const file::Header* header_ = nullptr;
+};
+
+/**
+ * The names of a guard of that kind, one by one: they are many, and looked at only when their directory has changed, so
+ * decoding has made sure no more than that a NUL ends the last one.
+ */
+class GuardedNames {
+ public:
+  GuardedNames(const Plan& plan, const file::Guard& guard)
+      : at_(plan.text(guard.names)), end_(at_ + guard.names.length + 1) {}
+
+  /** False when there are no more. */
+  bool next();
+  const char* name() const { return name_; }
+  /** The text of the link of that name; null where there is to be nothing. */
+  const char* link() const { return *link_ == '\0' ? nullptr : link_; }
+
+ private:
+  const char* at_;
+  const char* end_;
+  const char* name_ = nullptr;
+  const char* link_ = nullptr;
 };
 
 }  // namespace appc

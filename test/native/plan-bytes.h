@@ -34,7 +34,10 @@ inline size_t readAll(const appc::Plan& plan) {
   for (const auto& string : plan.loaderEnvironment()) total += readAll(plan, string);
   for (const auto& guard : plan.guards()) {
     total += readAll(plan, guard.path) + readAll(plan, guard.seenAs);
-    for (const auto& [name, link] : plan.names(guard)) total += readAll(plan, name) + readAll(plan, link);
+    if (guard.kind != appc::file::GuardKind::names) continue;
+    for (appc::GuardedNames names(plan, guard); names.next();) {
+      total += strlen(names.name()) + (names.link() == nullptr ? 0 : strlen(names.link()));
+    }
   }
   for (const auto& overlay : plan.overlays()) {
     total += readAll(plan, overlay.target) + readAll(plan, overlay.layer);

@@ -87,6 +87,10 @@ t.test('what the format cannot hold is not written', async t => {
         { kind: 'names', path: '/opt', names: [absent('x'.repeat(256))], dev: 1n, ino: 3n, mtimeNs: 0n, ctimeNs: 0n },
       ],
     },
+    'a name with a slash': {
+      guards: [{ kind: 'names', path: '/opt', names: [absent('a/b')], dev: 1n, ino: 3n, mtimeNs: 0n, ctimeNs: 0n }],
+    },
+    'no names': { guards: [{ kind: 'names', path: '/opt', names: [], dev: 1n, ino: 3n, mtimeNs: 0n, ctimeNs: 0n }] },
     'a variable without a name': { environment: [{ name: '', value: 'x' }] },
     'a name with =': { environment: [{ name: 'a=b', value: 'x' }] },
     'too many bytes': { request: Array.from({ length: 5000 }, (_, index) => `${index}`.padEnd(4000, 'x')) },
