@@ -1,5 +1,5 @@
 // What Node has found out of this machine need not be found out at each launch again: it leaves word of it in the
-// store, for as long as the machine runs (lib/launch/known-host-mark.ts).
+// store, for as long as the machine runs (lib/launch/host-word.ts).
 #pragma once
 
 #include <stdint.h>

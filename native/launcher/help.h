@@ -57,6 +57,7 @@ inline constexpr const char* help =
     "\n"
     "Exit status: 125 appc itself failed, 126 the program cannot be executed, 127 there is no such program; else the\n"
     "program's own.\n"
-    "Environment: APPC_HOME, the store (default /var/lib/appc for root, else ~/.local/share/appc).\n";
+    "Environment: APPC_HOME, the store (default /var/lib/appc for root, else ~/.local/share/appc). What it\n"
+    "lacks is looked for in /var/lib/appc.\n";
 
 }  // namespace appc
