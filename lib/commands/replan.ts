@@ -11,7 +11,6 @@ import {
   rawArguments,
   restoreEnvironment,
 } from '../launch/addon.js'
-import { leaveWord } from '../launch/host-word.js'
 import { hostFor } from '../launch/machine.js'
 import { openStoreAt, systemStore } from '../launch/open-store.js'
 import { type OpenHost, prepareContainer, prepareProgram } from '../launch/prepare.js'
@@ -44,7 +43,6 @@ async function main(values: Request): Promise<void> {
     })
   let links = plan()
   facts.save()
-  leaveWord(store)
   const running = values.replace ? findRunning(store).filter(({ name }) => name === subject) : []
   if (running.length > 0) {
     // What runs is ended only when there is a plan for what is to come after it; and others are not kept waiting for it.

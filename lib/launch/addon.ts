@@ -49,11 +49,6 @@ export interface Addon {
    */
   mountPoints(): string[]
   /**
-   * What tells this boot and mount namespace from all others, with the processor's level; null where overlays of appc's are mounted, or
-   * the kernel does not tell (before Linux 6.8).
-   */
-  describeHost(): string | null
-  /**
    * Tries in a child what the launcher would do: null, or the failure, with what it would say. An overlay is of the directory `layer`
    * over `lower`, or without them of two on a file system of its own.
    */

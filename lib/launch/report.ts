@@ -30,19 +30,24 @@ export class Report {
   /** Ours to read and to close, as long as no stream does. */
   #fd: number | null = null
   #text = ''
+  #timer: NodeJS.Timeout | undefined
 
   /** `source` is the pipe's end, or a stream of child_process's, which is read at once. */
   constructor(source: number | Readable, done: (text: string) => void) {
     this.#done = done
-    if (typeof source === 'number') this.#fd = source
-    else this.#readOn(source)
+    if (typeof source !== 'number') this.#readOn(source)
+    else {
+      this.#fd = source
+      // Of what runs for long the descriptor is not kept, nor a launcher waits for long with a report that fills the pipe.
+      this.#timer = setTimeout(() => this.watch(), 50).unref()
+    }
   }
 
   /** Tells what there is as soon as there is no more to come. */
   watch(): void {
     if (this.#fd === null) return
     const fd = this.#fd
-    this.#fd = null
+    this.#letGo()
     this.#readOn(new Socket({ fd, readable: true, writable: false }))
   }
 
@@ -55,14 +60,19 @@ export class Report {
       this.watch()
       return
     }
-    this.#fd = null
+    this.#letGo()
     this.#done(text)
   }
 
   /** Of a launcher that was not started. */
   close(): void {
     if (this.#fd !== null) closeSync(this.#fd)
+    this.#letGo()
+  }
+
+  #letGo(): void {
     this.#fd = null
+    clearTimeout(this.#timer)
   }
 
   #readOn(stream: Readable): void {

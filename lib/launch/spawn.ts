@@ -67,6 +67,8 @@ class Start {
   /** null as long as there may be more of it. */
   #reported: string | null = null
   #exit: Exit | null = null
+  /** What its event has said that came before the outcome was known. */
+  #close: readonly unknown[] | null = null
   /** null where the program was executed; undefined as long as there is no telling. */
   #failure: AppcError | null | undefined
 
@@ -103,6 +105,10 @@ class Start {
       this.#conclude(notStarted(args[0]))
       return true
     }
+    if (event === 'close' && this.#failure === undefined) {
+      this.#close = args
+      return true
+    }
     if (event !== 'exit' || this.#failure === null) return false
     this.#exit = args as unknown as Exit
     this.#report?.conclude()
@@ -119,6 +125,7 @@ class Start {
     else if (!isKilled && (this.#started === null || this.#child.listenerCount('error') > 0))
       this.emit('error', failure)
     if (this.#exit !== null && (failure === null || isKilled)) this.emit('exit', ...this.#exit)
+    if (this.#close !== null) this.emit('close', ...this.#close)
   }
 }
 

@@ -54,11 +54,15 @@ export function guardOf(path: string, seenAs: string | null): IdentityGuard | Ab
 const TICK_NS = 20_000_000n
 
 /**
- * Whether a file that a plan rests on, or a directory whose names it does, changed since it began to be decided, or so shortly before that a change since would not show in its
- * times: the guards would bless what was never looked at.
+ * Whether a file that a plan rests on, or a directory whose links it does, changed since it began to be decided, or so shortly before
+ * that a change since would not show in its times: the guards would bless what was never looked at.
  */
 export function haveYoung(guards: readonly Guard[], beganNs: bigint): boolean {
-  return guards.some(guard => guard.kind !== 'absent' && guard.ctimeNs > beganNs - TICK_NS)
+  const isYoung = ({ ctimeNs }: { readonly ctimeNs: bigint }) => ctimeNs > beganNs - TICK_NS
+  return guards.some(guard => {
+    if (guard.kind === 'names') return guard.names.some(({ link }) => link !== null) && isYoung(guard)
+    return guard.kind === 'identity' && isYoung(guard)
+  })
 }
 
 /** The uppermost part of the path that is not there: many names in a directory that does not exist are one guard. */

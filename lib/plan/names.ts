@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { base, parent } from '../loader/file-system.js'
 import { remember } from '../loader/remember.js'
 import { hasCode } from '../store/writing.js'
+import { guardOf } from './guards.js'
 import type { AbsentGuard, Guard, GuardedName, IdentityGuard, NamesGuard } from './types.js'
 
 /**
@@ -70,12 +71,17 @@ function statOf(directory: string): BigIntStats | null {
 
 /** Those of which something else is true now. */
 export function changedNames({ path, names }: NamesGuard): readonly string[] {
-  return names
-    .map(({ name, link }) => ({ at: join(path, name), link }))
-    .flatMap(({ at, link }) => (linkAt(at) === link ? [] : [at]))
+  return names.flatMap(({ name, link }) => {
+    const at = join(path, name)
+    const holds = link === null ? guardOf(at, null).kind === 'absent' : linkAt(at) === link
+    return holds ? [] : [at]
+  })
 }
 
-/** Local ones, on which nothing comes to be in a directory but by a call that changes it. */
+/**
+ * Local ones, on which nothing comes to be in a directory but by a call that changes it. Not overlayfs, whose lower directories may be
+ * others when it is mounted again, nor images (squashfs, EROFS), which may be made with the same times each time.
+ */
 const TELLING = new Set([
   0xef53, // ext2 to ext4
   0x58465342, // XFS
@@ -83,9 +89,6 @@ const TELLING = new Set([
   0x01021994, // tmpfs
   0xf2f52010, // F2FS
   0x2fc12fc1, // ZFS
-  0x794c7630, // overlay
-  0x73717368, // squashfs
-  0xe0f5e1e2, // EROFS
 ])
 
 /** A second change within the same unit of time would not be seen; the coarsest of these keep seconds. */

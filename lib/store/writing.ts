@@ -134,7 +134,7 @@ export function makeDirectory(path: string, mode: number): boolean {
   }
 }
 
-export function removeIfPossible(path: string): void {
+function removeIfPossible(path: string): void {
   try {
     unlinkSync(path)
   } catch {

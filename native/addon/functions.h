@@ -15,7 +15,6 @@ Napi::Value drainPipe(const Napi::CallbackInfo& info);
 Napi::Value syncfs(const Napi::CallbackInfo& info);
 Napi::Value makeWhiteout(const Napi::CallbackInfo& info);
 Napi::Value mountPoints(const Napi::CallbackInfo& info);
-Napi::Value describeHost(const Napi::CallbackInfo& info);
 Napi::Value probe(const Napi::CallbackInfo& info);
 Napi::Value landlockVersionOf(const Napi::CallbackInfo& info);
 Napi::Value lstatMany(const Napi::CallbackInfo& info);

@@ -21,7 +21,6 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("syncfs", Napi::Function::New(env, syncfs, "syncfs"));
   exports.Set("makeWhiteout", Napi::Function::New(env, makeWhiteout, "makeWhiteout"));
   exports.Set("mountPoints", Napi::Function::New(env, mountPoints, "mountPoints"));
-  exports.Set("describeHost", Napi::Function::New(env, describeHost, "describeHost"));
   exports.Set("probe", Napi::Function::New(env, probe, "probe"));
   exports.Set("landlockVersion", Napi::Function::New(env, landlockVersionOf, "landlockVersion"));
   exports.Set("lstatMany", Napi::Function::New(env, lstatMany, "lstatMany"));

@@ -1,11 +1,8 @@
 #include <errno.h>
 
 #include <memory>
-#include <string>
 
-#include "cpu.h"
 #include "functions.h"
-#include "known-host.h"
 #include "mountinfo.h"
 #include "values.h"
 
@@ -28,21 +25,6 @@ Napi::Value mountPoints(const Napi::CallbackInfo& info) {
   if (result.ok()) return points;
   toError(env, result).ThrowAsJavaScriptException();
   return env.Undefined();
-}
-
-Napi::Value describeHost(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const auto table = std::make_unique<MountTable>();
-  bool isBare = true;
-  Result result = table->load();
-  if (result.ok()) result = table->forEach([&](const Mount& mount) { isBare = isBare && !mount.ours; });
-  if (!result.ok()) {
-    toError(env, result).ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
-  Text<64> description;
-  if (!isBare || !appc::describeHost(description)) return env.Null();
-  return Napi::String::New(env, std::string(description.get()) + std::to_string(cpuLevel()));
 }
 
 }  // namespace appc::addon

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "known-host.h"
+#include "mount-id.h"
 #include "skeleton.h"
 #include "text.h"
 

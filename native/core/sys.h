@@ -103,6 +103,9 @@ inline int makeNode(int directory, const char* name, unsigned type) {
 inline int makeLink(const char* text, int directory, const char* name) {
   return static_cast<int>(call(SYS_symlinkat, word(text), directory, word(name)));
 }
+inline int removeFile(int directory, const char* name) {
+  return static_cast<int>(call(SYS_unlinkat, directory, word(name), 0));
+}
 /** Not for a link. */
 inline int changeMode(int directory, const char* name, unsigned mode) {
   return static_cast<int>(call(SYS_fchmodat, directory, word(name), mode));

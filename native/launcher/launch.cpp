@@ -90,10 +90,38 @@ Result findPlan(Launch& launch) {
   if (result.ok()) result = checkHost(launch.plan, launch.uid, launch.gid, level);
   if (result.ok()) result = checkLoaderEnvironment(launch);
   if (result.ok()) result = checkGuards(launch.plan);
-  if (!result.ok() || canAskClones(launch)) return result;
+  // Who asks what would be run has no clones made.
+  if (!result.ok() || (canAskClones(launch) && !launch.options.info)) return result;
   MountTable& mounts = mountTable(launch);
   if (launch.host.isBare) result = mounts.load();
   return result.ok() ? checkCarried(launch.plan, mounts) : result;
+}
+
+/** The same by the mount table, which lists what an overlay covers too; of ours there is only the host's directory in
+ * it. */
+Result checkNothingListed(Launch& launch) {
+  MountTable& mounts = mountTable(launch);
+  Result result = mounts.load();
+  if (!result.ok()) return result;
+  const Plan& plan = launch.plan;
+  const Result read = mounts.forEach([&](const Mount& mount) {
+    for (const file::Overlay& overlay : plan.overlays()) {
+      const char* target = plan.text(overlay.target);
+      const char* point = mount.point.get();
+      if (!isStrictlyBelow(point, target)) continue;
+      PathText ours;
+      ours.add(target).add('/').add(hostDirectory);
+      if (!isWithin(point, ours.get())) result = failure(Step::checkMounts, target, 0);
+    }
+  });
+  return read.ok() ? result : read;
+}
+
+/** Once the clones are attached: of others nothing is told (listmount(2)). */
+Result checkClones(Launch& launch) {
+  const Result result = launch.overlays.checkNothingBelow(launch.plan);
+  // The call is younger than many seccomp filters of container engines.
+  return result.error == 0 ? result : checkNothingListed(launch);
 }
 
 /** The root directory in which the plan's targets are: this machine's, or the tree, mounted for us alone. */
@@ -123,7 +151,7 @@ Result setUp(Launch& launch) {
   Signature signature;
   if (result.ok() && plan.overlays().count > 0) result = sign(launch, signature);
   if (result.ok()) result = launch.overlays.mount(plan, viewRoot, signature.get());
-  if (result.ok() && canAskClones(launch)) result = launch.overlays.checkNothingBelow(plan);
+  if (result.ok() && canAskClones(launch)) result = checkClones(launch);
   if (result.ok()) result = checkThroughView(plan, root == nullptr ? AT_FDCWD : viewRoot);
   if (result.ok() && root != nullptr) result = launch.root.bind(plan);
   if (result.ok() && launch.confined != nullptr) result = openConfined(launch);
@@ -167,7 +195,11 @@ Result seeHost(Launch& launch) {
   Result result = mounts.load();
   if (result.ok()) result = restoreHost(mounts, launch.namespaces, restored);
   if (result.ok() && restored) result = mounts.load();
-  return result.ok() && restored ? lookUpWorkingDirectory(launch) : result;
+  if (result.ok() && restored) return lookUpWorkingDirectory(launch);
+  bool isBare = true;
+  if (result.ok()) result = mounts.forEach([&](const Mount& mount) { isBare = isBare && !mount.ours; });
+  if (result.ok() && isBare) launch.host = leaveHostWord(launch.request.store, launch.uid, cpuLevel());
+  return result;
 }
 
 /** Not inlined, as what it puts on the stack is to be used again by others. */
@@ -211,7 +243,7 @@ void launch(size_t argc, const char* const* argv, const char* const* environment
   if (launch.options.enter != nullptr) enter(launch);
 
   launch.request.store = findStore(environment, launch.uid);
-  launch.host = recallHost(launch.request.store);
+  launch.host = recallHost(launch.request.store, launch.uid);
   Result result = launch.host.isBare ? success() : seeHost(launch);
   if (!result.ok()) fail(Exit::failed, result);
 

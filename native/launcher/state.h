@@ -4,7 +4,7 @@
 #include "bus.h"
 #include "confined-files.h"
 #include "confinement.h"
-#include "known-host.h"
+#include "host-word.h"
 #include "limits.h"
 #include "mountinfo.h"
 #include "mounts.h"

@@ -1,8 +1,19 @@
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import t from 'tap'
 import type { Launched, LaunchOptions } from '../../lib/index.js'
@@ -25,10 +36,12 @@ async function apiOf({ installation }: Site): Promise<typeof import('../../lib/i
 type Event = readonly [name: string, ...args: unknown[]]
 
 /** What a launch emits until it is closed. */
-async function eventsOf(child: Launched): Promise<readonly Event[]> {
+async function eventsOf(
+  child: Launched,
+  names: readonly string[] = ['spawn', 'exit', 'error'],
+): Promise<readonly Event[]> {
   const events: Event[] = []
-  for (const name of ['spawn', 'exit', 'error'] as const)
-    child.on(name, (...args: readonly unknown[]) => events.push([name, ...args]))
+  for (const name of names) child.on(name, (...args: readonly unknown[]) => events.push([name, ...args]))
   child.stdout?.resume()
   child.stderr?.on('data', part => events.push(['stderr', String(part)]))
   // Not once(), which is over at an error.
@@ -84,6 +97,53 @@ forEachPerson((who, makeSite) =>
 
     t.test('`spawn` and `exit` come in this order', async t => {
       t.same(await eventsOf(spawn('box', ['-c', 'exit 3'])), [['spawn'], ['exit', 3, null]])
+    })
+
+    t.test('it is the same for who does not listen for `spawn`', async t => {
+      const names = ['exit', 'error', 'close']
+      const child = spawn('box', ['-c', 'exit 3'])
+      t.same(await eventsOf(child, names), [
+        ['exit', 3, null],
+        ['close', 3, null],
+      ])
+      await child.started
+      const failed = spawn('other', [])
+      const [first, second, ...more] = await eventsOf(failed, names)
+      t.match(first, ['error', { code: 'CONTAINER_UNKNOWN' }])
+      t.match(second, ['close'])
+      t.same(more, [])
+      await t.rejects(failed.started, { code: 'CONTAINER_UNKNOWN' })
+      t.same(await eventsOf(spawn('box', ['-c', 'kill -TERM $$']), names), [
+        ['exit', null, 'SIGTERM'],
+        ['close', null, 'SIGTERM'],
+      ])
+    })
+
+    t.test('a program that runs for long takes none of the caller’s descriptors', async t => {
+      const open = () => readdirSync('/proc/self/fd').length
+      await finished(spawn('box', ['-c', 'true']))
+      const before = open()
+      const children = Array.from({ length: 10 }, () => spawn('box', ['-c', 'exec sleep 100'], { stdio: 'ignore' }))
+      t.teardown(() => children.forEach(child => void child.kill()))
+      while (open() > before) await setTimeout(10)
+      t.same(
+        children.map(({ exitCode }) => exitCode),
+        children.map(() => null),
+      )
+    })
+
+    t.test('`close` comes last, also of one that was killed while it was set up', async t => {
+      const { launch } = await import(pathToFileURL(join(site.installation, 'dist/lib/launch/spawn.js')).href)
+      const { store, ...rest } = options()
+      const env = { ...rest.env, APPC_HOME: store }
+      await finished(launch(['--sandbox', 'box', '-c', 'true'], { ...rest, env }))
+      for (let delay = 0; delay < 20; delay += 0.5) {
+        const child: Launched = launch(['--sandbox', 'box', '-c', 'exec sleep 100'], { ...rest, env, stdio: 'ignore' })
+        const names = eventsOf(child, ['spawn', 'exit', 'error', 'close']).then(events => events.map(([name]) => name))
+        await setTimeout(delay)
+        child.kill('SIGKILL')
+        t.match((await names).join(), /^(spawn,)?exit,close$/, `after ${delay} ms`)
+      }
     })
 
     t.test('what was planned for is launched by its container’s name', async t => {

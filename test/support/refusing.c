@@ -124,7 +124,9 @@ static void addRule(char *rule) {
   add(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
   unsigned remaining = 1;
   for (unsigned i = 0; i < count; ++i) remaining += strchr(conditions[i], '&') == NULL ? 2 : 3;
-  add(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)FIND(calls, call), 0, (unsigned char)remaining);
+  // By its number, one that these headers may not know yet.
+  const int number = *call >= '0' && *call <= '9' ? atoi(call) : FIND(calls, call);
+  add(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, (unsigned char)remaining);
   for (unsigned i = 0; i < count; ++i) {
     char *sign;
     const unsigned long argument = strtoul(conditions[i], &sign, 10);
