@@ -75,7 +75,8 @@ std::vector<const char*> pointersTo(const std::vector<std::string>& texts) {
 Napi::Error toError(const Napi::Env& env, const Result& result) {
   std::string message = stepText(result.step);
   if (result.path != nullptr) message += std::string(" ") + result.path;
-  message += std::string(": ") + errorText(result.error);
+  // What was found changed is no call that failed.
+  if (result.error != 0) message += std::string(": ") + errorText(result.error);
   Napi::Error error = Napi::Error::New(env, message);
   error.Set("code", Napi::String::New(env, errorName(result.error)));
   error.Set("errno", Napi::Number::New(env, result.error));
