@@ -46,14 +46,9 @@ sys::Descriptor openOwnCache(const char* store, uint32_t uid) {
   return directory;
 }
 
-}  // namespace
-
-KnownHost recallHost(const char* store, uint32_t uid) {
-  Word word;
-  if (!describeHost(word)) return {};
-  const sys::Descriptor cache(openOwnCache(store, uid));
+KnownHost read(int cache, const Word& word) {
   char found[80];
-  const long length = cache.get() < 0 ? -1 : sys::readlink(cache.get(), word.name.get(), found, sizeof found - 1);
+  const long length = sys::readlink(cache, word.name.get(), found, sizeof found - 1);
   if (length <= 0) return {};
   found[length] = '\0';
   if (!startsWith(found, word.text.get())) return {};
@@ -62,11 +57,23 @@ KnownHost recallHost(const char* store, uint32_t uid) {
   return isLevel ? KnownHost{true, static_cast<uint32_t>(level[0] - '0')} : KnownHost{};
 }
 
+}  // namespace
+
+KnownHost recallHost(const char* store, uint32_t uid) {
+  Word word;
+  if (!describeHost(word)) return {};
+  const sys::Descriptor cache(openOwnCache(store, uid));
+  return cache.get() < 0 ? KnownHost{} : read(cache.get(), word);
+}
+
 KnownHost leaveHostWord(const char* store, uint32_t uid, uint32_t cpuLevel) {
   Word word;
   if (cpuLevel > 9 || !describeHost(word)) return {};
   const sys::Descriptor cache(openOwnCache(store, uid));
   if (cache.get() < 0) return {};
+  // Of many first launches at once one was before, or this one could not read it a moment ago.
+  const KnownHost left = read(cache.get(), word);
+  if (left.isBare && left.cpuLevel == cpuLevel) return left;
   word.text.addDecimal(cpuLevel);
   // A link, as it is made whole by one call, and read by one. Whoever comes between leaves the same, or another's of
   // the same name.
