@@ -1,6 +1,6 @@
 import type { Subject } from './constraints.js'
 import type { Contents } from './home.js'
-import { hostPath, nameChain } from './host-paths.js'
+import { hostPath, namesTo } from './host-paths.js'
 import type { Mix } from './mix.js'
 import type { Selection } from './selection.js'
 import type { Host, Placement } from './types.js'
@@ -27,10 +27,10 @@ export function evidenceOf(
   const add = (path: string) => {
     if (!placement.has(path)) paths.add(path)
   }
-  for (const path of CONFIGURATION) for (const name of chainOrSelf(host, path)) add(name)
+  for (const path of CONFIGURATION) for (const name of namesTo(host.fs, path)) add(name)
   for (const { graph } of subjects) {
     for (const object of graph.objects) {
-      if (mix.fileOf(object) === null) for (const name of chainOrSelf(host, object.path)) add(name)
+      if (mix.fileOf(object) === null) for (const name of namesTo(host.fs, object.path)) add(name)
     }
     for (const { watched, tried } of [{ ...graph, tried: [] }, ...graph.edges]) {
       for (const path of [...watched, ...tried]) add(hostPath(host.fs, path))
@@ -40,7 +40,7 @@ export function evidenceOf(
   // What is covered counts too: when the host's own copy is replaced it may serve after all, or go by another name.
   for (const [path, node] of placement) {
     if (node.kind === 'file' && node.file.elf?.role === 'library')
-      for (const name of chainOrSelf(host, path)) paths.add(name)
+      for (const name of namesTo(host.fs, path)) paths.add(name)
   }
   return [...paths].sort()
 }
@@ -49,7 +49,7 @@ export function evidenceOf(
 export function startUpOf(host: Host, contents: Contents, subjects: readonly Subject[]): ReadonlySet<string> {
   const paths = new Set<string>()
   const add = (path: string) => {
-    for (const name of chainOrSelf(host, path)) paths.add(name)
+    for (const name of namesTo(host.fs, path)) paths.add(name)
     paths.add(hostPath(host.fs, path))
   }
   for (const { path } of contents.manifest.entries) {
@@ -64,9 +64,4 @@ export function startUpOf(host: Host, contents: Contents, subjects: readonly Sub
       for (const path of [...watched, ...tried]) paths.add(hostPath(host.fs, path))
   }
   return paths
-}
-
-function chainOrSelf(host: Host, path: string): readonly string[] {
-  const chain = nameChain(host.fs, path)
-  return chain.length > 0 ? chain : [hostPath(host.fs, path)]
 }

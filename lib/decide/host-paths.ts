@@ -50,17 +50,21 @@ export function hostPath(fs: FileSystem, path: string): string {
  * last. All must become names of what is laid over it, or a host name still reaches the old file. Empty when it dangles.
  */
 export function nameChain(fs: FileSystem, path: string): readonly string[] {
-  const names: string[] = []
-  let current = hostPath(fs, path)
-  for (let hops = 0; hops <= 40; hops++) {
-    names.push(current)
-    const stat = fs.lstat(current)
-    if (stat === null) return []
-    if (stat.kind !== 'symlink') return names
+  const names = namesTo(fs, path)
+  const end = fs.lstat(names.at(-1) as string)
+  return end === null || end.kind === 'symlink' ? [] : names
+}
+
+/** The same where it dangles or leads in a circle, too: the last is what is missing, or one link too many. */
+export function namesTo(fs: FileSystem, path: string): readonly string[] {
+  const names = [hostPath(fs, path)]
+  for (let hops = 0; hops < 40; hops++) {
+    const current = names.at(-1) as string
+    if (fs.lstat(current)?.kind !== 'symlink') break
     const target = fs.readlink(current)
-    current = hostPath(fs, target.startsWith('/') ? target : `${parent(current)}/${target}`)
+    names.push(hostPath(fs, target.startsWith('/') ? target : `${parent(current)}/${target}`))
   }
-  return []
+  return names
 }
 
 /** Whether `path` is `directory` or lies below it. */

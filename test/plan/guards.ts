@@ -126,6 +126,28 @@ t.test('whatever a plan rests on is changed: the launcher plans anew', async t =
   t.equal(plans().length, 1)
 })
 
+t.test('where the host has but a dangling link of that name, what it leads to is awaited', async t => {
+  const taken = library('libtaken.so.1', 'int taken(void) { return 0; }')
+  const app = program('int taken(void); int main(void) { return taken(); }', { 'libtaken.so.1': taken })
+  const own = { '/usr/bin/app': app, [`${libraries}/libtaken.so.1`]: taken }
+  const host = debian([])
+  put(host, `${libraries}/libtaken.so.1`, { link: 'behind/second' })
+  put(host, `${libraries}/behind/second`, { link: '../behind/libtaken.so.1.0' })
+  const store = newStore()
+  packInto(store, debian([{ control: { Package: 'app' }, files: own }]))
+  const cold = () => launch(store, host, [], { PATH: fakeNode }).status === called
+  t.match(launch(store, host), { status: 0, stderr: '' })
+  t.notOk(cold())
+  put(host, `${libraries}/behind/libtaken.so.1.0`, taken)
+  t.ok(cold())
+  // Nor is a link on the way to be exchanged unseen.
+  rmSync(join(host, libraries, 'behind/libtaken.so.1.0'))
+  t.notOk(cold())
+  rmSync(join(host, libraries, 'behind/second'))
+  put(host, `${libraries}/behind/second`, { link: 'elsewhere' })
+  t.ok(cold())
+})
+
 t.test('however many libraries are private, those that an entry loads at its start have a guard', async t => {
   const lib = (name: string) => library(`lib${name}.so.1`, `int ${name}(void) { return 0; }`)
   const loaded = lib('loaded')
