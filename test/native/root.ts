@@ -147,7 +147,8 @@ for (const [who, user] of users) {
     })
 
     t.test('a tree that cannot be looked into is told, and not looked past', async t => {
-      const inject = ['-qq', '-o', '/dev/null', '-e', 'inject=openat2:error=EIO:when=1']
+      // The first one is of the store's own directory (native/launcher/host-word.cpp).
+      const inject = ['-qq', '-o', '/dev/null', '-e', 'inject=openat2:error=EIO:when=2']
       const line = [...inject, sandbox.launcher, '--root', tree, '/bin/ls']
       const { status, stderr } = sandbox.run(line, { command: 'strace' })
       t.same(
