@@ -341,7 +341,7 @@ for (const [who, user] of users) {
       }
     })
 
-    t.test('CVE-2026-3888: no name in a directory of everybody’s', async t => {
+    t.test('CVE-2026-3888: no name in a directory that all write to', async t => {
       const trace = sandbox.path('trace')
       writeFileSync(trace, '')
       chmodSync(trace, 0o666)
