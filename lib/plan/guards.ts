@@ -73,10 +73,14 @@ function nearestMissing(root: string, path: string): string {
   return missing
 }
 
-/** null for a path at which neither we nor a loader can see anything (native/core/guards.cpp, `isAbsent`). */
 function look(path: string): BigIntStats | null {
+  return unlessUnseen(() => lstatSync(path, { bigint: true }))
+}
+
+/** What is found at a path; null where neither we nor a loader can see anything (native/core/guards.cpp, `isAbsent`). */
+export function unlessUnseen<Found>(find: () => Found): Found | null {
   try {
-    return lstatSync(path, { bigint: true })
+    return find()
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG')) return null
     throw error

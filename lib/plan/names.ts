@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { base, parent } from '../loader/file-system.js'
 import { remember } from '../loader/remember.js'
 import { hasCode } from '../store/writing.js'
-import { guardOf } from './guards.js'
+import { guardOf, unlessUnseen } from './guards.js'
 import type { AbsentGuard, Guard, GuardedName, IdentityGuard, NamesGuard } from './types.js'
 
 /**
@@ -53,20 +53,10 @@ function look({ kind, path }: Gatherable): { readonly link: string | null; reado
 
 /** null where nothing can be told by the directory: it is none, or its file system does not keep its times so. */
 export function namesIn(directory: string, names: readonly GuardedName[]): NamesGuard | null {
-  const stat = statOf(directory)
+  const stat = unlessUnseen(() => statSync(directory, { bigint: true }))
   if (!stat?.isDirectory() || !TELLING.has(statfsSync(directory).type)) return null
   const { dev, ino } = stat
   return { kind: 'names', path: directory, names, dev, ino, ...timesOf(stat) }
-}
-
-/** null for one that cannot be looked at. */
-function statOf(directory: string): BigIntStats | null {
-  try {
-    return statSync(directory, { bigint: true })
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG')) return null
-    throw error
-  }
 }
 
 /** Those of which something else is true now. */

@@ -63,8 +63,7 @@ inline bool readNumber(const char*& text, unsigned base, uint64_t& value) {
   return text != begin;
 }
 
-/** Of the character at `text`, in bytes of UTF-8; 0 for a control character (U+009B is one too) and for what is none.
- */
+/** Bytes of the UTF-8 character at `text`; 0 for a control character (U+009B is one too), and for what is none. */
 inline size_t printableLength(const char* text) {
   const auto* byte = reinterpret_cast<const unsigned char*>(text);
   if (byte[0] < 0x80) return byte[0] >= 0x20 && byte[0] != 0x7f ? 1 : 0;
@@ -99,8 +98,7 @@ class Text {
   Text& addDecimal(uint64_t value) { return addDigits(value, 10, 1); }
   /** Lower case, at least `width` digits. */
   Text& addHex(uint64_t value, int width = 1) { return addDigits(value, 16, width); }
-  /** With control characters written as \xNN, and what is no UTF-8: what comes from a file must not steer a terminal.
-   */
+  /** With control characters and what is no UTF-8 as \xNN: what comes from a file must not steer a terminal. */
   Text& addEscaped(const char* text) {
     while (*text != '\0') {
       size_t length = printableLength(text);

@@ -97,8 +97,7 @@ Result findPlan(Launch& launch) {
   return result.ok() ? checkCarried(launch.plan, mounts) : result;
 }
 
-/** The same by the mount table, which lists what an overlay covers too; of ours there is only the host's directory in
- * it. */
+/** By the mount table, which lists what an overlay covers too. Of ours there is only the host's directory in it. */
 Result checkNothingListed(Launch& launch) {
   MountTable& mounts = mountTable(launch);
   Result result = mounts.load();

@@ -181,16 +181,19 @@ t.test(
     t.teardown(() => sandbox.remove())
     const overlay = sandbox.overlay('app', { x: 'host' }, { x: 'layer' })
     sandbox.install(sandbox.plan('app', { overlays: [overlay] }))
+    sandbox.install(sandbox.plan('bare', {}))
     const tree = sandbox.path('tree')
     mkdirSync(tree)
-    // A plain directory of the mount that / lies in, with what a launch needs; within the container, whose overlays are not to be seen there.
+    // A plain directory of the mount that / lies in, with what a launch needs; within the container, whose overlay is not to be seen there.
     const inside = [
-      `for d in bin lib lib64 usr proc ${sandbox.directory}; do mkdir -p ${tree}/$d; mount --rbind /\${d#/} ${tree}/$d; done`,
-      `/usr/sbin/chroot ${tree} "$APPC_RUN" --info none >${sandbox.path('told')}`,
-      `"$APPC_RUN" app -c 'cat ${overlay.target}/x'`,
+      `for d in bin lib lib64 usr proc; do mkdir -p ${tree}/$d; mount --rbind /$d ${tree}/$d; done`,
+      `mkdir -p ${tree}${sandbox.directory}; mount --bind ${sandbox.directory} ${tree}${sandbox.directory}`,
+      `/usr/sbin/chroot ${tree} "$APPC_RUN" --info none | grep -c appc.info`,
+      // Never against the mixed view.
+      `"$APPC_RUN" bare -c 'cat ${overlay.target}/x'`,
     ]
     const script = [`"$APPC_RUN" app -c '${inside.join('; ').replaceAll("'", "'\\''")}'; echo`]
-    t.same(linesOf(sandbox, script), ['layer'])
+    t.same(linesOf(sandbox, script), ['1', 'host'])
     t.equal(Object.keys(wordsIn(sandbox)).length, 2, 'of the host, and of the script’s namespace')
   },
 )
