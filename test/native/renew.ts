@@ -48,15 +48,16 @@ int main(int argc, char **argv) {
   long opens = 0, newest = 0;
   puts("ready");
   fflush(stdout);
-  for (;;) {
+  for (int ended = 0; !ended;) {
+    /* Before the look, so that the last one is later than all that came before the end. */
+    struct pollfd input = {0, POLLIN, 0};
+    ended = poll(&input, 1, 0) > 0 && read(0, text, 1) == 0;
     get(argv[1], text);
     if (strcmp(text, "layer")) { printf("private: %s\\n", text); return 1; }
     get(argv[2], text);
     if (atol(text) < newest) { printf("%ld after %ld\\n", atol(text), newest); return 1; }
     newest = atol(text);
     opens++;
-    struct pollfd input = {0, POLLIN, 0};
-    if (poll(&input, 1, 0) > 0 && read(0, text, 1) == 0) break;
   }
   printf("%ld %ld\\n", opens, newest);
 }`

@@ -133,8 +133,9 @@ for (const [who, user] of users) {
         })
 
         t.test('input from elsewhere: Ctrl-C still ends it', async t => {
+          // Not from a pipe: bash forgets at times what came of a job whose members end at the same moment.
           const steps: readonly Step[] = [
-            { wait: PROMPT, type: 'echo x | ./run wait\n' },
+            { wait: PROMPT, type: './run wait </dev/null\n' },
             { wait: '^waiting', type: '\x03' },
             { wait: PROMPT, type: 'echo "status" $?\n' },
             { wait: after('status 130'), type: 'exit\n' },
