@@ -5,7 +5,10 @@ import t from 'tap'
 import { roots } from '../support/roots.js'
 import { finished, forEachPerson } from '../support/site.js'
 
-/** Runs a command on a terminal of its own, types Ctrl-C when it says "ready", and shows what it said and its status. */
+/**
+ * Runs a command on a terminal of its own, types Ctrl-C when it has said "ready" (the whole line: what a terminal has not shown yet
+ * when the key comes is lost), and shows what it said and its status.
+ */
 const CONTROL_C = `
 import os, pty, sys
 pid, terminal = pty.fork()
@@ -16,7 +19,7 @@ while True:
   except OSError: break
   if not data: break
   said += data
-  if not typed and b'ready' in said: typed = os.write(terminal, b'\\x03') == 1
+  if not typed and b'ready\\r\\n' in said: typed = os.write(terminal, b'\\x03') == 1
 print(said.decode().replace('\\r', '').replace('^C', ''), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), sep='', end='')
 `
 
