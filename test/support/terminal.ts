@@ -4,13 +4,18 @@ import type { User } from '../native/fixture.js'
 
 /**
  * Runs a command on a terminal of its own and does the steps: waits until what was shown matches, then types. Shows all, and the
- * status as of Python's os.waitstatus_to_exitcode; a step that waits for nothing in 10 s ends it.
+ * status as of Python's os.waitstatus_to_exitcode; a step that waits for nothing in 10 s ends it. Ctrl-C and the like drop nothing: else
+ * what is written just before, and also just after, might never be shown (the kernel's isig() sends the signal, then flushes).
  */
 const DRIVER = `
 import fcntl, json, os, pty, re, select, struct, sys, termios, time
 steps = json.loads(sys.argv[1])
 pid, terminal = pty.fork()
-if pid == 0: os.execv(sys.argv[2], sys.argv[2:])
+if pid == 0:
+  settings = termios.tcgetattr(0)
+  settings[3] |= termios.NOFLSH
+  termios.tcsetattr(0, termios.TCSANOW, settings)
+  os.execv(sys.argv[2], sys.argv[2:])
 shown, seen, deadline = b'', 0, 0
 def more(end):
   global shown

@@ -6,20 +6,24 @@ import { roots } from '../support/roots.js'
 import { finished, forEachPerson } from '../support/site.js'
 
 /**
- * Runs a command on a terminal of its own, types Ctrl-C when it has said "ready" (the whole line: what a terminal has not shown yet
- * when the key comes is lost), and shows what it said and its status.
+ * Runs a command on a terminal of its own, types Ctrl-C when it says "ready", and shows what it said and its status. Nothing of that is
+ * dropped by the key, as it would be otherwise if it comes at the same moment.
  */
 const CONTROL_C = `
-import os, pty, sys
+import os, pty, sys, termios
 pid, terminal = pty.fork()
-if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
+if pid == 0:
+  settings = termios.tcgetattr(0)
+  settings[3] |= termios.NOFLSH
+  termios.tcsetattr(0, termios.TCSANOW, settings)
+  os.execv(sys.argv[1], sys.argv[1:])
 said, typed = b'', False
 while True:
   try: data = os.read(terminal, 1024)
   except OSError: break
   if not data: break
   said += data
-  if not typed and b'ready\\r\\n' in said: typed = os.write(terminal, b'\\x03') == 1
+  if not typed and b'ready' in said: typed = os.write(terminal, b'\\x03') == 1
 print(said.decode().replace('\\r', '').replace('^C', ''), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), sep='', end='')
 `
 
