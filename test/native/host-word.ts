@@ -130,73 +130,66 @@ function linesOf(sandbox: Sandbox, script: readonly string[]): readonly string[]
 }
 
 const isRoot = process.geteuid?.() === 0
+const skipUnlessRoot = skip || (!isRoot && 'only root makes its own files')
 // Who is root inside only, has his own files there.
 const root = { uid: 0, gid: 0 }
 
-t.test(
-  'what is mounted below a target is noticed',
-  { skip: skip || (!isRoot && 'only root makes its own files') },
-  async t => {
-    const sandbox = new Sandbox(root)
-    t.teardown(() => sandbox.remove())
-    const overlay = sandbox.overlay('app', { x: 'host', 'below/hidden': '' }, { x: 'layer' })
-    const below = `${overlay.target}/below`
-    sandbox.install(sandbox.plan('without', { overlays: [overlay] }))
-    sandbox.install(sandbox.plan('with', { overlays: [{ ...overlay, carried: [below] }] }))
-    const show = (name: string) =>
-      `if out=$("$APPC_RUN" ${name} -c 'cat ${overlay.target}/x; ls ${below}'); then echo $out; else echo $?; fi`
-    const asked = `"$APPC_RUN" --info without | grep -o '"holds":[a-z]*'`
-    const script = [
-      show('without'),
-      show('without'),
-      asked,
-      `mount --bind ${sandbox.path('app-layer')} ${below}`,
-      show('without'),
-      show('without').replace('$(', `$(${refusing('458:ENOSYS').join(' ')} `),
-      asked,
-      show('with'),
-      `umount ${below}`,
-      show('with'),
-      show('without'),
-    ]
-    t.same(linesOf(sandbox, script), [
-      'layerhidden',
-      'layerhidden',
-      '"holds":true',
-      `${coldStatus}`,
-      `${coldStatus}`,
-      '"holds":false',
-      'layerx',
-      `${coldStatus}`,
-      'layerhidden',
-    ])
-  },
-)
+t.test('what is mounted below a target is noticed', { skip: skipUnlessRoot }, async t => {
+  const sandbox = new Sandbox(root)
+  t.teardown(() => sandbox.remove())
+  const overlay = sandbox.overlay('app', { x: 'host', 'below/hidden': '' }, { x: 'layer' })
+  const below = `${overlay.target}/below`
+  sandbox.install(sandbox.plan('without', { overlays: [overlay] }))
+  sandbox.install(sandbox.plan('with', { overlays: [{ ...overlay, carried: [below] }] }))
+  const show = (name: string) =>
+    `if out=$("$APPC_RUN" ${name} -c 'cat ${overlay.target}/x; ls ${below}'); then echo $out; else echo $?; fi`
+  const asked = `"$APPC_RUN" --info without | grep -o '"holds":[a-z]*'`
+  const script = [
+    show('without'),
+    show('without'),
+    asked,
+    `mount --bind ${sandbox.path('app-layer')} ${below}`,
+    show('without'),
+    show('without').replace('$(', `$(${refusing('458:ENOSYS').join(' ')} `),
+    asked,
+    show('with'),
+    `umount ${below}`,
+    show('with'),
+    show('without'),
+  ]
+  t.same(linesOf(sandbox, script), [
+    'layerhidden',
+    'layerhidden',
+    '"holds":true',
+    `${coldStatus}`,
+    `${coldStatus}`,
+    '"holds":false',
+    'layerx',
+    `${coldStatus}`,
+    'layerhidden',
+  ])
+})
 
-t.test(
-  'from a chroot nothing is told of the whole',
-  { skip: skip || (!isRoot && 'only root makes its own files') },
-  async t => {
-    const sandbox = new Sandbox(root)
-    t.teardown(() => sandbox.remove())
-    const overlay = sandbox.overlay('app', { x: 'host' }, { x: 'layer' })
-    sandbox.install(sandbox.plan('app', { overlays: [overlay] }))
-    sandbox.install(sandbox.plan('bare', {}))
-    const tree = sandbox.path('tree')
-    mkdirSync(tree)
-    // A plain directory of the mount that / lies in, with what a launch needs; within the container, whose overlay is not to be seen there.
-    // With times: the words of two namespaces have the same name in one case of sixteen.
-    const left = `$(ls -l --full-time ${sandbox.store}/cache)`
-    const inside = [
-      `left="${left}"`,
-      `for d in bin lib lib64 usr proc; do mkdir -p ${tree}/$d; mount --rbind /$d ${tree}/$d; done`,
-      `mkdir -p ${tree}${sandbox.directory}; mount --bind ${sandbox.directory} ${tree}${sandbox.directory}`,
-      `/usr/sbin/chroot ${tree} "$APPC_RUN" --info none | grep -c appc.info`,
-      `[ "$left" = "${left}" ] && echo none left`,
-      // Never against the mixed view.
-      `"$APPC_RUN" bare -c 'cat ${overlay.target}/x'`,
-    ]
-    const script = [`"$APPC_RUN" app -c '${inside.join('; ').replaceAll("'", "'\\''")}'; echo`]
-    t.same(linesOf(sandbox, script), ['1', 'none left', 'host'])
-  },
-)
+t.test('from a chroot nothing is told of the whole', { skip: skipUnlessRoot }, async t => {
+  const sandbox = new Sandbox(root)
+  t.teardown(() => sandbox.remove())
+  const overlay = sandbox.overlay('app', { x: 'host' }, { x: 'layer' })
+  sandbox.install(sandbox.plan('app', { overlays: [overlay] }))
+  sandbox.install(sandbox.plan('bare', {}))
+  const tree = sandbox.path('tree')
+  mkdirSync(tree)
+  // With times: the words of two namespaces have the same name in one case of sixteen.
+  const left = `$(ls -l --full-time ${sandbox.store}/cache)`
+  // A plain directory of the mount that / lies in, with what a launch needs; within the container, whose overlay is not to be seen there.
+  const inside = [
+    `left="${left}"`,
+    `for d in bin lib lib64 usr proc; do mkdir -p ${tree}/$d; mount --rbind /$d ${tree}/$d; done`,
+    `mkdir -p ${tree}${sandbox.directory}; mount --bind ${sandbox.directory} ${tree}${sandbox.directory}`,
+    `/usr/sbin/chroot ${tree} "$APPC_RUN" --info none | grep -c appc.info`,
+    `[ "$left" = "${left}" ] && echo none left`,
+    // Never against the mixed view.
+    `"$APPC_RUN" bare -c 'cat ${overlay.target}/x'`,
+  ]
+  const script = [`"$APPC_RUN" app -c '${inside.join('; ').replaceAll("'", "'\\''")}'; echo`]
+  t.same(linesOf(sandbox, script), ['1', 'none left', 'host'])
+})

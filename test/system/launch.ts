@@ -4,28 +4,7 @@ import { basename, join } from 'node:path'
 import t from 'tap'
 import { roots } from '../support/roots.js'
 import { finished, forEachPerson } from '../support/site.js'
-
-/**
- * Runs a command on a terminal of its own, types Ctrl-C when it says "ready", and shows what it said and its status. Nothing of that is
- * dropped by the key, as it would be otherwise if it comes at the same moment.
- */
-const CONTROL_C = `
-import os, pty, sys, termios
-pid, terminal = pty.fork()
-if pid == 0:
-  settings = termios.tcgetattr(0)
-  settings[3] |= termios.NOFLSH
-  termios.tcsetattr(0, termios.TCSANOW, settings)
-  os.execv(sys.argv[1], sys.argv[1:])
-said, typed = b'', False
-while True:
-  try: data = os.read(terminal, 1024)
-  except OSError: break
-  if not data: break
-  said += data
-  if not typed and b'ready' in said: typed = os.write(terminal, b'\\x03') == 1
-print(said.decode().replace('\\r', '').replace('^C', ''), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), sep='', end='')
-`
+import { onTerminal } from '../support/terminal.js'
 
 /**
  * Catches Ctrl-C whenever it comes after "ready". (A shell would not: what arrives between its look for caught signals and
@@ -96,13 +75,15 @@ forEachPerson((who, makeSite) =>
         t.notOk(existsSync(`/proc/${child.pid}`))
 
         prepare()
-        const onTerminal = (program: string) => {
+        const interrupted = async (program: string) => {
           const shell = ['shell', '-c', `test -t 0 && exec perl -e '$| = 1; ${program}'`]
-          return site.command('/usr/bin/python3', ['-c', CONTROL_C, site.launcher, ...shell])
+          const steps = [{ wait: 'ready', type: '\x03' }]
+          const { shown, status } = await onTerminal(site.user, site.environment, steps, [site.launcher, ...shell])
+          return { shown: shown.replace('^C', ''), status }
         }
-        t.match(await onTerminal(CATCHES), { status: 0, stdout: 'ready\ncaught\n7', stderr: '' })
+        t.same(await interrupted(CATCHES), { shown: 'ready\ncaught\n', status: 7 })
         prepare()
-        t.match(await onTerminal('print "ready\\n"; sleep'), { status: 0, stdout: 'ready\n-2', stderr: '' })
+        t.same(await interrupted('print "ready\\n"; sleep'), { shown: 'ready\n', status: -2 })
       })
     }
 
