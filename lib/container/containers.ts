@@ -67,7 +67,7 @@ function requireRefToRemove(store: Store, name: string): void {
   }
 }
 
-function readManifest(store: Store, digest: string): Manifest {
+export function readManifest(store: Store, digest: string): Manifest {
   return decodeManifest(readObject(store, digest, false, MAX_MANIFEST_BYTES))
 }
 
