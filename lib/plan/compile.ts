@@ -32,6 +32,8 @@ export interface Request {
   readonly needs: readonly string[]
   /** Files of this machine that the decision rests on besides the host's: the container's ref, the --lib directories. */
   readonly sources: readonly string[]
+  /** Set for its programs, as settings have it. */
+  readonly variables: Readonly<Record<string, string>>
 }
 
 /** Compiles a decision into what the launcher does. The view must have been built. */
@@ -72,7 +74,10 @@ export function compilePlan(
     })),
     binds: root === null ? [] : bindsInto(host, circumstances),
     programs: request.programs.map(({ name, path }) => ({ name, path: hostPath(host.fs, path) })),
-    environment: [{ name: 'APPC_CONTAINER', value: request.name }],
+    environment: [
+      { name: 'APPC_CONTAINER', value: request.name },
+      ...Object.entries(request.variables).map(([name, value]) => ({ name, value })),
+    ],
     needs: request.needs,
   }
 }

@@ -55,6 +55,7 @@ function compiled(mountPoints: readonly string[], uid = 0) {
     programs: manifest.entries,
     needs: [],
     sources: [refPath(store, 'app')],
+    variables: {},
   }
   const plan = compilePlan(store, request, decision, at, host, layers, now)
   return { store, manifest, plan, layers }
