@@ -159,6 +159,14 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .option('--json', 'print JSON', false)
     .action(async (name, other, options) => finish((await import('./copy.js')).runCopy(name, other, options)))
   appc
+    .command('gc')
+    .description('collect what no container, plan or running program needs')
+    .option('--keep <n>', 'forget all but the newest N generations of each container (default: none)')
+    .option('--grace <hours>', 'how long what is taken out can be taken back', '24')
+    .option('--dry-run', 'tell what would be collected, and leave it', false)
+    .option('--json', 'print JSON', false)
+    .action(async options => finish((await import('./gc.js')).runGc(options)))
+  appc
     .command('ps')
     .description('the containers that run, and whether the host has moved on since')
     .option('--json', 'print one JSON object a line for each', false)

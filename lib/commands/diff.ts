@@ -2,7 +2,7 @@ import { type Difference, differenceOf, type SettingDifference } from '../contai
 import { requireGeneration } from '../container/history.js'
 import { openStores } from '../launch/open-store.js'
 import { storeOf } from '../store/stores.js'
-import { visibleLines } from './report.js'
+import { visibleText } from './report.js'
 import { parseGeneration } from './rollback.js'
 
 /** `appc diff NAME G1 G2`: 0 where they are the same, 1 where they differ, as diff(1) has it. */
@@ -14,7 +14,7 @@ export function runDiff(name: string, before: string, after: string, { json }: {
   const answer = { schema: 'appc.diff/1', name, before: old.number, after: now.number, ...difference }
   const lines = textOf(difference)
   if (json) process.stdout.write(`${JSON.stringify(answer)}\n`)
-  else if (lines.length > 0) process.stdout.write(`${visibleLines(lines)}\n`)
+  else if (lines.length > 0) process.stdout.write(`${visibleText(lines.join('\n'))}\n`)
   return lines.length === 0 ? 0 : 1
 }
 

@@ -93,6 +93,14 @@ export function visibleLines(lines: readonly string[]): string {
   return lines.map(visible).join('\n')
 }
 
+/** Text of a file, line by line, with its tabs. */
+export function visibleText(text: string): string {
+  return text
+    .split('\n')
+    .map(line => line.split('\t').map(visible).join('\t'))
+    .join('\n')
+}
+
 /**
  * What becomes of output that cannot be written. A reader that has seen enough (`| head`) is no error; anything else is told once, as
  * the answer did not arrive. Where stderr cannot be written there is nobody to tell, and the exit status has to do.

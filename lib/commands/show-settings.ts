@@ -4,7 +4,7 @@ import { readSetting, readSource } from '../container/setting-files.js'
 import { isSecret, type SettingFile } from '../container/settings.js'
 import { AppcError } from '../errors.js'
 import type { Store } from '../store/store.js'
-import { human, visible, visibleLines } from './report.js'
+import { human, visibleLines, visibleText } from './report.js'
 import { table } from './table.js'
 
 /** How a setting stands to the host's own file. */
@@ -82,12 +82,4 @@ function hostBytes(path: string): Buffer | 'unreadable' | null {
     if (!(error instanceof AppcError)) throw error
     return error.code === 'FILE_MISSING' ? null : 'unreadable'
   }
-}
-
-/** Lines of files are others' words. */
-function visibleText(text: string): string {
-  return text
-    .split('\n')
-    .map(line => line.split('\t').map(visible).join('\t'))
-    .join('\n')
 }

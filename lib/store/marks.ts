@@ -28,8 +28,13 @@ export interface Marks {
   readonly unreadable: readonly string[]
 }
 
-/** All that these containers need, with every generation that they have. */
-export function markNeeded(store: Store, names: readonly string[], needsOf: NeedsOf): Marks {
+/** All that these containers need, with every generation that they have, or the newest `keep`. */
+export function markNeeded(
+  store: Store,
+  names: readonly string[],
+  needsOf: NeedsOf,
+  keep = Number.POSITIVE_INFINITY,
+): Marks {
   const [objects, secrets, containers] = [new Set<string>(), new Set<string>(), new Set<string>()]
   const mark = (name: string, generation: Generation) => {
     containers.add(generation.container)
@@ -38,13 +43,18 @@ export function markNeeded(store: Store, names: readonly string[], needsOf: Need
     for (const { sha256, executable } of needs.objects) objects.add(objectPath(store, sha256, executable))
     for (const secret of needs.secrets) secrets.add(secret)
   }
-  const unreadable = names.filter(name => !couldMark(store, name, mark))
+  const unreadable = names.filter(name => !couldMark(store, name, keep, mark))
   return { objects, secrets, containers, unreadable }
 }
 
-function couldMark(store: Store, name: string, mark: (name: string, generation: Generation) => void): boolean {
+function couldMark(
+  store: Store,
+  name: string,
+  keep: number,
+  mark: (name: string, generation: Generation) => void,
+): boolean {
   try {
-    for (const generation of readGenerations(store, name) ?? []) mark(name, generation)
+    for (const generation of (readGenerations(store, name) ?? []).slice(-keep)) mark(name, generation)
     return true
   } catch (error) {
     if (error instanceof AppcError) return false
