@@ -129,6 +129,14 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .addHelpText('after', SETTINGS_HELP)
     .action(async (name, words, options) => finish((await import('./settings.js')).runSettings(name, words, options)))
   appc
+    .command('state')
+    .description('directories that a container’s programs may write, kept for it on this host')
+    .argument('<name>', 'a container')
+    .argument('[verb...]', 'list (the default), add PATH, drop PATH, export FILE or import FILE')
+    .option('--json', 'print JSON', false)
+    .usage('[options] <name> [verb...]')
+    .action(async (name, words, options) => finish((await import('./state.js')).runState(name, words, options)))
+  appc
     .command('generations')
     .description('the states that a container has had, the newest of which is run')
     .argument('<name>', 'a container')

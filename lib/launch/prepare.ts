@@ -17,12 +17,13 @@ import type { FileSystem } from '../loader/types.js'
 import { compilePlan, mountsInside, type Request } from '../plan/compile.js'
 import { haveYoung } from '../plan/guards.js'
 import { layersOf, Targets } from '../plan/overlays.js'
-import { type Laid, laySettings } from '../plan/settings.js'
-import type { Plan } from '../plan/types.js'
+import { type Laid, laySettings, placeState } from '../plan/settings.js'
+import type { BindMount, Plan } from '../plan/types.js'
 import { buildView } from '../plan/view.js'
 import { objectPath } from '../store/objects.js'
 import { refPath } from '../store/refs.js'
 import { isSoundSecret, secretPath } from '../store/secrets.js'
+import { makeState } from '../store/state.js'
 import { clearTemporary, ifAlone, type Store, withLock } from '../store/store.js'
 import { storeOf } from '../store/stores.js'
 import { addon } from './addon.js'
@@ -90,8 +91,24 @@ function prepareOwn(destination: Destination, name: string, host: Host): Prepare
     decided,
     secrets.map(id => secretPath(store, id)),
   )
-  const laid = laySettings(decision, container.settings, host, true)
-  return makePlan(destination, container.digest, request, decision, laid, host)
+  const { laid, state } = layAll(destination, decided, host, true)
+  return makePlan(destination, container.digest, { ...request, state }, decision, laid, host)
+}
+
+/** What was decided with the settings over it, and the directories that programs may write, which are always the caller's own. */
+function layAll(
+  { store, root }: Destination,
+  { container, decision }: Decided,
+  host: Host,
+  areSecretsOurs: boolean,
+): { readonly laid: Laid; readonly state: readonly BindMount[] } {
+  const { name, settings } = container
+  const { laid, places } = placeState(laySettings(decision, settings, host, areSecretsOurs), settings, host)
+  const state = [...places].map(([path, target]) => ({
+    source: makeState(store, name, path, `${root ?? ''}${target}`),
+    target,
+  }))
+  return { laid, state }
 }
 
 /**
@@ -105,10 +122,10 @@ function prepareSystems(destination: Destination, system: Store, name: string, h
   const { container, decision } = decided
   const request = requestFor(system, decided, [refPath(own, name)])
   requireRunnable(request, decision)
-  const laid = laySettings(decision, container.settings, host, false)
   return withLock(own, 'shared', () => {
+    const { laid, state } = layAll(destination, decided, host, false)
     importObjects(own, system, laid)
-    return makePlan(destination, container.digest, request, decision, laid, host)
+    return makePlan(destination, container.digest, { ...request, state }, decision, laid, host)
   })
 }
 
@@ -121,6 +138,7 @@ function requestFor(store: Store, { container }: Decided, sources: readonly stri
     needs: manifest.needs ?? [],
     sources: [...sources, refPath(store, name), policyPath(store)],
     variables: container.settings.environment,
+    state: [],
   }
 }
 
@@ -193,6 +211,7 @@ function prepareProgramOnce(
     needs: [],
     sources: [program, ...libraries, policyPath(store)],
     variables: {},
+    state: [],
   }
   requireRunnable(request, decision)
   return withLock(store, 'shared', () => {

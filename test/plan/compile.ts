@@ -56,6 +56,7 @@ function compiled(mountPoints: readonly string[], uid = 0) {
     needs: [],
     sources: [refPath(store, 'app')],
     variables: {},
+    state: [],
   }
   const plan = compilePlan(store, request, decision, at, host, layers, now)
   return { store, manifest, plan, layers }
