@@ -1,70 +1,136 @@
 import { AppcError } from '../errors.js'
-import { objectKey } from '../store/identities.js'
+import { type Generation, type Generations, readGenerations, readSpare } from '../store/generations.js'
+import { type ObjectKey, objectKey } from '../store/identities.js'
 import { objectPath } from '../store/objects.js'
 import { type Catalogue, type NeededFile, type Needs, type Problem, problem } from '../store/problems.js'
-import { digestOf, listRefs, readRef, refPath } from '../store/refs.js'
+import { listRefs, listSpares, refPath, sparePath } from '../store/refs.js'
 import type { Store } from '../store/store.js'
 import { isExecutable, readManifest } from './containers.js'
-import type { Needed, NeededMemory } from './needed-memory.js'
+import { decodeGeneration } from './generation.js'
+import type { NeededMemory } from './needed-memory.js'
+import { isSecret, type Settings } from './settings.js'
 import type { Manifest, PackedRegular } from './types.js'
 
-/** What the containers of a store need, by their refs and manifests. */
+/** What the containers of a store need, with all their generations. */
 export function catalogueOf(store: Store, memory: NeededMemory): Catalogue {
   return {
-    names: () => listRefs(store),
+    // One that has a second copy alone has lost its ref.
+    names: () => [...new Set([...listRefs(store), ...listSpares(store)])].sort(),
     needsOf: name => needsOf(store, memory, name),
     filesOf: name => filesOf(store, name),
   }
 }
 
 function needsOf(store: Store, memory: NeededMemory, name: string): Needs {
-  const found = attempt(() => readRef(store, name))
-  if (found instanceof AppcError) return { keys: [], faults: [fault('ref', refPath(store, name), found, name)] }
-  // Removed since the names were listed.
-  if (found === null) return { keys: [], faults: [] }
-  const document = objectKey(found, false)
-  const needed = attempt(() => neededBy(store, memory, found))
-  if (needed instanceof AppcError) {
-    // That it is not as its name says is told of the object.
-    const isObject = needed.code === 'STORE_CORRUPT'
-    const path = objectPath(store, found, false)
-    const faults = isObject ? [] : [{ ...fault('document', path, needed, name), object: document }]
-    return { keys: [document], faults }
+  const { generations, faults } = readBoth(store, name)
+  const needs = generations.map(generation => needsOfGeneration(store, memory, name, generation))
+  return {
+    keys: [...new Set(needs.flatMap(({ keys }) => keys))],
+    secrets: [...new Set(needs.flatMap(({ secrets }) => secrets))],
+    faults: [...faults, ...distinct(needs.flatMap(({ faults }) => faults))],
   }
-  const faults =
-    needed.name === name ? [] : [problem('ref', refPath(store, name), `it leads to the manifest of ${needed.name}`)]
-  return { keys: [document, ...needed.keys], faults }
 }
 
-function neededBy(store: Store, memory: NeededMemory, digest: string): Needed {
-  const known = memory.get(digest)
+/** Where the ref tells nothing the second copy does, as the repair will have it. */
+function readBoth(
+  store: Store,
+  name: string,
+): { readonly generations: readonly Generation[]; readonly faults: readonly Problem[] } {
+  const neededBy = [{ name, path: null }]
+  const [ref, spare] = [attempt(() => readGenerations(store, name)), attempt(() => readSpare(store, name))]
+  if (isGenerations(ref)) {
+    if (isGenerations(spare) && isSame(ref, spare)) return { generations: ref, faults: [] }
+    const because =
+      spare === null ? 'it is not there' : spare instanceof AppcError ? reason(spare) : 'it says otherwise'
+    return { generations: ref, faults: [problem('spare', sparePath(store, name), because, { neededBy })] }
+  }
+  // Removed since the names were listed.
+  if (ref === null && spare === null) return { generations: [], faults: [] }
+  const because = ref === null ? 'it is not there' : reason(ref)
+  const faults = [problem('ref', refPath(store, name), because, { neededBy })]
+  return { generations: isGenerations(spare) ? spare : [], faults }
+}
+
+function isGenerations(read: Generations | AppcError | null): read is Generations {
+  return Array.isArray(read)
+}
+
+function isSame(a: Generations, b: Generations): boolean {
+  return a.length === b.length && a.every(({ document }, index) => document === b[index]?.document)
+}
+
+function needsOfGeneration(store: Store, memory: NeededMemory, name: string, generation: Generation): Needs {
+  const neededBy = [{ name, path: null }]
+  const manifest = objectKey(generation.container, false)
+  const document = attempt(() => decodeGeneration(name, generation))
+  const files = attempt(() => neededFiles(store, memory, generation.container))
+  const faults: Problem[] = []
+  if (document instanceof AppcError)
+    faults.push(problem('document', refPath(store, name), reason(document), { neededBy }))
+  // That a manifest has not the bytes that it is named by is told of the object.
+  if (files instanceof AppcError && files.code !== 'STORE_CORRUPT') {
+    const path = objectPath(store, generation.container, false)
+    faults.push(problem('document', path, reason(files), { object: manifest, neededBy }))
+  }
+  const settings = document instanceof AppcError ? [] : document.settings.files
+  return {
+    keys: [manifest, ...(files instanceof AppcError ? [] : files), ...settings.flatMap(openKey)],
+    secrets: settings.filter(isSecret).map(({ secret }) => secret),
+    faults,
+  }
+}
+
+function openKey(file: Settings['files'][number]): readonly ObjectKey[] {
+  return isSecret(file) ? [] : [objectKey(file.sha256, isExecutable(file.mode))]
+}
+
+function neededFiles(store: Store, memory: NeededMemory, manifest: string): readonly ObjectKey[] {
+  const known = memory.get(manifest)
   if (known !== null) return known
-  const manifest = readManifest(store, digest)
-  const keys = new Set(regularFiles(manifest).map(({ sha256, mode }) => objectKey(sha256, isExecutable(mode))))
-  const needed = { name: manifest.name, keys: [...keys] }
-  memory.set(digest, needed)
-  return needed
+  const files = regularFiles(readManifest(store, manifest))
+  const keys = [...new Set(files.map(({ sha256, mode }) => objectKey(sha256, isExecutable(mode))))]
+  memory.set(manifest, keys)
+  return keys
 }
 
-function fault(kind: Problem['kind'], path: string, error: AppcError, name: string): Problem {
-  return problem(kind, path, error.because ?? error.message, { neededBy: [{ name, path: null }] })
+/** Generations share manifests. */
+function distinct(faults: readonly Problem[]): readonly Problem[] {
+  return [...new Map(faults.map(fault => [fault.path + fault.because, fault])).values()]
+}
+
+function reason(error: AppcError): string {
+  return error.because ?? error.message
 }
 
 function filesOf(store: Store, name: string): readonly NeededFile[] {
-  const digest = digestOf(store, name)
-  if (digest === null) return []
-  const document = { key: objectKey(digest, false), path: null, size: null, origin: null }
+  const { generations } = readBoth(store, name)
+  const manifests = new Set(generations.map(({ container }) => container))
+  const settings = generations.flatMap(generation => settingFiles(name, generation))
+  const files = [...[...manifests].flatMap(digest => filesOfManifest(store, digest)), ...settings]
+  return [...new Map(files.map(file => [`${file.key} ${file.path}`, file])).values()]
+}
+
+function settingFiles(name: string, generation: Generation): readonly NeededFile[] {
+  const document = attempt(() => decodeGeneration(name, generation))
+  if (document instanceof AppcError) return []
+  return document.settings.files.flatMap(file =>
+    openKey(file).map(key => ({ key, path: file.path, size: file.size, origin: null })),
+  )
+}
+
+function filesOfManifest(store: Store, digest: string): readonly NeededFile[] {
+  const own = { key: objectKey(digest, false), path: null, size: null, origin: null }
   const manifest = attempt(() => readManifest(store, digest))
-  if (manifest instanceof AppcError) return [document]
+  if (manifest instanceof AppcError) return [own]
   const versions = new Map(manifest.packages.map(({ name, version }) => [name, version]))
-  const source = manifest.source.os?.name ?? null
+  const os = manifest.source.os?.name ?? null
   const files = regularFiles(manifest).map(file => ({
     key: objectKey(file.sha256, isExecutable(file.mode)),
     path: file.path,
     size: file.size,
-    origin: originOf(file, versions, source),
+    origin: originOf(file, versions, os),
   }))
-  return [document, ...files]
+  return [own, ...files]
 }
 
 function originOf(

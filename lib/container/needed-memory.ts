@@ -3,19 +3,13 @@ import { type CheckedFile, readChecked, writeChecked } from '../store/checked-fi
 import type { ObjectKey } from '../store/identities.js'
 import type { Store } from '../store/store.js'
 
-/** What a document of this digest says of the objects that its container needs: the same for ever. */
-export interface Needed {
-  /** The container's name that it says. */
-  readonly name: string
-  readonly keys: readonly ObjectKey[]
-}
-
-const MAGIC = 0x3164656e
+const MAGIC = 0x3264656e
 const MAX_BYTES = 1 << 28
 
 /**
- * What manifests need, from one run to the next, in cache/needed: decoding those of twenty containers takes a second. A line for each:
- * digest, name, keys, with spaces between. Derived, and checked: damaged or absent, nothing is known.
+ * Which objects the manifests need, from one run to the next, in cache/needed: of one digest they are the same for ever, and decoding the
+ * manifests of twenty containers takes a second. A line for each: digest and keys, with spaces between. Derived, and checked: damaged or
+ * absent, nothing is known.
  */
 export class NeededMemory {
   readonly #store: Store
@@ -29,21 +23,20 @@ export class NeededMemory {
     this.#lines = new Map(body === '' ? [] : body.split('\n').map(line => [line.slice(0, 64), line]))
   }
 
-  get(digest: string): Needed | null {
-    const line = this.#lines.get(digest)
+  get(manifest: string): readonly ObjectKey[] | null {
+    const line = this.#lines.get(manifest)
     if (line === undefined) return null
-    this.#used.add(digest)
-    const [, name = '', ...keys] = line.split(' ')
-    return { name, keys }
+    this.#used.add(manifest)
+    return line.split(' ').slice(1)
   }
 
-  set(digest: string, { name, keys }: Needed): void {
-    this.#lines.set(digest, [digest, name, ...keys].join(' '))
-    this.#used.add(digest)
+  set(manifest: string, keys: readonly ObjectKey[]): void {
+    this.#lines.set(manifest, [manifest, ...keys].join(' '))
+    this.#used.add(manifest)
     this.#changed = true
   }
 
-  /** What was not asked for since is not needed any more by anybody, if all were. */
+  /** What was not asked for in a run that asks for all is needed by nobody any more. */
   forgetUnused(): void {
     for (const digest of this.#lines.keys()) {
       if (this.#used.has(digest)) continue

@@ -23,7 +23,9 @@ export type ProblemKind =
   | 'directory' // a directory of the store's is not there, or is none
   | 'stray' // what lies among the objects and has no object's name
   | 'ref' // what a name leads to cannot be told
-  | 'document' // a manifest or the like, sound as an object, says nothing sensible
+  | 'spare' // the second copy of that is damaged, or says otherwise
+  | 'document' // a generation, or a manifest that is sound as an object, says nothing sensible
+  | 'secret' // a setting that not everybody may read is not as it was set
   | 'view' // a view is not as its list says
   | 'plan' // a plan that says nothing sensible
 
@@ -56,6 +58,8 @@ export interface Catalogue {
 export interface Needs {
   /** All that can be told: the documents themselves, too. */
   readonly keys: readonly ObjectKey[]
+  /** Names in secrets/. */
+  readonly secrets: readonly string[]
   /** Why more cannot be told. */
   readonly faults: readonly Problem[]
 }

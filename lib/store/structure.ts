@@ -7,8 +7,9 @@ import type { Store } from './store.js'
 
 const [S_IFMT, S_IFDIR] = [0o170000, 0o040000]
 
-/** The directories that every store has. */
-export const DIRECTORIES = ['objects', 'refs', 'plans', 'views', 'tmp'] as const
+/** The directories that every store has, and of these those that are closed to others whoever owns it (createStore). */
+const DIRECTORIES = ['objects', 'refs', 'spare', 'plans', 'views', 'state', 'tmp']
+const CLOSED = ['secrets', 'quarantine']
 
 /** Who owns the store, and hence the modes of its directories (createStore). */
 export interface Owner {
@@ -25,14 +26,20 @@ export function ownerOf(store: Store): Owner {
 /** Directories that are not there, are none, or have another owner or mode than the store gave them. */
 export function checkDirectories(store: Store, fanOuts: readonly string[]): readonly Problem[] {
   const owner = ownerOf(store)
-  const own = DIRECTORIES.map(name => join(store.home, name))
-  const paths = [...own, ...fanOuts]
-  const looks = Looks.at(store.system, paths)
-  return paths.flatMap((path, index) => {
-    // Those that objects lie in are made with the first of them: what is missing with one is told of the object.
-    if (index >= own.length && looks.errno(index) === constants.errno.ENOENT) return []
-    // 0755 for all users: below the others they are as closed as those.
-    const mode = index < own.length ? owner.directoryMode : 0o755
+  const expected = [
+    ...DIRECTORIES.map(name => ({ path: join(store.home, name), mode: owner.directoryMode })),
+    ...CLOSED.map(name => ({ path: join(store.home, name), mode: 0o700 })),
+    // For all users: below the others they are as closed as those.
+    ...fanOuts.map(path => ({ path, mode: 0o755 })),
+  ]
+  const looks = Looks.at(
+    store.system,
+    expected.map(({ path }) => path),
+  )
+  return expected.flatMap(({ path, mode }, index) => {
+    // One that objects lie in is made with the first of them: what is missing with it is told of the object.
+    const isFanOut = index >= DIRECTORIES.length + CLOSED.length
+    if (isFanOut && looks.errno(index) === constants.errno.ENOENT) return []
     return checkDirectory(path, looks, index, { ...owner, directoryMode: mode })
   })
 }

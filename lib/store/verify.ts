@@ -7,6 +7,7 @@ import { listObjects } from './object-list.js'
 import { hashPath } from './objects.js'
 import { type Catalogue, type Check, type NeededBy, type Problem, problem } from './problems.js'
 import { beginScrub, endScrub, interruptedScrub } from './scrub-state.js'
+import { checkSecrets } from './secret-check.js'
 import { type Store, withLock } from './store.js'
 import { checkDirectories, checkMode, checkOwner, type Owner, ownerOf } from './structure.js'
 
@@ -141,6 +142,7 @@ function surveyOf(store: Store, { name, catalogue }: VerifyRequest): Survey {
       suspects.push({ key, path: pathOf(store, key), outcome: { errorCode: 'ENOENT' }, identity: null })
   problems.push(
     ...needs.flatMap(({ faults }) => faults),
+    ...checkSecrets(store, new Set(needs.flatMap(({ secrets }) => secrets))),
     ...checkDirectories(store, fanOuts),
     ...strays.map(path => problem('stray', path, 'it has no name that an object can have')),
   )

@@ -15,13 +15,20 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { changeContainer } from '../../lib/container/change.js'
+import { encodeGeneration } from '../../lib/container/generation.js'
+import { takeSetting } from '../../lib/container/setting-files.js'
+import { NO_SETTINGS } from '../../lib/container/settings.js'
 import { type VerifyOptions, verify } from '../../lib/launch/verify.js'
+import { type Generations, readGenerations, writeGenerations } from '../../lib/store/generations.js'
 import { Identities, objectKey } from '../../lib/store/identities.js'
 import { identityWords } from '../../lib/store/looks.js'
 import { objectPath } from '../../lib/store/objects.js'
 import type { Problem } from '../../lib/store/problems.js'
-import { refPath } from '../../lib/store/refs.js'
+import { refPath, sparePath } from '../../lib/store/refs.js'
+import { listSecrets, secretFactsPath, secretPath } from '../../lib/store/secrets.js'
 import type { Progress } from '../../lib/store/verify.js'
+import { Writer } from '../../lib/store/writer.js'
 import { digestOf, later, objectOf, packFiles, type SmallStore, smallStore } from '../support/small-store.js'
 
 const FILES = { '/share/a': 'A'.repeat(5000), '/share/b': 'B'.repeat(5000), '/share/c': 'C', '/share/empty': '' }
@@ -191,22 +198,102 @@ t.test('what describes a container', async t => {
     chmodSync(dirname(path), 0o755)
     writeFileSync(path, '{}')
     chmodSync(path, 0o444)
-    writeFileSync(refPath(fixture.store, 'two'), `${digestOf('{}')}\n`)
+    writeGenerations(fixture.store, 'two', [generation('two', digestOf('{}'))])
     t.match(await found(fixture), [{ kind: 'document', path, neededBy: [{ name: 'two' }] }])
   })
-  t.test('a ref', async t => {
+  t.test('a ref: what is needed is known from its second copy', async t => {
     const fixture = packed()
-    for (const content of ['', 'x', digestOf('x').slice(1), '0'.repeat(64)]) {
-      writeFileSync(refPath(fixture.store, 'one'), content)
-      t.match(await found(fixture), [{ kind: 'ref', path: refPath(fixture.store, 'one'), neededBy: [{ name: 'one' }] }])
-      t.match(await found(fixture, { name: 'one' }), [{ kind: 'ref' }])
+    rmSync(fixture.a)
+    const whole = readFileSync(refPath(fixture.store, 'one'))
+    for (const content of ['', 'x', whole.subarray(1), Buffer.concat([whole, whole]), null]) {
+      if (content === null) rmSync(refPath(fixture.store, 'one'))
+      else writeFileSync(refPath(fixture.store, 'one'), content)
+      for (const name of [undefined, 'one'])
+        t.match(
+          [...(await found(fixture, { name }))].sort((a, b) => (a.kind < b.kind ? -1 : 1)),
+          [
+            { kind: 'missing', path: fixture.a, neededBy: [{ name: 'one', path: '/share/a' }] },
+            { kind: 'ref', path: refPath(fixture.store, 'one'), neededBy: [{ name: 'one' }] },
+          ],
+        )
     }
+    rmSync(sparePath(fixture.store, 'one'))
+    t.same(await found(fixture), [], 'where neither is there, there is no such container')
   })
-  t.test('a ref that leads to another container', async t => {
+  t.test('the second copy', async t => {
     const fixture = packed()
-    linkSync(refPath(fixture.store, 'one'), refPath(fixture.store, 'two'))
-    t.match(await found(fixture), [{ kind: 'ref', path: refPath(fixture.store, 'two') }])
+    const path = sparePath(fixture.store, 'one')
+    const whole = readFileSync(path)
+    for (const content of ['x', whole.subarray(1), null]) {
+      if (content === null) rmSync(path)
+      else writeFileSync(path, content)
+      t.match(await found(fixture), [{ kind: 'spare', path, neededBy: [{ name: 'one' }] }])
+    }
+    writeGenerations(fixture.store, 'two', [generation('two', digestOf('{}'))])
+    linkSync(sparePath(fixture.store, 'two'), path)
+    t.match(
+      (await found(fixture, { name: 'one' })).map(({ kind, path }) => [kind, path]),
+      [['spare', path]],
+    )
   })
+  t.test('a generation of another container', async t => {
+    const fixture = packed()
+    const [own] = readGenerations(fixture.store, 'one') as Generations
+    writeGenerations(fixture.store, 'two', [own])
+    t.match(await found(fixture), [{ kind: 'document', path: refPath(fixture.store, 'two'), because: /of one/ }])
+  })
+})
+
+function generation(name: string, container: string) {
+  const made = new Date().toISOString()
+  return encodeGeneration({
+    schema: 'appc.generation/1',
+    name,
+    number: 1,
+    made,
+    by: 'pack',
+    container,
+    settings: NO_SETTINGS,
+  })
+}
+
+t.test('settings: open ones are objects, and others have a place of their own', async t => {
+  const fixture = packed()
+  const { store } = fixture
+  Writer.use(store, writer =>
+    changeContainer(store, writer, 'one', ({ container }) => {
+      const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+      const files = [
+        takeSetting(writer, '/etc/open', { bytes: Buffer.from('open'), mode: 0o644, ...owner }),
+        takeSetting(writer, '/etc/secret', { bytes: Buffer.from('secret'), mode: 0o600, ...owner }),
+      ]
+      return { by: 'settings', container, settings: { ...NO_SETTINGS, files } }
+    }),
+  )
+  t.same(await found(fixture), [])
+  flip(objectOf(fixture, 'open'))
+  t.match(await found(fixture), [{ kind: 'bytes', neededBy: [{ name: 'one', path: '/etc/open' }] }])
+  rmSync(objectOf(fixture, 'open'))
+  t.match(await found(fixture), [{ kind: 'missing' }])
+  const [id = ''] = listSecrets(store)
+  const path = secretPath(store, id)
+  for (const damage of [
+    () => chmodSync(path, 0o644),
+    () => flip(path),
+    () => truncateSync(path),
+    () => rmSync(path),
+    () => rmSync(secretFactsPath(store, id)),
+  ]) {
+    damage()
+    t.match(
+      (await found(fixture)).filter(({ kind }) => kind !== 'missing'),
+      [{ kind: 'secret', path }],
+    )
+    t.match(
+      (await found(fixture, { name: 'one' })).filter(({ kind }) => kind !== 'missing'),
+      [{ kind: 'secret', path }],
+    )
+  }
 })
 
 t.test('directories, strays and plans', async t => {
