@@ -15,7 +15,7 @@ export interface VerifyCommandOptions {
 }
 
 /** As of a process that SIGINT has ended. */
-const INTERRUPTED = 130
+export const INTERRUPTED = 130
 
 /** `appc verify`: 1 when something is corrupt. */
 export async function runVerify(name: string | undefined, options: VerifyCommandOptions): Promise<number> {

@@ -27,6 +27,7 @@ function needsOf(store: Store, memory: NeededMemory, name: string): Needs {
   return {
     keys: [...new Set(needs.flatMap(({ keys }) => keys))],
     secrets: [...new Set(needs.flatMap(({ secrets }) => secrets))],
+    isWhole: (generations.length > 0 || faults.length === 0) && needs.every(({ isWhole }) => isWhole),
     faults: [...faults, ...distinct(needs.flatMap(({ faults }) => faults))],
   }
 }
@@ -76,6 +77,7 @@ function needsOfGeneration(store: Store, memory: NeededMemory, name: string, gen
   return {
     keys: [manifest, ...(files instanceof AppcError ? [] : files), ...settings.flatMap(openKey)],
     secrets: settings.filter(isSecret).map(({ secret }) => secret),
+    isWhole: !(document instanceof AppcError || files instanceof AppcError),
     faults,
   }
 }

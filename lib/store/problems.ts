@@ -60,7 +60,9 @@ export interface Needs {
   readonly keys: readonly ObjectKey[]
   /** Names in secrets/. */
   readonly secrets: readonly string[]
-  /** Why more cannot be told. */
+  /** That is all that there is to tell: no document is damaged. */
+  readonly isWhole: boolean
+  /** What is wrong with what tells it, but for documents that are objects with other bytes. */
   readonly faults: readonly Problem[]
 }
 

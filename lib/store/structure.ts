@@ -26,22 +26,22 @@ export function ownerOf(store: Store): Owner {
 /** Directories that are not there, are none, or have another owner or mode than the store gave them. */
 export function checkDirectories(store: Store, fanOuts: readonly string[]): readonly Problem[] {
   const owner = ownerOf(store)
-  const expected = [
-    ...DIRECTORIES.map(name => ({ path: join(store.home, name), mode: owner.directoryMode })),
-    ...CLOSED.map(name => ({ path: join(store.home, name), mode: 0o700 })),
-    // For all users: below the others they are as closed as those.
-    ...fanOuts.map(path => ({ path, mode: 0o755 })),
-  ]
-  const looks = Looks.at(
-    store.system,
-    expected.map(({ path }) => path),
-  )
-  return expected.flatMap(({ path, mode }, index) => {
+  const own = [...DIRECTORIES, ...CLOSED].map(name => join(store.home, name))
+  const paths = [...own, ...fanOuts]
+  const looks = Looks.at(store.system, paths)
+  return paths.flatMap((path, index) => {
     // One that objects lie in is made with the first of them: what is missing with it is told of the object.
-    const isFanOut = index >= DIRECTORIES.length + CLOSED.length
-    if (isFanOut && looks.errno(index) === constants.errno.ENOENT) return []
+    if (index >= own.length && looks.errno(index) === constants.errno.ENOENT) return []
+    const mode = index < own.length ? directoryMode(store, path) : 0o755
     return checkDirectory(path, looks, index, { ...owner, directoryMode: mode })
   })
+}
+
+/** The mode of one of the store's directories. */
+export function directoryMode(store: Store, path: string): number {
+  const name = path.slice(store.home.length + 1)
+  if (CLOSED.includes(name)) return 0o700
+  return DIRECTORIES.includes(name) ? ownerOf(store).directoryMode : 0o755
 }
 
 function checkDirectory(path: string, looks: Looks, index: number, owner: Owner): readonly Problem[] {

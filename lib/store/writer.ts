@@ -138,11 +138,11 @@ export class Writer {
 }
 
 /** Mode in the store: never writable, so that a program that finds the file through a view cannot spoil it for others. */
-function objectMode(executable: boolean): number {
+export function objectMode(executable: boolean): number {
   return executable ? 0o555 : 0o444
 }
 
-function makeFanOut(directory: string): void {
+export function makeFanOut(directory: string): void {
   try {
     mkdirSync(directory, 0o755)
     // Once more by chmod, since mkdir's mode is cut by the umask.
