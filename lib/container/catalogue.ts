@@ -24,6 +24,9 @@ export function catalogueOf(store: Store, memory: NeededMemory): Catalogue {
 function needsOf(store: Store, memory: NeededMemory, name: string): Needs {
   const { generations, faults } = readBoth(store, name)
   const needs = generations.map(generation => needsOfGeneration(store, memory, name, generation))
+  const [only, ...others] = needs
+  // The usual case, in which nothing stands twice.
+  if (only !== undefined && others.length === 0 && faults.length === 0) return only
   return {
     keys: [...new Set(needs.flatMap(({ keys }) => keys))],
     secrets: [...new Set(needs.flatMap(({ secrets }) => secrets))],
