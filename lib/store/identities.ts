@@ -6,11 +6,12 @@ import { objectPath } from './objects.js'
 import { type Store, withLinks } from './store.js'
 
 /*
- * Which objects were found sound, in cache/identities. Behind the header of a checked file are all digests, 32 bytes each; and then in the
- * same order rows of 12 words: the identity (10: looks.ts), when it was last read whole from the disk (in seconds, 0: never), and 1 for
- * an executable one.
+ * Which objects were found sound, in cache/identities. Behind the header of a checked file is the seal (32 bytes, 0 where there is none);
+ * then all digests, 32 bytes each; and then in the same order rows of 12 words: the identity (10: looks.ts), when it was last read whole
+ * from the disk (in seconds, 0: never), and 1 for an executable one.
  */
-const MAGIC = 0x32746964
+const MAGIC = 0x33746964
+const SEAL = 32
 const DIGEST = 32
 const ROW = 12
 const [READ_AT, EXECUTABLE] = [10, 11]
@@ -49,28 +50,36 @@ interface Rows {
   readonly words: Uint32Array
 }
 
+interface File {
+  readonly seal: string | null
+  readonly rows: Rows
+}
+
 /**
  * The identities with which objects were last found to have the bytes that they are named by. The file may be deleted at any time, is
  * never believed when damaged, and failing to write it is no failure.
  */
 export class Identities {
   readonly #store: Store
-  #rows: Rows
+  #file: File
   /** Since the last save; null: no longer known. */
   readonly #changes = new Map<ObjectKey, Known | null>()
 
-  private constructor(store: Store, rows: Rows) {
+  private constructor(store: Store, file: File) {
     this.#store = store
-    this.#rows = rows
+    this.#file = file
   }
 
   static open(store: Store): Identities {
     return new Identities(store, read(store))
   }
 
-  /** How many were known when it was opened or saved last. */
-  get size(): number {
-    return this.#rows.places.size
+  /**
+   * Sums up a store in which nothing was found wrong: a sha256 in hexadecimal of whatever whoever set it takes for all that counts. With
+   * whatever else is recorded it is gone.
+   */
+  get seal(): string | null {
+    return this.#file.seal
   }
 
   /** Whether it was found sound as it is now. */
@@ -82,7 +91,7 @@ export class Identities {
   /** The same for one of many that were looked at together. */
   isKnownAs(key: ObjectKey, looks: Looks, index: number): boolean {
     if (this.#changes.has(key)) return this.isKnown(key, looks.identity(index))
-    const { places, words } = this.#rows
+    const { places, words } = this.#file.rows
     const place = places.get(key)
     return place !== undefined && looks.isSame(index, words, place)
   }
@@ -90,7 +99,7 @@ export class Identities {
   #get(key: ObjectKey): Known | null {
     const change = this.#changes.get(key)
     if (change !== undefined) return change
-    const { places, words } = this.#rows
+    const { places, words } = this.#file.rows
     const place = places.get(key)
     if (place === undefined) return null
     return { identity: words.subarray(place, place + READ_AT), readAt: words[place + READ_AT] as number }
@@ -123,7 +132,7 @@ export class Identities {
 
   /** What there is no more. */
   keepOnly(keys: ReadonlySet<ObjectKey>): void {
-    for (const key of this.#rows.places.keys()) if (!keys.has(key)) this.forget(key)
+    for (const key of this.#file.rows.places.keys()) if (!keys.has(key)) this.forget(key)
   }
 
   /**
@@ -144,10 +153,10 @@ export class Identities {
   }
 
   /** Adds what was found out since to what others have saved meanwhile. */
-  save(): void {
-    if (this.#changes.size === 0 || !isWritable(this.#store)) return
+  save(seal: string | null = null): void {
+    if ((this.#changes.size === 0 && (seal === null || seal === this.seal)) || !isWritable(this.#store)) return
     withLinks(this.#store, () => {
-      this.#rows = write(this.#store, read(this.#store), this.#changes)
+      this.#file = write(this.#store, seal, read(this.#store).rows, this.#changes)
       this.#changes.clear()
     })
   }
@@ -167,14 +176,26 @@ function fileOf(store: Store): CheckedFile {
   return { path: join(store.home, 'cache', 'identities'), magic: MAGIC, maxBytes: MAX_BYTES }
 }
 
-function read(store: Store): Rows {
+function read(store: Store): File {
   const body = readChecked(fileOf(store), store.system)
-  return body === null || body.length % (DIGEST + ROW * 4) !== 0 ? NOTHING : decode(body)
+  return body === null || (body.length - SEAL) % (DIGEST + ROW * 4) !== 0 ? NOTHING : decode(body)
 }
 
-const NOTHING: Rows = { places: new Map(), words: new Uint32Array() }
+const NOTHING: File = { seal: null, rows: { places: new Map(), words: new Uint32Array() } }
 
-function decode(body: Buffer): Rows {
+function decode(body: Buffer): File {
+  const sealed = body.toString('hex', 0, SEAL)
+  let rows: Rows | null = null
+  return {
+    seal: /[^0]/.test(sealed) ? sealed : null,
+    get rows() {
+      rows ??= decodeRows(body.subarray(SEAL))
+      return rows
+    },
+  }
+}
+
+function decodeRows(body: Buffer): Rows {
   const count = body.length / (DIGEST + ROW * 4)
   const digests = body.toString('hex', 0, count * DIGEST)
   // A copy: a Buffer may begin anywhere, words may not.
@@ -188,11 +209,10 @@ function decode(body: Buffer): Rows {
 }
 
 /** Returns what is written: the changes upon the rows. */
-function write(store: Store, rows: Rows, changes: ReadonlyMap<ObjectKey, Known | null>): Rows {
+function write(store: Store, seal: string | null, rows: Rows, changes: ReadonlyMap<ObjectKey, Known | null>): File {
   const kept = [...rows.places].filter(([key]) => !changes.has(key))
   const changed = [...changes].flatMap(([key, known]) => (known === null ? [] : [[key, known] as const]))
-  const count = kept.length + changed.length
-  const words = new Uint32Array(count * ROW)
+  const words = new Uint32Array((kept.length + changed.length) * ROW)
   for (const [index, [, place]] of kept.entries()) words.set(rows.words.subarray(place, place + ROW), index * ROW)
   for (const [index, [key, { identity, readAt }]] of changed.entries()) {
     const place = (kept.length + index) * ROW
@@ -201,7 +221,7 @@ function write(store: Store, rows: Rows, changes: ReadonlyMap<ObjectKey, Known |
     words[place + EXECUTABLE] = isExecutableKey(key) ? 1 : 0
   }
   const keys = [...kept, ...changed].map(([key]) => key)
-  const digests = Buffer.from(keys.map(digestIn).join(''), 'hex')
+  const digests = Buffer.from((seal ?? '0'.repeat(SEAL * 2)) + keys.map(digestIn).join(''), 'hex')
   writeChecked(fileOf(store), Buffer.concat([digests, Buffer.from(words.buffer)]), store.system)
-  return { places: new Map(keys.map((key, index) => [key, index * ROW])), words }
+  return { seal, rows: { places: new Map(keys.map((key, index) => [key, index * ROW])), words } }
 }

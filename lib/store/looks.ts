@@ -33,6 +33,10 @@ export class Looks {
     return new Looks(system.lstatMany(paths))
   }
 
+  get length(): number {
+    return this.#words.length / WORDS
+  }
+
   /** 0, or why nothing is known of it. */
   errno(index: number): number {
     return this.#words[index * WORDS] as number

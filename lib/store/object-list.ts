@@ -6,7 +6,19 @@ import { Looks } from './looks.js'
 import type { Store } from './store.js'
 import { hasCode } from './writing.js'
 
-/** What lies below objects/. */
+/** What lies below objects/, as it was read. */
+export interface Listing {
+  readonly directory: string
+  /** Names in it, sorted. */
+  readonly names: readonly string[]
+  /** Those that objects lie in, as paths. */
+  readonly fanOuts: readonly string[]
+  /** Of these: how many entries, or a negative errno; all names; what each is. */
+  readonly counts: Int32Array
+  readonly entries: string
+  readonly stats: BigUint64Array
+}
+
 export interface ObjectList {
   readonly keys: readonly ObjectKey[]
   /** What each is, in the same order. */
@@ -24,28 +36,34 @@ const REST = /^[0-9a-f]{62}(\.x)?$/
 const DIGITS = 62
 
 /** A directory that cannot be read has nothing: what is needed of it is missing, and what it lacks itself is told by others. */
-export function listObjects(store: Store): ObjectList {
+export function readListing(store: Store): Listing {
   const directory = join(store.home, 'objects')
-  const [fanOuts, strays]: [string[], string[]] = [[], []]
-  for (const name of namesIn(directory)) {
-    if (FAN_OUT.test(name)) fanOuts.push(name)
-    else strays.push(`${directory}/${name}`)
-  }
-  const listed = store.system.listMany(fanOuts.map(name => `${directory}/${name}`))
-  const names = listed.names.split('/')
-  const isRest = nameTest(listed.names)
+  const all = [...namesIn(directory)].sort()
+  const fanOuts = all.filter(name => FAN_OUT.test(name)).map(name => `${directory}/${name}`)
+  const { counts, names, stats } = store.system.listMany(fanOuts)
+  return { directory, names: all, fanOuts, counts, entries: names, stats }
+}
+
+export function listObjects(store: Store): ObjectList {
+  return decodeListing(readListing(store))
+}
+
+export function decodeListing({ directory, names, fanOuts, counts, entries, stats }: Listing): ObjectList {
+  const strays = names.filter(name => !FAN_OUT.test(name)).map(name => `${directory}/${name}`)
+  const rests = entries.split('/')
+  const isRest = nameTest(entries)
   const [keys, places]: [string[], number[]] = [[], []]
   let place = 0
   for (const [index, fanOut] of fanOuts.entries()) {
-    for (const end = place + Math.max(listed.counts[index] as number, 0); place < end; place++) {
-      const rest = names[place] as string
+    for (const end = place + Math.max(counts[index] as number, 0); place < end; place++) {
+      const rest = rests[place] as string
       if (isRest(rest)) {
-        keys.push(fanOut + rest)
+        keys.push(fanOut.slice(-2) + rest)
         places.push(place)
-      } else strays.push(`${directory}/${fanOut}/${rest}`)
+      } else strays.push(`${fanOut}/${rest}`)
     }
   }
-  return { keys, places, looks: new Looks(listed.stats), fanOuts: fanOuts.map(name => `${directory}/${name}`), strays }
+  return { keys, places, looks: new Looks(stats), fanOuts, strays }
 }
 
 /**

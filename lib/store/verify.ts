@@ -1,16 +1,12 @@
-import { dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { type HashedBatch, type HashJob, planHashing } from './hashing.js'
-import { digestIn, Identities, isExecutableKey, type ObjectKey, pathOf } from './identities.js'
+import { digestIn, Identities, type ObjectKey, pathOf } from './identities.js'
 import { type IdentityWords, inodeIn, isSameContent, Looks, sizeIn } from './looks.js'
-import { listObjects, type ObjectList } from './object-list.js'
 import { hashPath } from './objects.js'
 import { type Catalogue, type Check, type NeededBy, type Problem, problem } from './problems.js'
 import { beginScrub, endScrub, interruptedScrub } from './scrub-state.js'
-import { checkSecrets } from './secret-check.js'
 import { type Store, withLock } from './store.js'
-import { checkDirectories, checkMode, checkOwner, type Owner, ownerOf } from './structure.js'
-import { objectMode } from './writer.js'
+import { isRegular, type Survey, type Suspect, survey, type Unsure } from './survey.js'
 
 /** Hashes a job's files, with as many threads as it likes, and tells of each batch. May end early. */
 export type HashAll = (job: HashJob, bytes: number, tell: (hashed: HashedBatch) => void) => Promise<void>
@@ -63,25 +59,25 @@ export async function verifyStore(store: Store, request: VerifyRequest): Promise
     if (!request.full) return identities.isKnownAs(key, looks, place)
     return resumed !== null && isReadSince(identities, key, looks.identity(place), resumed)
   }
-  // Under the lock nothing is removed; and names are read before objects are listed, so what they need was there by then.
-  const survey = withLock(store, 'shared', () => surveyOf(store, request, isSure))
+  const sealed = request.full ? null : identities.seal
+  const seen = withLock(store, 'shared', () => survey(store, { ...request, isSure, sealed }))
   if (request.full && resumed === null) beginScrub(store, { name: request.name, began: seconds() })
-  const { suspects, hashed } = await hashUnsure(store, identities, survey, request)
+  const { suspects, hashed } = await hashUnsure(store, identities, seen, request)
   const complete = !request.isStopped()
-  // Where each is known, and as many are known as there are, there is none to forget.
-  const areSame = survey.unsure.length === 0 && identities.size === survey.objects
-  if (request.name === null && complete && !areSame) identities.keepOnly(survey.listed)
+  if (request.name === null && complete && !seen.isSealed) identities.keepOnly(seen.listed)
   identities.save()
   if (request.full && complete) endScrub(store)
   const problems = withLock(store, 'shared', () => [
-    ...confirm(store, [...survey.suspects, ...suspects], survey),
-    ...survey.problems,
+    ...confirm(store, [...seen.suspects, ...suspects], seen.needed),
+    ...seen.problems,
     ...request.checks.flatMap(check => check(request.name)),
   ])
+  // In this state nothing need be looked at one by one.
+  if (problems.length === 0 && complete && hashed.objects === 0) identities.save(seen.seal)
   return {
     problems: withNeededBy(problems, request.catalogue, request.name),
-    objects: survey.objects,
-    bytes: survey.bytes,
+    objects: seen.objects,
+    bytes: seen.bytes,
     hashed,
     resumed,
     complete,
@@ -97,102 +93,6 @@ function isReadSince(identities: Identities, key: ObjectKey, identity: IdentityW
   const readAt = identities.readAt(key, identity)
   // A clock that was wrong then must not hide it for ever.
   return readAt > began && readAt <= seconds()
-}
-
-/** An object that is to be hashed. */
-interface Unsure {
-  readonly key: ObjectKey
-  /** Where it is among what was looked at. */
-  readonly place: number
-}
-
-/** What must be looked at once more before it is told: somebody else may have mended, replaced or removed it meanwhile. */
-interface Suspect {
-  readonly key: ObjectKey
-  readonly path: string
-  readonly outcome: { readonly digest: string } | { readonly errorCode: string }
-  /** As it was when that was found; null where there was nothing to be seen. */
-  readonly identity: IdentityWords | null
-}
-
-interface Survey {
-  /** What is there. */
-  readonly objects: number
-  readonly bytes: number
-  readonly listed: ReadonlySet<ObjectKey>
-  readonly unsure: readonly Unsure[]
-  readonly looks: Looks
-  readonly suspects: readonly Suspect[]
-  readonly problems: readonly Problem[]
-  readonly needed: readonly ObjectKey[]
-}
-
-/** One walk over all objects: of ten thousand, what is done for each counts. */
-function surveyOf(
-  store: Store,
-  { name, catalogue }: VerifyRequest,
-  isSure: (key: ObjectKey, looks: Looks, place: number) => boolean,
-): Survey {
-  const needs = (name === null ? catalogue.names() : [name]).map(each => catalogue.needsOf(each))
-  const needed = needs.flatMap(({ keys }) => keys)
-  const { keys, looks, places, fanOuts, strays } = name === null ? listObjects(store) : listOf(store, new Set(needed))
-  const owner = ownerOf(store)
-  const [unsure, suspects, problems]: [Unsure[], Suspect[], Problem[]] = [[], [], []]
-  let [objects, bytes] = [0, 0]
-  for (let index = 0; index < keys.length; index++) {
-    const [key, place] = [keys[index] as ObjectKey, places[index] as number]
-    if (looks.errno(place) !== 0) {
-      suspects.push(unseen(store, key, getSystemErrorName(-looks.errno(place))))
-      continue
-    }
-    objects++
-    bytes += looks.size(place)
-    if (!hasRightAttributes(key, looks, place, owner)) problems.push(...attributesOf(store, key, looks, place, owner))
-    if (!isSure(key, looks, place)) unsure.push({ key, place })
-  }
-  const listed = new Set(keys)
-  for (const key of needed) if (!listed.has(key)) suspects.push(unseen(store, key, 'ENOENT'))
-  problems.push(
-    ...needs.flatMap(({ faults }) => faults),
-    ...checkSecrets(store, new Set(needs.flatMap(({ secrets }) => secrets))),
-    ...checkDirectories(store, fanOuts),
-    ...strays.map(path => problem('stray', path, 'it has no name that an object can have')),
-  )
-  return { objects, bytes, listed, unsure, looks, suspects: distinct(suspects), problems, needed }
-}
-
-/** Several containers may need what is missing. */
-function distinct(suspects: readonly Suspect[]): readonly Suspect[] {
-  return [...new Map(suspects.map(suspect => [suspect.key, suspect])).values()]
-}
-
-function unseen(store: Store, key: ObjectKey, errorCode: string): Suspect {
-  return { key, path: pathOf(store, key), outcome: { errorCode }, identity: null }
-}
-
-function listOf(store: Store, needed: ReadonlySet<ObjectKey>): ObjectList {
-  const keys = [...needed]
-  const paths = keys.map(key => pathOf(store, key))
-  const looks = Looks.at(store.system, paths)
-  return { keys, looks, places: [...keys.keys()], fanOuts: [...new Set(paths.map(dirname))], strays: [] }
-}
-
-const [S_IFMT, S_IFREG] = [0o170000, 0o100000]
-
-/** What is no regular file is told when it cannot be hashed. */
-function hasRightAttributes(key: ObjectKey, looks: Looks, place: number, owner: Owner): boolean {
-  const mode = looks.mode(place)
-  return (mode & S_IFMT) !== S_IFREG || ((mode & 0o7777) === modeOf(key) && looks.uid(place) === owner.uid)
-}
-
-function attributesOf(store: Store, key: ObjectKey, looks: Looks, place: number, owner: Owner): readonly Problem[] {
-  const path = pathOf(store, key)
-  const found = [...checkMode(path, looks.mode(place), modeOf(key)), ...checkOwner(path, looks.uid(place), owner)]
-  return found.map(each => ({ ...each, object: key }))
-}
-
-function modeOf(key: ObjectKey): number {
-  return objectMode(isExecutableKey(key))
 }
 
 async function hashUnsure(
@@ -241,9 +141,9 @@ function saveNowAndThen(identities: Identities, savedAt: number): number {
 }
 
 /** Under the lock, when nothing is removed. */
-function confirm(store: Store, suspects: readonly Suspect[], survey: Survey): readonly Problem[] {
+function confirm(store: Store, suspects: readonly Suspect[], all: readonly ObjectKey[]): readonly Problem[] {
   if (suspects.length === 0) return []
-  const needed = new Set(survey.needed)
+  const needed = new Set(all)
   const looks = Looks.at(
     store.system,
     suspects.map(({ path }) => path),
@@ -259,8 +159,7 @@ function confirm(store: Store, suspects: readonly Suspect[], survey: Survey): re
     const isSame = suspect.identity !== null && isSameContent(suspect.identity, identity)
     const outcome = isSame ? suspect.outcome : hashPath(path)
     if ('errorCode' in outcome) {
-      const isRegular = (looks.mode(index) & S_IFMT) === S_IFREG
-      if (!isRegular) return [problem('type', path, 'it is not a regular file', { object: key })]
+      if (!isRegular(looks.mode(index))) return [problem('type', path, 'it is not a regular file', { object: key })]
       return [unreadable(suspect, outcome.errorCode)]
     }
     if (outcome.digest === digestIn(key)) return []
