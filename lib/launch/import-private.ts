@@ -37,6 +37,17 @@ export function importObjects(own: Store, system: Store, decision: Decision): vo
   })
 }
 
+/** The same for one that is damaged in the caller's store. False where the system's is no better. */
+export function importAgain(own: Store, system: Store, file: PackedRegular): boolean {
+  if (sizeOf(system, file) !== file.size) return false
+  return Writer.use(own, writer => {
+    const executable = isExecutable(file.mode)
+    const { sha256 } = writer.copy(objectPath(system, file.sha256, executable), executable)
+    if (sha256 === file.sha256) writer.commit()
+    return sha256 === file.sha256
+  })
+}
+
 /** Those of different bytes. */
 function privateFiles({ placement }: Decision): readonly PackedRegular[] {
   const files = [...placement.values()].flatMap(node => (node.kind === 'file' ? [node.file] : []))

@@ -17,14 +17,14 @@ import { compilePlan, mountsInside, type Request } from '../plan/compile.js'
 import { haveYoung } from '../plan/guards.js'
 import { layersOf, Targets } from '../plan/overlays.js'
 import type { Plan } from '../plan/types.js'
-import { buildView } from '../plan/view.js'
 import { objectPath } from '../store/objects.js'
 import { refPath } from '../store/refs.js'
 import { clearTemporary, ifAlone, type Store, withLock } from '../store/store.js'
 import { storeOf } from '../store/stores.js'
-import { addon } from './addon.js'
+import { type Care, usualCare } from './care.js'
 import { type Destination, writePlan } from './destination.js'
-import { importFiles, importObjects } from './import-private.js'
+import { importAgain, importFiles, importObjects } from './import-private.js'
+import { layOut } from './lay-out.js'
 import { circumstances } from './machine.js'
 import { whileUnchanged } from './while-unchanged.js'
 
@@ -56,28 +56,30 @@ export function prepareContainer(
   system: Store | null,
   name: string,
   openHost: OpenHost,
+  careOf = usualCare,
 ): void {
   const own = destination.store
+  const care = careOf(own)
   writeSettled(destination, looks => {
     const store = storeOf({ own, system }, name)
     const host = openHost(store, looks)
     return store === own
-      ? withLock(own, 'shared', () => prepareOwn(destination, name, host))
-      : withLock(store, 'shared', () => prepareSystems(destination, store, name, host))
+      ? withLock(own, 'shared', () => prepareOwn(destination, name, host, care))
+      : withLock(store, 'shared', () => prepareSystems(destination, store, name, host, care))
   })
 }
 
-function prepareOwn(destination: Destination, name: string, host: Host): Prepared {
+function prepareOwn(destination: Destination, name: string, host: Host, care: Care): Prepared {
   const { store } = destination
   const decided = decideContainer(store, name, host)
-  return makePlan(destination, decided.container.digest, requestFor(store, decided, []), decided.decision, host)
+  return makePlan(destination, decided.container.digest, requestFor(store, decided, []), decided.decision, host, care)
 }
 
 /**
  * A container of the system's, for one of its users: manifest and files are read where they are, and plan, view and a copy of what is
  * private are his own. That he has none of this name himself is a part of what the plan rests on.
  */
-function prepareSystems(destination: Destination, system: Store, name: string, host: Host): Prepared {
+function prepareSystems(destination: Destination, system: Store, name: string, host: Host, care: Care): Prepared {
   const own = destination.store
   freeReplaced(own, system)
   const decided = decideContainer(system, name, host)
@@ -85,7 +87,8 @@ function prepareSystems(destination: Destination, system: Store, name: string, h
   requireRunnable(request, decided.decision)
   return withLock(own, 'shared', () => {
     importObjects(own, system, decided.decision)
-    return makePlan(destination, decided.container.digest, request, decided.decision, host)
+    const mend: Care['mend'] = file => importAgain(own, system, file) || care.mend(file)
+    return makePlan(destination, decided.container.digest, request, decided.decision, host, { ...care, mend })
   })
 }
 
@@ -114,8 +117,8 @@ function writeSettled(destination: Destination, prepare: (looks: Looks) => Prepa
       return { ...prepare(looks), began }
     },
     ({ plan, evidence, began }, looks) => {
-      // The store's own objects get links while the view is built.
-      const guards = plan.guards.filter(({ path }) => !within(path, join(store.home, 'objects')))
+      // What is private is looked at when its identity has been noted (lay-out.ts).
+      const guards = plan.guards.filter(({ path }) => !within(path, join(store.home, 'views')))
       return !looks.haveChanged(evidence) && !haveYoung(guards, began)
     },
   )
@@ -173,7 +176,7 @@ function prepareProgramOnce(
   return withLock(store, 'shared', () => {
     const sources = importFiles(store, decision, described.fs)
     const whole = { ...request, sources: [...request.sources, ...sources] }
-    return makePlan(destination, `=${digest}`, whole, decision, host)
+    return makePlan(destination, `=${digest}`, whole, decision, host, usualCare(store))
   })
 }
 
@@ -183,13 +186,20 @@ function withProgram(fs: FileSystem, machine: FileSystem, program: string): File
 }
 
 /** `views`: the directory of the store's views in which this one is to be. */
-function makePlan(destination: Destination, views: string, request: Request, decision: Decision, host: Host): Prepared {
+function makePlan(
+  destination: Destination,
+  views: string,
+  request: Request,
+  decision: Decision,
+  host: Host,
+  care: Care,
+): Prepared {
   requireRunnable(request, decision)
   const { store, root } = destination
   const now = circumstances()
   const directories = new Targets(host.fs, mountsInside(now.mountPoints, root), now.uid === 0 ? 'deepest' : 'common')
-  const layers = buildView(store, addon(), views, layersOf(decision.placement, directories))
-  return { plan: compilePlan(store, request, decision, host, root, layers, now), evidence: decision.evidence }
+  const laid = layOut(store, request.name, views, layersOf(decision.placement, directories), care)
+  return { plan: compilePlan(request, decision, host, root, laid, now), evidence: decision.evidence }
 }
 
 function requireRunnable({ name, programs }: Request, decision: Decision): void {

@@ -18,7 +18,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { OpenFile } from '../loader/types.js'
-import { eachPiece, hashDescriptor, isSound, objectPath } from './objects.js'
+import { eachPiece, hashDescriptor, isSound, objectMode, objectPath } from './objects.js'
 import { refPath } from './refs.js'
 import { clearTemporary, ifAlone, type Store, withLinks, withLock } from './store.js'
 import { hasCode, syncDirectory, writing } from './writing.js'
@@ -147,11 +147,6 @@ export class Writer {
       return true
     })
   }
-}
-
-/** Mode in the store: never writable, so that a program that finds the file through a view cannot spoil it for others. */
-function objectMode(executable: boolean): number {
-  return executable ? 0o555 : 0o444
 }
 
 function makeFanOut(directory: string): void {
