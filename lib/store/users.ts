@@ -1,8 +1,11 @@
 import { type Dirent, lstatSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type Mount, parseMounts } from './mount-table.js'
 import type { Store } from './store.js'
 import { hasCode } from './writing.js'
+
+/** In a view, beside its layers: what belongs into it (lib/plan/view-list.ts). */
+export const VIEW_LIST = 'list'
 
 /**
  * Ids of the processes that run with a view of the container with this digest, among those that the caller may look into: its
@@ -11,7 +14,7 @@ import { hasCode } from './writing.js'
  * with the very same view cannot be told from this one.
  */
 export function usersOf(store: Store, digest: string): readonly number[] {
-  const views = childrenOf(join(store.home, 'views', digest)).map(view => childrenOf(view))
+  const views = childrenOf(join(store.home, 'views', digest)).map(layersIn)
   if (views.length === 0) return []
   const processes = readdirSync('/proc').filter(name => /^[0-9]+$/.test(name))
   return processes.filter(process => views.some(layers => runsWith(join('/proc', process), layers))).map(Number)
@@ -61,6 +64,10 @@ function* leavesOf(layer: string, below = ''): Generator<string> {
     if (entry.isDirectory()) yield* leavesOf(layer, path)
     else if (entry.isFile() || entry.isSymbolicLink()) yield path
   }
+}
+
+function layersIn(view: string): readonly string[] {
+  return childrenOf(view).filter(path => basename(path) !== VIEW_LIST)
 }
 
 function childrenOf(directory: string): readonly string[] {

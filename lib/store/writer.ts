@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { OpenFile } from '../loader/types.js'
-import { eachPiece, hashDescriptor, isSound, objectPath } from './objects.js'
+import { eachPiece, hashDescriptor, isSound, objectMode, objectPath } from './objects.js'
 import { type Access, newSecretId, secretFactsPath, secretPath, stageSecret } from './secrets.js'
 import { clearTemporary, ifAlone, type Store, withLinks, withLock } from './store.js'
 import { hasCode, writing } from './writing.js'
@@ -135,11 +135,6 @@ export class Writer {
     linkSync(join(this.#directory, id), secretPath(this.#store, id))
     linkSync(join(this.#directory, `${id}.json`), secretFactsPath(this.#store, id))
   }
-}
-
-/** Mode in the store: never writable, so that a program that finds the file through a view cannot spoil it for others. */
-function objectMode(executable: boolean): number {
-  return executable ? 0o555 : 0o444
 }
 
 function makeFanOut(directory: string): void {
