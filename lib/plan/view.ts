@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, lstatSync, mkdirSync, openSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HOST_BELOW } from '../container/excluded.js'
 import { AppcError } from '../errors.js'
@@ -42,7 +42,7 @@ export function buildView(store: Store, system: ViewSystem, views: string, layer
   return writing(store.home, () => {
     const mark = join(last.directory, HOST_BELOW)
     if (!existsSync(mark)) build(store, system, { view, list, listed, mark })
-    else if (!hasList(view, list)) writeDurably(store, join(view, VIEW_LIST), list, 0o644)
+    else if (!hasList(view, list)) writeList(store, view, list)
     return { layers: built, guards: mend(store, system, view, listed) }
   })
 }
@@ -76,7 +76,7 @@ function build(store: Store, system: ViewSystem, { view, list, listed, mark }: B
         if (join(directory, HOST_BELOW) !== mark) makeDirectory(join(directory, HOST_BELOW), PLAIN)
       }
     })
-    writeDurably(store, join(view, VIEW_LIST), list, 0o644)
+    writeList(store, view, list)
     syncAll(system, view)
     withLinks(store, () => makeDirectory(mark, PLAIN))
     syncDirectory(dirname(mark))
@@ -102,6 +102,13 @@ function hasList(view: string, list: string): boolean {
     if (error instanceof AppcError || hasCode(error, 'ENOENT', 'EIO')) return false
     throw error
   }
+}
+
+function writeList(store: Store, view: string, list: string): void {
+  const path = join(view, VIEW_LIST)
+  // rename(2) replaces whatever has the name, but for a directory.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true, force: true })
+  writeDurably(store, path, list, 0o644)
 }
 
 /** Others may mend it at the same time. */
