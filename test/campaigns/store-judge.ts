@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto'
+import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
+import { join } from 'node:path'
+
+/*
+ * What a store holds, as docs/formats.md says it and as its bytes are. Nothing here comes from lib/: a mistake there must not
+ * hide itself.
+ */
+
+export interface Judgement {
+  /** What each ref leads to. */
+  readonly refs: ReadonlyMap<string, string>
+  /** Each thing that is not as it must be at any moment, whatever happened before. */
+  readonly wrongs: readonly string[]
+}
+
+export function judge(home: string): Judgement {
+  const objects = readObjects(home)
+  const refs = new Map<string, string>()
+  const wrongs = [...objects.wrongs]
+  for (const name of namesIn(join(home, 'refs'))) {
+    const text = readFileSync(join(home, 'refs', name), 'latin1')
+    refs.set(name, text)
+    wrongs.push(...wrongsOfContainer(objects, name, text))
+  }
+  wrongs.push(...wrongsOfViews(home, objects))
+  return { refs, wrongs }
+}
+
+interface Objects {
+  /** By `DIGEST` or `DIGEST.x`. Only sound ones. */
+  readonly sound: ReadonlyMap<string, { readonly path: string; readonly size: number }>
+  readonly wrongs: readonly string[]
+}
+
+/** A name in objects/ is a claim that the next writer may believe: so none may be wrong, whether a ref leads there or not. */
+function readObjects(home: string): Objects {
+  const sound = new Map<string, { readonly path: string; readonly size: number }>()
+  const wrongs: string[] = []
+  for (const fanOut of namesIn(join(home, 'objects')))
+    for (const rest of namesIn(join(home, 'objects', fanOut))) {
+      const path = join(home, 'objects', fanOut, rest)
+      const [digest, executable] = [fanOut + rest.replace(/\.x$/, ''), rest.endsWith('.x')]
+      const stat = lstatSync(path)
+      const wrong = wrongOfObject(path, stat, digest, executable)
+      if (wrong === null) sound.set(fanOut + rest, { path, size: stat.size })
+      else wrongs.push(`objects/${fanOut}/${rest} ${wrong}`)
+    }
+  return { sound, wrongs }
+}
+
+function wrongOfObject(path: string, stat: Stats, digest: string, executable: boolean): string | null {
+  if (!/^[0-9a-f]{64}$/.test(digest)) return 'is not named by a digest'
+  if (!stat.isFile()) return 'is not a regular file'
+  const mode = stat.mode & 0o7777
+  if (mode !== (executable ? 0o555 : 0o444)) return `has the mode ${mode.toString(8)}`
+  return digestOf(path) === digest ? null : `has other bytes (${stat.size}) than its name says`
+}
+
+function wrongsOfContainer(objects: Objects, name: string, text: string): readonly string[] {
+  const [first = ''] = text.split('\n')
+  if (!/^[0-9a-f]{64}\n$/.test(text)) return [`refs/${name} is no ref: ${JSON.stringify(first.slice(0, 80))}`]
+  return wrongsOfManifest(objects, name, first)
+}
+
+interface Listed {
+  readonly type: string
+  readonly path: string
+  readonly mode: number
+  readonly size: number
+  readonly sha256: string
+}
+
+function wrongsOfManifest(objects: Objects, name: string, digest: string): readonly string[] {
+  const object = objects.sound.get(digest)
+  if (object === undefined) return [`the manifest of ${name} is not there or not sound`]
+  const manifest = JSON.parse(readFileSync(object.path, 'utf8')) as { readonly name: string; readonly files: Listed[] }
+  if (manifest.name !== name) return [`the ref of ${name} leads to ${manifest.name}`]
+  return manifest.files
+    .filter(({ type }) => type === 'file')
+    .filter(({ sha256, mode, size }) => objects.sound.get(keyOf(sha256, (mode & 0o111) !== 0))?.size !== size)
+    .map(({ path }) => `${name} lacks ${path}`)
+}
+
+/** A view that counts as whole is believed: each of its files must be what some object is. */
+function wrongsOfViews(home: string, { sound }: Objects): readonly string[] {
+  const views = namesIn(join(home, 'views')).flatMap(container =>
+    namesIn(join(home, 'views', container)).map(view => `views/${container}/${view}`),
+  )
+  return views
+    .filter(view => isWhole(join(home, view)))
+    .flatMap(view =>
+      pathsIn(join(home, view))
+        .filter(path => /^[0-9]+\//.test(path) && lstatSync(join(home, view, path)).isFile())
+        .filter(path => {
+          const executable = (lstatSync(join(home, view, path)).mode & 0o111) !== 0
+          return !sound.has(keyOf(digestOf(join(home, view, path)), executable))
+        })
+        .map(path => `${view}/${path} is no object's`),
+    )
+}
+
+/** docs/formats.md: its last layer has the directory `.appc-host`. Layers are numbered. */
+function isWhole(view: string): boolean {
+  const layers = namesIn(view).filter(name => /^[0-9]+$/.test(name))
+  return layers.length > 0 && namesIn(join(view, String(layers.length - 1))).includes('.appc-host')
+}
+
+/**
+ * Everything in a store that must be the same after the same commands, a line each. Not: what saves time only (cache/), and the bytes of
+ * plans, which hold inode numbers and times.
+ */
+export function stateOf(home: string): readonly string[] {
+  return listingOf(home)
+    .filter(line => !/^(cache\/|tmp\/ )/.test(line))
+    .map(line => (line.startsWith('plans/') ? line.replace(/ .*/, '') : line))
+}
+
+/** All that there is, a line each. */
+export function listingOf(home: string): readonly string[] {
+  return pathsIn(home).map(path => {
+    const stat = lstatSync(join(home, path))
+    const mode = (stat.mode & 0o7777).toString(8)
+    if (stat.isDirectory()) return `${path}/ ${mode}`
+    if (stat.isSymbolicLink()) return `${path} -> ${readlinkSync(join(home, path))}`
+    return `${path} ${mode} ${stat.nlink} ${stat.isFile() ? digestOf(join(home, path)) : 'special'}`
+  })
+}
+
+function digestOf(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex')
+}
+
+function keyOf(digest: string, executable: boolean): string {
+  return executable ? `${digest}.x` : digest
+}
+
+function pathsIn(directory: string): readonly string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort()
+}
+
+/** Sorted; none where there is no such directory. */
+function namesIn(directory: string): readonly string[] {
+  return lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() === true ? readdirSync(directory).sort() : []
+}
