@@ -55,6 +55,10 @@ export type ErrorCode =
   | 'CONTAINER_NOT_RUNNING' // no program of it runs
   | 'CONTAINER_AMBIGUOUS' // it runs several times, and one is to be said
   | 'CONTAINER_IN_USE' // programs run with the container's files
+  | 'GENERATION_UNKNOWN' // the container has no such generation
+  | 'SETTING_INVALID' // a file that cannot be a setting, or a place where none can be
+  | 'SETTING_UNKNOWN' // the container has no such setting
+  | 'STATE_ARCHIVE' // an archive of state that could not be made or unpacked
   | 'ENTRY_UNKNOWN' // the container has no such entry
   | 'ENTRY_INVALID' // what was named as an entry is no program
   | 'LIBRARY_MISSING' // a needed library that nothing supplies
@@ -62,6 +66,7 @@ export type ErrorCode =
   | 'PACKAGE_DATABASE' // the dpkg database of a root is damaged
   | 'MANIFEST_INVALID' // a manifest that does not satisfy its schema
   | 'STORE_CORRUPT' // stored bytes do not have the digest that they are named by
+  | 'STORE_VERSION' // a store that another version of appc has made
   | 'STORE_UNWRITABLE' // the store cannot be written
   | 'POLICY_INVALID' // a policy that is damaged, or says what no policy can
   | 'PLAN_INVALID' // a plan file that is damaged or of another version

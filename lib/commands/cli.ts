@@ -41,6 +41,7 @@ function program(args: readonly string[], finish: (status: number) => void): Com
       collect,
       [],
     )
+    .option('--update', 'make it a new generation where there is a container of that name', false)
     .option('--record', 'run the command after -- once, by strace, and take what it opens and executes', false)
     .option('--json', 'print JSON', false)
     .usage('[options] <entry...> [--record -- command...]')
@@ -117,6 +118,63 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .argument('<soname...>', 'as they were written')
     .action(async names => finish((await import('./policy.js')).runPolicyUnset(names, policy.opts())))
   appc
+    .command('settings')
+    .description('what is set up for a container alone: files over the host’s, environment')
+    .argument('<name>', 'a container')
+    .argument('[verb...]', 'list (the default), show, set, edit, unset, import, export or apply, and what it takes')
+    .option('--env <name=value>', 'set this variable, or unset it by its name (repeatable)', collect, [])
+    .option('--include-secrets', 'show or export those too that not everybody may read', false)
+    .option('--json', 'print JSON', false)
+    .usage('[options] <name> [verb...]')
+    .addHelpText('after', SETTINGS_HELP)
+    .action(async (name, words, options) => finish((await import('./settings.js')).runSettings(name, words, options)))
+  appc
+    .command('state')
+    .description('directories that a container’s programs may write, kept for it on this host')
+    .argument('<name>', 'a container')
+    .argument('[verb...]', 'list (the default), add PATH, drop PATH, export FILE or import FILE')
+    .option('--json', 'print JSON', false)
+    .usage('[options] <name> [verb...]')
+    .action(async (name, words, options) => finish((await import('./state.js')).runState(name, words, options)))
+  appc
+    .command('generations')
+    .description('the states that a container has had, the newest of which is run')
+    .argument('<name>', 'a container')
+    .option('--json', 'print one JSON object a line for each', false)
+    .action(async (name, options) => finish((await import('./generations.js')).runGenerations(name, options)))
+  appc
+    .command('rollback')
+    .description('return to an earlier generation, by making a new one that is the same')
+    .argument('<name>', 'a container')
+    .argument('[generation]', 'its number (default: the one before)')
+    .option('--json', 'print JSON', false)
+    .action(async (name, to, options) => finish((await import('./rollback.js')).runRollback(name, to, options)))
+  appc
+    .command('diff')
+    .description('what differs between two generations: packages, files, settings')
+    .argument('<name>', 'a container')
+    .argument('<before>', 'the number of a generation')
+    .argument('<after>', 'the number of another')
+    .option('--json', 'print JSON', false)
+    .action(async (name, before, after, options) =>
+      finish((await import('./diff.js')).runDiff(name, before, after, options)),
+    )
+  appc
+    .command('copy')
+    .description('make another container of what one has, to be set up differently')
+    .argument('<name>', 'a container')
+    .argument('<new>', 'what the other is called')
+    .option('--json', 'print JSON', false)
+    .action(async (name, other, options) => finish((await import('./copy.js')).runCopy(name, other, options)))
+  appc
+    .command('gc')
+    .description('collect what no container, plan or running program needs')
+    .option('--keep <n>', 'forget all but the newest N generations of each container (default: none)')
+    .option('--grace <hours>', 'how long what is taken out can be taken back', '24')
+    .option('--dry-run', 'tell what would be collected, and leave it', false)
+    .option('--json', 'print JSON', false)
+    .action(async options => finish((await import('./gc.js')).runGc(options)))
+  appc
     .command('ps')
     .description('the containers that run, and whether the host has moved on since')
     .option('--json', 'print one JSON object a line for each', false)
@@ -182,6 +240,24 @@ tree as its root.
 Examples:
   appc pack --root /srv/trixie --name curl13 curl
   appc pack --root /srv/trixie --name py python3.13 --record -- python3.13 -c 'import ssl'
+`
+
+const SETTINGS_HELP = `
+  list                     what is set, and how it stands to the host's own files
+  show [PATH...]           what differs from the host's files
+  set PATH FILE            programs of the container find FILE's content at PATH
+  edit PATH                the same with $EDITOR, beginning with what is there
+  import PATH...           fix the host's files as they are now
+  unset PATH...            leave these to the host again
+  export FILE, apply FILE  all settings as one document (- for a pipe), for another host
+
+Each change makes a new generation (appc generations, appc rollback). A file that not everybody may read keeps its mode and
+stays closed to others; it leaves this store only with --include-secrets.
+
+Examples:
+  appc settings web set /etc/web/web.conf ./web.conf
+  appc settings web set --env LANG=C.UTF-8
+  appc settings web export - | ssh other appc settings web apply -
 `
 
 const PLAN_HELP = `

@@ -18,6 +18,7 @@ export interface PackOptions {
   readonly withLocales: boolean
   readonly policy: readonly string[]
   readonly needs: readonly string[]
+  readonly update: boolean
   readonly record: boolean
   readonly json: boolean
 }

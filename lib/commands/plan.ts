@@ -9,7 +9,7 @@ import { factsOf } from '../launch/remembered-facts.js'
 import { takeStockOf } from '../launch/stock.js'
 import { type Travel, travelOf } from '../launch/travel.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
-import { requireRef } from '../store/refs.js'
+import { requireCurrent } from '../store/generations.js'
 import type { Store } from '../store/store.js'
 import { storeOf } from '../store/stores.js'
 import { human, visibleLines } from './report.js'
@@ -42,7 +42,7 @@ export function runPlan(name: string, { root, json, host }: PlanOptions): number
 
 /** What is found out is remembered in the caller's own store, wherever the container is. */
 function planHere(own: Store, store: Store, name: string, root: string, json: boolean): number {
-  const container = { name, digest: requireRef(store, name) }
+  const container = { name, digest: requireCurrent(store, name).container }
   const told = { container, decision: decided(own, store, name, root), travel: null }
   return tell(told, json ? asJson(told, hostOf(own, root)) : asText(told, systemOf(root)))
 }
@@ -61,7 +61,7 @@ function tell({ decision }: Told, text: string): number {
 
 function decided(own: Store, store: Store, name: string, root: string): KeptDecision {
   const policy = readPolicy(store)
-  const kept = new KeptDecisions(own, store, { digest: requireRef(store, name), root, policy })
+  const kept = new KeptDecisions(own, store, { digest: requireCurrent(store, name).container, root, policy })
   const known = kept.recall()
   if (known !== null) return known
   const began = BigInt(Date.now()) * 1_000_000n

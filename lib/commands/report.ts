@@ -15,6 +15,9 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   CONTAINER_IN_USE: 1,
   CONTAINER_NOT_RUNNING: 1,
   CONTAINER_AMBIGUOUS: 1,
+  GENERATION_UNKNOWN: 1,
+  SETTING_INVALID: 1,
+  SETTING_UNKNOWN: 1,
   ENTRY_UNKNOWN: 1,
   ENTRY_INVALID: 1,
   LIBRARY_MISSING: 1,
@@ -88,6 +91,14 @@ export function visible(text: string): string {
 /** Lines that appc itself ends, each of them visible. */
 export function visibleLines(lines: readonly string[]): string {
   return lines.map(visible).join('\n')
+}
+
+/** Text of a file, line by line, with its tabs. */
+export function visibleText(text: string): string {
+  return text
+    .split('\n')
+    .map(line => line.split('\t').map(visible).join('\t'))
+    .join('\n')
 }
 
 /**

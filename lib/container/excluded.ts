@@ -12,6 +12,25 @@ const LOCALES = ['/usr/share/locale']
 const NEVER = ['/var', '/run', '/tmp', '/dev', '/proc', '/sys']
 
 /**
+ * The host's own business, never laid over: what is there is the machine's state, its users' or the kernel's, and must be
+ * seen live. (An overlay hides mounts below it and shows changes of the host late.)
+ */
+export const NEVER_COVERED = [
+  '/run',
+  '/var',
+  '/home',
+  '/root',
+  '/tmp',
+  '/dev',
+  '/proc',
+  '/sys',
+  '/boot',
+  '/srv',
+  '/mnt',
+  '/media',
+]
+
+/**
  * An empty directory of this name is at the top of every layer of a view: there a launch from inside finds the host's own directory
  * (docs/architecture.md). No packed path may have it.
  */

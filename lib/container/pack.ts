@@ -2,16 +2,18 @@ import { createHash } from 'node:crypto'
 import { AppcError } from '../errors.js'
 import { readOperatingSystem } from '../host/os.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
-import type { OpenFile } from '../loader/types.js'
-import { checkName, readRef } from '../store/refs.js'
+import { currentOf, publish } from '../store/generations.js'
+import { checkName } from '../store/refs.js'
 import type { Store } from '../store/store.js'
 import { Writer } from '../store/writer.js'
-import type { Container } from './containers.js'
+import { changeContainer, commitGeneration, openBytes } from './change.js'
+import { type Container, readContainer } from './containers.js'
 import { describeFiles, describePackages } from './describe.js'
 import { checkEntryName } from './entries.js'
 import { type Gathered, gather, type Selection } from './gather.js'
 import { encodeManifest } from './manifest.js'
 import type { PolicyRule } from './policy.js'
+import { NO_SETTINGS } from './settings.js'
 import type { Manifest } from './types.js'
 
 export interface PackRequest extends Selection {
@@ -22,12 +24,14 @@ export interface PackRequest extends Selection {
   readonly policy?: readonly PolicyRule[]
   /** What the programs need of the host when they are confined. */
   readonly needs?: readonly string[]
+  /** A container of that name may be there, and gets a new generation, with its settings. */
+  readonly update?: boolean
 }
 
 /**
  * Packs programs of a tree with all that they need into a container of the store. The same tree gives the same digest; a name
  * that is taken by the same content is no error (and what was damaged of it is mended), by other content it is
- * CONTAINER_EXISTS. After any error the store is as it was.
+ * CONTAINER_EXISTS, unless that is to be updated. After any error the store is as it was.
  */
 export function packContainer(request: PackRequest, store: Store): Container {
   checkName(request.name)
@@ -39,13 +43,24 @@ export function packContainer(request: PackRequest, store: Store): Container {
     const manifest = describe(request, gathered, (source, executable) => writer.add(source, executable))
     const bytes = encodeManifest(manifest)
     const digest = createHash('sha256').update(bytes).digest('hex')
-    checkFree(store, request.name, digest)
+    requireFree(request, store, digest)
     writer.add(openBytes(bytes), false)
-    writer.commit()
-    // Somebody else may have taken the name since it was checked.
-    if (!writer.publish(request.name, digest)) checkFree(store, request.name, digest)
-    return { name: request.name, store: store.home, digest, manifest }
+    if (currentOf(store, request.name) !== null) return replace(request, store, writer, digest)
+    const first = commitGeneration(writer, request.name, 1, { by: 'pack', container: digest, settings: NO_SETTINGS })
+    // Somebody else may have taken the name since it was looked at.
+    if (publish(store, request.name, first)) return readContainer(store, request.name)
+    requireFree(request, store, digest)
+    return replace(request, store, writer, digest)
   })
+}
+
+/** Nothing new where the container has this very content: then what was damaged of it has been mended by the writer. */
+function replace({ name }: PackRequest, store: Store, writer: Writer, digest: string): Container {
+  writer.commit()
+  changeContainer(store, writer, name, ({ container, settings }) =>
+    container === digest ? null : { by: 'update', container: digest, settings },
+  )
+  return readContainer(store, name)
 }
 
 function describe(
@@ -69,15 +84,11 @@ function describe(
   }
 }
 
-function checkFree(store: Store, name: string, digest: string): void {
-  const taken = readRef(store, name)
-  if (taken === null || taken === digest) return
+function requireFree({ name, update = false }: PackRequest, store: Store, digest: string): void {
+  const taken = currentOf(store, name)
+  if (update || taken === null || taken.container === digest) return
   throw new AppcError('CONTAINER_EXISTS', `there is a container ${name} already`, {
     because: 'what it holds differs from what was to be packed',
-    hint: `remove it first (appc remove ${name}), or choose another name`,
+    hint: `make it a new generation of ${name} with --update, or choose another name`,
   })
-}
-
-function openBytes(bytes: Buffer): OpenFile {
-  return { size: bytes.length, read: (buffer, position) => bytes.copy(buffer, 0, position), close: () => {} }
 }

@@ -1,3 +1,4 @@
+import { NEVER_COVERED } from '../container/excluded.js'
 import type { PackedFile, PackedRegular } from '../container/types.js'
 import { base, join, parent } from '../loader/file-system.js'
 import type { Finder } from './finder.js'
@@ -5,25 +6,6 @@ import { type Contents, libraryName } from './home.js'
 import { hostDirectory, hostPath, leadsTo, within } from './host-paths.js'
 import type { Selection } from './selection.js'
 import type { Host, PlacedNode } from './types.js'
-
-/**
- * The host's own business, never laid over: what is there is the machine's state, its users' or the kernel's, and must be
- * seen live. (An overlay hides mounts below it and shows changes of the host late.)
- */
-const NEVER_COVERED = [
-  '/run',
-  '/var',
-  '/home',
-  '/root',
-  '/tmp',
-  '/dev',
-  '/proc',
-  '/sys',
-  '/boot',
-  '/srv',
-  '/mnt',
-  '/media',
-]
 
 export interface Places {
   readonly nodes: ReadonlyMap<string, PlacedNode>

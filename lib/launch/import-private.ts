@@ -1,16 +1,16 @@
 import { statSync } from 'node:fs'
 import { isExecutable } from '../container/containers.js'
 import type { PackedRegular } from '../container/types.js'
-import type { Decision } from '../decide/types.js'
 import { AppcError } from '../errors.js'
 import type { FileSystem } from '../loader/types.js'
+import type { Laid } from '../plan/settings.js'
 import { objectPath } from '../store/objects.js'
 import type { Store } from '../store/store.js'
 import { Writer } from '../store/writer.js'
 
 /** Copies the private files of a plain program into the store; returns where on the machine they were read. */
-export function importFiles(store: Store, decision: Decision, fs: FileSystem): readonly string[] {
-  const files = privateFiles(decision)
+export function importFiles(store: Store, laid: Laid, fs: FileSystem): readonly string[] {
+  const files = privateFiles(laid)
   addAll(store, files, (writer, file) => {
     const source = fs.open(file.path)
     try {
@@ -27,8 +27,8 @@ export function importFiles(store: Store, decision: Decision, fs: FileSystem): r
  * Copies what is private of a container of the system's into the caller's store, where it is not there yet: nobody may link files that are
  * root's (fs.protected_hardlinks, proc_sys_fs(5)), nor across file systems. Throws STORE_CORRUPT for the system's.
  */
-export function importObjects(own: Store, system: Store, decision: Decision): void {
-  const missing = privateFiles(decision).filter(file => sizeOf(own, file) !== file.size)
+export function importObjects(own: Store, system: Store, laid: Laid): void {
+  const missing = privateFiles(laid).filter(file => sizeOf(own, file) !== file.size)
   for (const file of missing) if (sizeOf(system, file) !== file.size) throw corrupt(system, file)
   addAll(own, missing, (writer, file) => {
     const executable = isExecutable(file.mode)
@@ -38,8 +38,8 @@ export function importObjects(own: Store, system: Store, decision: Decision): vo
 }
 
 /** Those of different bytes. */
-function privateFiles({ placement }: Decision): readonly PackedRegular[] {
-  const files = [...placement.values()].flatMap(node => (node.kind === 'file' ? [node.file] : []))
+function privateFiles(laid: Laid): readonly PackedRegular[] {
+  const files = [...laid.values()].flatMap(node => (node.kind === 'file' ? [node.file] : []))
   return [...new Map(files.map(file => [`${file.sha256}${isExecutable(file.mode)}`, file])).values()]
 }
 

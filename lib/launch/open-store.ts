@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
+import { requireVersion, upgradeStore } from '../container/upgrade.js'
 import { createStore, type Store, storeHome, systemHome } from '../store/store.js'
 import type { Stores } from '../store/stores.js'
 import { hasCode } from '../store/writing.js'
@@ -21,7 +22,9 @@ export function systemStore(environment: NodeJS.ProcessEnv): Store | null {
   if (home === null) return null
   try {
     accessSync(join(home, 'refs'), constants.R_OK | constants.X_OK)
-    return { home, system: addon() }
+    const store: Store = { home, system: addon() }
+    requireVersion(store)
+    return store
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return null
     throw error
@@ -32,5 +35,6 @@ export function openStoreAt(home: string): Store {
   const uid = process.geteuid?.() ?? 0
   const store: Store = { home, system: addon() }
   createStore(store, uid)
+  upgradeStore(store)
   return store
 }

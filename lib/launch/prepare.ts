@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Container, freeReplaced, isExecutable, readContainer } from '../container/containers.js'
 import { policyPath } from '../container/host-policy.js'
 import { describeProgram } from '../container/program.js'
+import { isSecret } from '../container/settings.js'
 import type { Manifest, PackedRegular } from '../container/types.js'
 import { decide } from '../decide/decide.js'
 import { Contents } from '../decide/home.js'
@@ -16,10 +17,13 @@ import type { FileSystem } from '../loader/types.js'
 import { compilePlan, mountsInside, type Request } from '../plan/compile.js'
 import { haveYoung } from '../plan/guards.js'
 import { layersOf, Targets } from '../plan/overlays.js'
-import type { Plan } from '../plan/types.js'
+import { type Laid, laySettings, placeState } from '../plan/settings.js'
+import type { BindMount, Plan } from '../plan/types.js'
 import { buildView } from '../plan/view.js'
 import { objectPath } from '../store/objects.js'
 import { refPath } from '../store/refs.js'
+import { isSoundSecret, secretPath } from '../store/secrets.js'
+import { makeState } from '../store/state.js'
 import { clearTemporary, ifAlone, type Store, withLock } from '../store/store.js'
 import { storeOf } from '../store/stores.js'
 import { addon } from './addon.js'
@@ -39,6 +43,15 @@ export function decideContainer(store: Store, name: string, host: Host): Decided
   const container = readContainer(store, name)
   const open = (file: PackedRegular) => openHostFile(objectPath(store, file.sha256, isExecutable(file.mode)))
   return { container, decision: decide(container.manifest, host, open) }
+}
+
+/** Throws STORE_CORRUPT: a damaged secret is not handed to a program. */
+function requireSecret(store: Store, name: string, id: string): void {
+  if (isSoundSecret(store, id)) return
+  throw new AppcError('STORE_CORRUPT', `a secret setting of ${name} is damaged`, {
+    because: `${secretPath(store, id)} is not as it was set`,
+    hint: `set it anew: appc settings ${name}`,
+  })
 }
 
 /** What of the host a plan is made for, looked at afresh: as the containers of a store see it. */
@@ -70,7 +83,32 @@ export function prepareContainer(
 function prepareOwn(destination: Destination, name: string, host: Host): Prepared {
   const { store } = destination
   const decided = decideContainer(store, name, host)
-  return makePlan(destination, decided.container.digest, requestFor(store, decided, []), decided.decision, host)
+  const { container, decision } = decided
+  const secrets = container.settings.files.filter(isSecret).map(({ secret }) => secret)
+  for (const id of secrets) requireSecret(store, container.name, id)
+  const request = requestFor(
+    store,
+    decided,
+    secrets.map(id => secretPath(store, id)),
+  )
+  const { laid, state } = layAll(destination, decided, host, true)
+  return makePlan(destination, container.digest, { ...request, state }, decision, laid, host)
+}
+
+/** What was decided with the settings over it, and the directories that programs may write, which are always the caller's own. */
+function layAll(
+  { store, root }: Destination,
+  { container, decision }: Decided,
+  host: Host,
+  areSecretsOurs: boolean,
+): { readonly laid: Laid; readonly state: readonly BindMount[] } {
+  const { name, settings } = container
+  const { laid, places } = placeState(laySettings(decision, settings, host, areSecretsOurs), settings, host)
+  const state = [...places].map(([path, target]) => ({
+    source: makeState(store, name, path, `${root ?? ''}${target}`),
+    target,
+  }))
+  return { laid, state }
 }
 
 /**
@@ -81,11 +119,13 @@ function prepareSystems(destination: Destination, system: Store, name: string, h
   const own = destination.store
   freeReplaced(own, system)
   const decided = decideContainer(system, name, host)
+  const { container, decision } = decided
   const request = requestFor(system, decided, [refPath(own, name)])
-  requireRunnable(request, decided.decision)
+  requireRunnable(request, decision)
   return withLock(own, 'shared', () => {
-    importObjects(own, system, decided.decision)
-    return makePlan(destination, decided.container.digest, request, decided.decision, host)
+    const { laid, state } = layAll(destination, decided, host, false)
+    importObjects(own, system, laid)
+    return makePlan(destination, container.digest, { ...request, state }, decision, laid, host)
   })
 }
 
@@ -97,6 +137,8 @@ function requestFor(store: Store, { container }: Decided, sources: readonly stri
     programs: programsOf(manifest),
     needs: manifest.needs ?? [],
     sources: [...sources, refPath(store, name), policyPath(store)],
+    variables: container.settings.environment,
+    state: [],
   }
 }
 
@@ -168,12 +210,14 @@ function prepareProgramOnce(
     programs: [],
     needs: [],
     sources: [program, ...libraries, policyPath(store)],
+    variables: {},
+    state: [],
   }
   requireRunnable(request, decision)
   return withLock(store, 'shared', () => {
-    const sources = importFiles(store, decision, described.fs)
+    const sources = importFiles(store, decision.placement, described.fs)
     const whole = { ...request, sources: [...request.sources, ...sources] }
-    return makePlan(destination, `=${digest}`, whole, decision, host)
+    return makePlan(destination, `=${digest}`, whole, decision, decision.placement, host)
   })
 }
 
@@ -183,12 +227,19 @@ function withProgram(fs: FileSystem, machine: FileSystem, program: string): File
 }
 
 /** `views`: the directory of the store's views in which this one is to be. */
-function makePlan(destination: Destination, views: string, request: Request, decision: Decision, host: Host): Prepared {
+function makePlan(
+  destination: Destination,
+  views: string,
+  request: Request,
+  decision: Decision,
+  laid: Laid,
+  host: Host,
+): Prepared {
   requireRunnable(request, decision)
   const { store, root } = destination
   const now = circumstances()
   const directories = new Targets(host.fs, mountsInside(now.mountPoints, root), now.uid === 0 ? 'deepest' : 'common')
-  const layers = buildView(store, addon(), views, layersOf(decision.placement, directories))
+  const layers = buildView(store, addon(), views, layersOf(laid, directories))
   return { plan: compilePlan(store, request, decision, host, root, layers, now), evidence: decision.evidence }
 }
 

@@ -32,6 +32,10 @@ export interface Request {
   readonly needs: readonly string[]
   /** Files of this machine that the decision rests on besides the host's: the container's ref, the --lib directories. */
   readonly sources: readonly string[]
+  /** Set for its programs, as settings have it. */
+  readonly variables: Readonly<Record<string, string>>
+  /** What the programs may write: directories of this machine, and where they find them. */
+  readonly state: readonly BindMount[]
 }
 
 /** Compiles a decision into what the launcher does. The view must have been built. */
@@ -70,10 +74,13 @@ export function compilePlan(
       layer: directory,
       carried: carriedOn(target, mounts),
     })),
-    binds: root === null ? [] : bindsInto(host, circumstances),
+    binds: [...(root === null ? [] : bindsInto(host, circumstances)), ...request.state],
     programs: request.programs.map(({ name, path }) => ({ name, path: hostPath(host.fs, path) })),
-    environment: [{ name: 'APPC_CONTAINER', value: request.name }],
-    needs: request.needs,
+    environment: [
+      { name: 'APPC_CONTAINER', value: request.name },
+      ...Object.entries(request.variables).map(([name, value]) => ({ name, value })),
+    ],
+    needs: [...request.needs, ...request.state.map(({ target }) => `rw=${target}`)],
   }
 }
 

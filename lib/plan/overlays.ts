@@ -1,8 +1,8 @@
 import { within } from '../decide/host-paths.js'
-import type { PlacedNode, Placement } from '../decide/types.js'
 import { AppcError } from '../errors.js'
 import { join, parent } from '../loader/file-system.js'
 import type { FileSystem } from '../loader/types.js'
+import type { Laid, LaidNode } from './settings.js'
 
 /** Too much of the host lies in these to cover them for the sake of what is deeper. */
 const SHALLOW = ['/usr', '/etc']
@@ -10,7 +10,7 @@ const SHALLOW = ['/usr', '/etc']
 /** One overlay: what is laid over `target`, by path relative to it. */
 export interface Layer {
   readonly target: string
-  readonly nodes: ReadonlyMap<string, PlacedNode>
+  readonly nodes: ReadonlyMap<string, LaidNode>
   /** Every directory of the layer, '' for its top, parents first. */
   readonly directories: ReadonlyMap<string, Attributes>
 }
@@ -27,7 +27,7 @@ export interface Attributes {
  * Groups what is placed into as few overlay mounts as do: one for each host directory that gains or changes names, and none below
  * another, since an overlay merges the directories below it by itself.
  */
-export function layersOf(placement: Placement, targets: Targets): readonly Layer[] {
+export function layersOf(placement: Laid, targets: Targets): readonly Layer[] {
   const wanted = [...new Set([...placement.keys()].map(path => targets.of(path)))].sort()
   const topmost = wanted.filter(target => !wanted.some(other => other !== target && within(target, other)))
   return topmost.map(target => {
@@ -43,7 +43,7 @@ export function layersOf(placement: Placement, targets: Targets): readonly Layer
 
 function directoriesOf(
   target: string,
-  nodes: ReadonlyMap<string, PlacedNode>,
+  nodes: ReadonlyMap<string, LaidNode>,
   targets: Targets,
 ): ReadonlyMap<string, Attributes> {
   const paths = new Set([''])

@@ -16,12 +16,13 @@ import {
 import { dirname, join } from 'node:path'
 import { isExecutable } from '../container/containers.js'
 import { HOST_BELOW } from '../container/excluded.js'
-import type { PlacedNode } from '../decide/types.js'
 import { AppcError } from '../errors.js'
 import { objectPath } from '../store/objects.js'
+import { secretPath } from '../store/secrets.js'
 import { type Store, withLinks } from '../store/store.js'
 import { hasCode, syncDirectory, writing } from '../store/writing.js'
 import type { Layer } from './overlays.js'
+import type { LaidNode } from './settings.js'
 
 /** The system calls that a view needs and Node lacks. */
 export interface ViewSystem {
@@ -83,7 +84,9 @@ function buildLayer(store: Store, system: ViewSystem, directory: string, layer: 
   for (const path of layer.directories.keys()) unlessThere(() => mkdirSync(join(directory, path), { mode: 0o700 }))
   for (const [name, node] of layer.nodes) {
     const path = join(directory, name)
-    if (node.kind === 'file') linkObject(store, node.file, path)
+    if (node.kind === 'file') linkOwn(objectPath(store, node.file.sha256, isExecutable(node.file.mode)), path)
+    else if (node.kind === 'secret') linkOwn(secretPath(store, node.id), path)
+    else if (node.kind === 'closed') unlessThere(() => closeSync(openSync(path, 'wx', 0)))
     else if (node.kind === 'symlink') unlessThere(() => symlinkSync(node.target, path))
     else if (node.kind === 'whiteout') unlessThere(() => system.makeWhiteout(path))
   }
@@ -118,8 +121,8 @@ function unlessThere(make: () => void): void {
   }
 }
 
-function linkObject(store: Store, file: { readonly sha256: string; readonly mode: number }, path: string): void {
-  const object = objectPath(store, file.sha256, isExecutable(file.mode))
+/** Links a file of the store into a view. */
+function linkOwn(object: string, path: string): void {
   try {
     linkSync(object, path)
   } catch (error) {
@@ -127,7 +130,7 @@ function linkObject(store: Store, file: { readonly sha256: string; readonly mode
       if (lstatSync(path).ino === lstatSync(object).ino) return
       // A copy that may be half done, or an object that was found damaged and replaced since.
       unlinkSync(path)
-      linkObject(store, file, path)
+      linkOwn(object, path)
       return
     }
     // A file that occurs in very many places (the empty one) runs into the file system's limit of names for one inode.
@@ -162,10 +165,12 @@ function digestOf(layers: readonly Layer[]): string {
   return hash.digest('hex').slice(0, 32)
 }
 
-function spell(node: PlacedNode): readonly (string | boolean)[] {
+function spell(node: LaidNode): readonly (string | boolean)[] {
   switch (node.kind) {
     case 'file':
       return [node.kind, node.file.sha256, isExecutable(node.file.mode)]
+    case 'secret':
+      return [node.kind, node.id]
     case 'symlink':
       return [node.kind, node.target]
     default:

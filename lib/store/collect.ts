@@ -1,14 +1,14 @@
 import { readdirSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
-import { isDigest, objectPath } from './objects.js'
-import { digestOf, listRefs, readRef, refPath } from './refs.js'
+import { generationsOrNone } from './generations.js'
+import { type Marks, markNeeded, type NeedsOf } from './marks.js'
+import { isDigest } from './objects.js'
+import { listRefs, refPath, sparePath } from './refs.js'
+import { listSecrets, secretFactsPath, secretPath } from './secrets.js'
 import { clearTemporary, type Store, withLinks } from './store.js'
 import { usersOf } from './users.js'
 import { hasCode, syncDirectory, writing } from './writing.js'
-
-/** Paths below the store's home of all objects that a container with this manifest needs, the manifest itself included. */
-export type References = (manifestDigest: string) => Iterable<{ readonly sha256: string; readonly executable: boolean }>
 
 export interface Freed {
   readonly objects: number
@@ -22,42 +22,46 @@ export interface Freed {
  * lock. If the manifest of one of the others cannot be read all objects stay, since what cannot be read may need anything.
  * Throws CONTAINER_IN_USE, with nothing removed, while programs run with its files.
  */
-export function removeContainer(store: Store, name: string, references: References): Freed {
-  requireUnused(store, name)
+export function removeContainer(store: Store, name: string, needsOf: NeedsOf): Freed {
+  const digests = new Set(generationsOrNone(store, name).map(({ container }) => container))
+  requireUnused(store, name, digests)
   const others = listRefs(store).filter(other => other !== name)
-  const needed = new Set<string>()
-  const unreadable = others.filter(other => !addNeeded(store, other, references, needed))
+  const marks = markNeeded(store, others, needsOf)
   return writing(store.home, () => {
     clearTemporary(store)
     // From the derived to the source: a crash in between leaves a container without plans, never a plan without its files.
-    removeDerived(store, name)
+    removePlans(store, name)
+    for (const digest of digests) removeViews(store, digest)
+    // The ref last: a second copy without one is what is left of a ref that was lost.
+    rmSync(sparePath(store, name), { recursive: true, force: true })
+    syncDirectory(join(store.home, 'spare'))
     // Recursively: in place of a damaged ref may be a directory.
     rmSync(refPath(store, name), { recursive: true })
     syncDirectory(join(store.home, 'refs'))
-    return { ...(unreadable.length === 0 ? sweep(store, needed) : { objects: 0, bytes: 0 }), unreadable }
+    return { ...(marks.unreadable.length === 0 ? sweep(store, marks) : NOTHING), unreadable: marks.unreadable }
   })
 }
+
+const NOTHING = { objects: 0, bytes: 0 }
 
 /**
  * Removes the views of containers of other digests than these, which another has taken the place of, and then the objects that neither a
  * container nor a view has. Views that programs run with stay. Must run under the exclusive lock.
  */
-export function collectReplaced(store: Store, current: ReadonlySet<string>, references: References): void {
+export function collectReplaced(store: Store, current: ReadonlySet<string>, needsOf: NeedsOf): void {
   const replaced = readdirSync(join(store.home, 'views')).filter(name => isDigest(name) && !current.has(name))
   const unused = replaced.filter(digest => usersOf(store, digest).length === 0)
   if (unused.length === 0) return
-  const needed = new Set<string>()
-  const unreadable = listRefs(store).filter(name => !addNeeded(store, name, references, needed))
+  const marks = markNeeded(store, listRefs(store), needsOf)
   writing(store.home, () => {
     for (const digest of unused) removeViews(store, digest)
-    if (unreadable.length === 0) sweep(store, needed)
+    if (marks.unreadable.length === 0) sweep(store, marks)
   })
 }
 
 /** The view's files would go from under a program: what it opens later (a plugin, a module) would be the host's or nothing. */
-function requireUnused(store: Store, name: string): void {
-  const digest = digestOf(store, name)
-  const users = digest === null ? [] : usersOf(store, digest)
+function requireUnused(store: Store, name: string, digests: ReadonlySet<string>): void {
+  const users = [...digests].flatMap(digest => usersOf(store, digest))
   if (users.length === 0) return
   throw new AppcError('CONTAINER_IN_USE', `the container ${name} is in use`, {
     because: `${users.length === 1 ? 'the process' : 'the processes'} ${users.join(', ')} ${users.length === 1 ? 'runs' : 'run'} with its files`,
@@ -65,28 +69,12 @@ function requireUnused(store: Store, name: string): void {
   })
 }
 
-/** False when it cannot be told what the container needs. */
-function addNeeded(store: Store, name: string, references: References, needed: Set<string>): boolean {
-  try {
-    const digest = readRef(store, name)
-    if (digest === null) return true
-    needed.add(objectPath(store, digest, false))
-    for (const { sha256, executable } of references(digest)) needed.add(objectPath(store, sha256, executable))
-    return true
-  } catch (error) {
-    if (error instanceof AppcError) return false
-    throw error
-  }
-}
-
-function removeDerived(store: Store, name: string): void {
+function removePlans(store: Store, name: string): void {
   const plans = join(store.home, 'plans')
   // Neither @ nor ~ can be part of a name, so `curl@…` is never another container's.
   for (const plan of readdirSync(plans))
     if (plan === name || plan.startsWith(`${name}@`) || plan.startsWith(`${name}~`))
       rmSync(join(plans, plan), { recursive: true })
-  const digest = digestOf(store, name)
-  if (digest !== null) removeViews(store, digest)
 }
 
 function removeViews(store: Store, digest: string): void {
@@ -100,19 +88,28 @@ function removeViews(store: Store, digest: string): void {
   withLinks(store, () => rmSync(join(store.home, 'tmp', `view-${digest}`), { recursive: true }))
 }
 
-function sweep(store: Store, needed: ReadonlySet<string>): { readonly objects: number; readonly bytes: number } {
-  let objects = 0
-  let bytes = 0
-  for (const fanOut of readdirSync(join(store.home, 'objects')))
-    for (const rest of readdirSync(join(store.home, 'objects', fanOut))) {
-      const path = join(store.home, 'objects', fanOut, rest)
-      if (needed.has(path)) continue
-      const { size, nlink } = statSync(path)
-      // In a view, of a plain program or of a container of the system's.
-      if (nlink > 1) continue
-      bytes += size
-      objects++
-      unlinkSync(path)
-    }
-  return { objects, bytes }
+function sweep(store: Store, marks: Marks): { readonly objects: number; readonly bytes: number } {
+  const unneeded = unneededObjects(store, marks)
+  for (const { path } of unneeded) unlinkSync(path)
+  for (const id of listSecrets(store)) {
+    if (marks.secrets.has(id)) continue
+    // What it is to be goes last: a secret without that could not be judged.
+    rmSync(secretPath(store, id))
+    rmSync(secretFactsPath(store, id), { force: true })
+  }
+  return { objects: unneeded.length, bytes: unneeded.reduce((sum, { size }) => sum + size, 0) }
+}
+
+/** Objects that neither these marks nor a view holds: one in a view, of a plain program or of a container of the system's, has more links. */
+export function unneededObjects(store: Store, { objects }: Marks): readonly { path: string; size: number }[] {
+  const directories = readdirSync(join(store.home, 'objects')).map(name => join(store.home, 'objects', name))
+  const all = directories.flatMap(directory => readdirSync(directory).map(name => join(directory, name)))
+  return all
+    .filter(path => !objects.has(path))
+    .map(path => ({ path, ...pick(statSync(path)) }))
+    .filter(({ nlink }) => nlink === 1)
+}
+
+function pick({ size, nlink }: { readonly size: number; readonly nlink: number }) {
+  return { size, nlink }
 }

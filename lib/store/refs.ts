@@ -2,8 +2,6 @@ import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
-import { isDigest } from './objects.js'
-import { readRegular } from './regular.js'
 import type { Store } from './store.js'
 import { hasCode } from './writing.js'
 
@@ -18,66 +16,42 @@ export function checkName(name: string): void {
   })
 }
 
-export function refPath(store: Store, name: string): string {
+/** The file that says which generations a container has; lib/store/generations.ts reads and writes it. */
+export function refPath(store: Pick<Store, 'home'>, name: string): string {
   checkName(name)
   return join(store.home, 'refs', name)
 }
 
+/** The second copy of it. */
+export function sparePath(store: Pick<Store, 'home'>, name: string): string {
+  checkName(name)
+  return join(store.home, 'spare', name)
+}
+
 /** Names of all containers, sorted. A store that was never made has none. */
-export function listRefs(store: Store): readonly string[] {
+export function listRefs(store: Pick<Store, 'home'>): readonly string[] {
+  return namesIn(join(store.home, 'refs'))
+}
+
+/** Names that have a second copy: of one without a ref the ref was lost. */
+export function listSpares(store: Pick<Store, 'home'>): readonly string[] {
+  return namesIn(join(store.home, 'spare'))
+}
+
+function namesIn(directory: string): readonly string[] {
   try {
-    return readdirSync(join(store.home, 'refs'))
+    return readdirSync(directory)
       .filter(name => NAME.test(name))
       .sort()
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return []
-    throw unreadable(join(store.home, 'refs'), error)
+    throw unreadable(directory, error)
   }
 }
 
 /** Whether there is a container of that name, sound or not. */
-export function hasRef(store: Store, name: string): boolean {
+export function hasRef(store: Pick<Store, 'home'>, name: string): boolean {
   return lstatSync(refPath(store, name), { throwIfNoEntry: false }) !== undefined
-}
-
-/** The digest of a container's manifest; null when there is no container of that name. */
-export function readRef(store: Store, name: string): string | null {
-  const path = refPath(store, name)
-  const hint = `remove the container (appc remove ${name}) and pack it again`
-  let text: string
-  try {
-    text = readRegular(path, REF_BYTES, hint).toString('latin1')
-  } catch (error) {
-    if (error instanceof AppcError) throw error
-    if (hasCode(error, 'ENOENT')) return null
-    throw unreadable(path, error)
-  }
-  const digest = text.slice(0, -1)
-  if (text.endsWith('\n') && isDigest(digest)) return digest
-  throw new AppcError('STORE_CORRUPT', `the store's ref ${path} is damaged`, {
-    because: 'it does not hold the digest of a manifest',
-    hint,
-  })
-}
-
-/** The same; null too for a damaged ref, which must not keep its container from being removed. */
-export function digestOf(store: Store, name: string): string | null {
-  try {
-    return readRef(store, name)
-  } catch (error) {
-    if (error instanceof AppcError && error.code === 'STORE_CORRUPT') return null
-    throw error
-  }
-}
-
-/** A sha256 in hexadecimal and a newline. */
-const REF_BYTES = 65
-
-/** The digest of a container's manifest; CONTAINER_UNKNOWN, with the names that there are, when there is none. */
-export function requireRef(store: Store, name: string): string {
-  const digest = readRef(store, name)
-  if (digest !== null) return digest
-  throw unknownContainer([store], name)
 }
 
 export function unknownContainer(stores: readonly Store[], name: string): AppcError {

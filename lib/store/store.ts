@@ -21,7 +21,11 @@ export interface StoreSystem {
  * Content-addressed files of one user (or of root, for all users) on this machine:
  *
  *     objects/AA/REST[.x]   raw bytes by sha256; `.x` where they are executable: an inode has one mode
- *     refs/NAME             the sha256 of the container's manifest, which is an object too
+ *     refs/NAME spare/NAME  its generations, each a document and a manifest, which are objects too; and a second copy of that
+ *     secrets/ID[.json]     settings that not everybody may read, and what each is to be; closed to others
+ *     state/NAME/           what a container's programs may write; no part of a generation
+ *     quarantine/           what was taken out: evidence of damage, and what the collector found unneeded
+ *     version               of this layout
  *     plans/ views/         derived, by the planning code: plans/NAME, NAME@…, NAME~…; views/<container's sha256>/…
  *     tmp/                  what is being written; anything found there under the exclusive lock was left by the dead
  *     lock                  flock: shared by writers, exclusive for removal
@@ -62,13 +66,17 @@ export function systemHome(environment: Environment, uid: number): string | null
 export function createStore(store: Store, uid: number): void {
   writing(store.home, () => {
     const mode = uid === 0 ? 0o755 : 0o700
-    for (const name of ['', 'objects', 'refs', 'plans', 'views', 'tmp']) {
-      const directory = join(store.home, name)
-      // Once more by chmod, since mkdir's mode is cut by the umask.
-      if (makeDirectory(directory, mode)) chmodSync(directory, mode)
-    }
+    for (const name of ['', 'objects', 'refs', 'spare', 'plans', 'views', 'state', 'tmp'])
+      createDirectory(store, name, mode)
+    for (const name of ['secrets', 'quarantine']) createDirectory(store, name, 0o700)
     for (const name of ['lock', 'links', 'planning']) createLock(join(store.home, name))
   })
+}
+
+function createDirectory({ home }: Store, name: string, mode: number): void {
+  const directory = join(home, name)
+  // Once more by chmod, since mkdir's mode is cut by the umask.
+  if (makeDirectory(directory, mode)) chmodSync(directory, mode)
 }
 
 /** Readable by all who may enter the store: a shared lock needs no more. */

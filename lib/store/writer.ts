@@ -4,9 +4,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
-  fchmodSync,
   fstatSync,
-  fsyncSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
@@ -19,9 +17,9 @@ import {
 import { dirname, join } from 'node:path'
 import type { OpenFile } from '../loader/types.js'
 import { eachPiece, hashDescriptor, isSound, objectPath } from './objects.js'
-import { refPath } from './refs.js'
+import { type Access, newSecretId, secretFactsPath, secretPath, stageSecret } from './secrets.js'
 import { clearTemporary, ifAlone, type Store, withLinks, withLock } from './store.js'
-import { hasCode, syncDirectory, writing } from './writing.js'
+import { hasCode, writing } from './writing.js'
 
 export interface StoredObject {
   readonly sha256: string
@@ -36,6 +34,7 @@ export class Writer {
   readonly #store: Store
   readonly #directory: string
   readonly #staged = new Map<string, StoredObject & { readonly path: string; readonly executable: boolean }>()
+  readonly #secrets: string[] = []
   #counter = 0
 
   private constructor(store: Store, directory: string) {
@@ -74,6 +73,14 @@ export class Writer {
     return this.#stage(object, path, executable)
   }
 
+  /** Takes the bytes of a file that not everybody may read; returns the name of the secret. */
+  addSecret(bytes: Buffer, access: Access): string {
+    const id = newSecretId()
+    writing(this.#store.home, () => stageSecret(this.#directory, id, bytes, access))
+    this.#secrets.push(id)
+    return id
+  }
+
   #nextPath(): string {
     return join(this.#directory, String(this.#counter++))
   }
@@ -95,8 +102,10 @@ export class Writer {
       for (const { path, executable } of this.#staged.values()) chmodSync(path, objectMode(executable))
       this.#syncAll()
       for (const [destination, object] of this.#staged) this.#place(object, destination)
+      for (const id of this.#secrets) this.#placeSecret(id)
       this.#syncAll()
       this.#staged.clear()
+      this.#secrets.length = 0
     })
   }
 
@@ -122,30 +131,9 @@ export class Writer {
     }
   }
 
-  /** Writes the ref, whole or not at all, after `commit`. False when the name is taken: refs are never overwritten. */
-  publish(name: string, digest: string): boolean {
-    return writing(this.#store.home, () => {
-      const temporary = join(this.#directory, 'ref')
-      const fd = openSync(temporary, 'wx', 0o644)
-      try {
-        fchmodSync(fd, 0o644)
-        writeSync(fd, `${digest}\n`)
-        fsyncSync(fd)
-      } finally {
-        closeSync(fd)
-      }
-      const destination = refPath(this.#store, name)
-      try {
-        linkSync(temporary, destination)
-      } catch (error) {
-        if (hasCode(error, 'EEXIST')) return false
-        throw error
-      } finally {
-        unlinkSync(temporary)
-      }
-      syncDirectory(dirname(destination))
-      return true
-    })
+  #placeSecret(id: string): void {
+    linkSync(join(this.#directory, id), secretPath(this.#store, id))
+    linkSync(join(this.#directory, `${id}.json`), secretFactsPath(this.#store, id))
   }
 }
 

@@ -140,7 +140,7 @@ Result openViewRoot(Launch& launch, sys::Descriptor& machineRoot, int& viewRoot)
 Result setUp(Launch& launch) {
   const Plan& plan = launch.plan;
   const char* root = plan.text(plan.header().root);
-  const bool needsMounts = root != nullptr || plan.overlays().count > 0;
+  const bool needsMounts = root != nullptr || plan.overlays().count > 0 || plan.binds().count > 0;
   if (!needsMounts && !needsNamespaces(launch)) return success();
   if (const Result entered = enterNamespaces(launch.namespaces); !entered.ok()) return entered;
   sys::Descriptor machineRoot;
@@ -152,7 +152,7 @@ Result setUp(Launch& launch) {
   if (result.ok()) result = launch.overlays.mount(plan, viewRoot, signature.get());
   if (result.ok() && canAskClones(launch)) result = checkClones(launch);
   if (result.ok()) result = checkThroughView(plan, root == nullptr ? AT_FDCWD : viewRoot);
-  if (result.ok() && root != nullptr) result = launch.root.bind(plan);
+  if (result.ok()) result = bindInto(plan, viewRoot);
   if (result.ok() && launch.confined != nullptr) result = openConfined(launch);
   if (result.ok() && root != nullptr) result = launch.root.enter();
   if (result.ok() && launch.confined != nullptr) result = mountConfined(launch);

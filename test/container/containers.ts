@@ -1,12 +1,25 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { commitGeneration } from '../../lib/container/change.js'
 import { freeReplaced, listContainers, readContainer, removeContainer } from '../../lib/container/containers.js'
 import { encodeManifest } from '../../lib/container/manifest.js'
+import { NO_SETTINGS } from '../../lib/container/settings.js'
 import type { Manifest } from '../../lib/container/types.js'
 import type { OpenFile } from '../../lib/loader/types.js'
+import { publish } from '../../lib/store/generations.js'
 import { objectPath } from '../../lib/store/objects.js'
 import { listRefs } from '../../lib/store/refs.js'
 import { createStore, type Store, withLock } from '../../lib/store/store.js'
@@ -43,8 +56,7 @@ function put(store: Store, name: string, own: readonly string[]): string {
       }),
     }
     const { sha256 } = writer.add(open(encodeManifest(manifest)), false)
-    writer.commit()
-    writer.publish(name, sha256)
+    publish(store, name, commitGeneration(writer, name, 1, { by: 'pack', container: sha256, settings: NO_SETTINGS }))
     return sha256
   })
 }
@@ -172,10 +184,10 @@ t.test('what the system has replaced is freed, and nothing else', async t => {
   t.equal(readContainer(own, 'mine').digest, mine)
 })
 
-t.test("a ref that leads to another's manifest", async t => {
+t.test("a ref that holds another's generations", async t => {
   const store = newStore(t.testdir({}))
-  const digest = put(store, 'one', ['a'])
-  writeFileSync(join(store.home, 'refs/two'), `${digest}\n`)
+  put(store, 'one', ['a'])
+  copyFileSync(join(store.home, 'refs/one'), join(store.home, 'refs/two'))
   t.throws(() => readContainer(store, 'two'), { code: 'STORE_CORRUPT' })
 })
 

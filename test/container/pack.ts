@@ -18,6 +18,7 @@ import t, { type Test } from 'tap'
 import { type Container, readContainer } from '../../lib/container/containers.js'
 import { encodeManifest } from '../../lib/container/manifest.js'
 import { type PackRequest, packContainer } from '../../lib/container/pack.js'
+import { NO_SETTINGS } from '../../lib/container/settings.js'
 import type { PackedFile } from '../../lib/container/types.js'
 import { objectPath } from '../../lib/store/objects.js'
 import { createStore, type Store } from '../../lib/store/store.js'
@@ -123,7 +124,14 @@ t.test('a program, its packages, its libraries', async t => {
   t.match(file(app, '/usr/lib/locale/C.utf8/LC_CTYPE'), { package: 'libc6' })
   t.match(app.manifest.source, { machine: 62, os: null, loader: { kind: 'glibc' } })
 
-  t.same(readContainer(store, 'app'), { name: 'app', store: store.home, digest: app.digest, manifest: app.manifest })
+  t.same(readContainer(store, 'app'), {
+    name: 'app',
+    store: store.home,
+    digest: app.digest,
+    manifest: app.manifest,
+    generation: 1,
+    settings: NO_SETTINGS,
+  })
   for (const packed of app.manifest.files) {
     if (packed.type !== 'file') continue
     const object = readFileSync(objectPath(store, packed.sha256, (packed.mode & 0o111) !== 0))

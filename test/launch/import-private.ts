@@ -36,19 +36,19 @@ const pathIn = (store: Store, { sha256, mode }: PackedRegular) => objectPath(sto
 t.test('what is missing or cut short is copied; what is there stays the same file', async t => {
   const { system, decision, files } = decided(t)
   const own = newStore()
-  importObjects(own, system, decision)
+  importObjects(own, system, decision.placement)
   const inodes = () => files.map(file => statSync(pathIn(own, file)).ino)
   const first = inodes()
   for (const [at, file] of files.entries()) {
     t.equal(statSync(pathIn(own, file)).size, file.size)
     t.not(first[at], statSync(pathIn(system, file)).ino)
   }
-  importObjects(own, system, decision)
+  importObjects(own, system, decision.placement)
   t.same(inodes(), first)
   const [cut, whole] = files as [PackedRegular, PackedRegular]
   chmodSync(pathIn(own, cut), 0o644)
   writeFileSync(pathIn(own, cut), '')
-  importObjects(own, system, decision)
+  importObjects(own, system, decision.placement)
   t.equal(statSync(pathIn(own, cut)).size, cut.size)
   t.equal(statSync(pathIn(own, whole)).ino, first[1])
 })
@@ -63,7 +63,7 @@ t.test('equal bytes of a program and of data are two objects', async t => {
   writeFileSync(pathIn(system, asData), app.length === asData.size ? app : one)
   const placement = new Map([...decision.placement, [`${path}.data`, { kind: 'file', file: asData }] as const])
   const own = newStore()
-  importObjects(own, system, { ...decision, placement })
+  importObjects(own, system, placement)
   for (const file of [node.file, asData]) t.ok(statSync(pathIn(own, file)).isFile())
 })
 
@@ -79,7 +79,7 @@ t.test('damage of the system’s is told, and nothing of it is taken', async t =
     chmodSync(path, 0o755)
     damage(path)
     const own = newStore()
-    t.throws(() => importObjects(own, system, decision), { code: 'STORE_CORRUPT', message: new RegExp(path) })
+    t.throws(() => importObjects(own, system, decision.placement), { code: 'STORE_CORRUPT', message: new RegExp(path) })
     t.same(readdirSync(join(own.home, 'objects')), [])
     t.same(readdirSync(join(own.home, 'tmp')), [])
   }

@@ -55,6 +55,8 @@ function compiled(mountPoints: readonly string[], uid = 0) {
     programs: manifest.entries,
     needs: [],
     sources: [refPath(store, 'app')],
+    variables: {},
+    state: [],
   }
   const plan = compilePlan(store, request, decision, at, host, layers, now)
   return { store, manifest, plan, layers }

@@ -1,8 +1,7 @@
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { checkName, listRefs, readRef, requireRef } from '../../lib/store/refs.js'
+import { checkName, listRefs, refPath, unknownContainer } from '../../lib/store/refs.js'
 import { createStore } from '../../lib/store/store.js'
 import { system } from './system.js'
 
@@ -13,30 +12,13 @@ t.test('names', async t => {
   t.throws(() => checkName('My App!'), { code: 'NAME_INVALID', hint: 'for example "my-app"' })
 })
 
-t.test('refs', async t => {
+t.test('which names there are', async t => {
   const store = { home: t.testdir({}), system }
-  t.same(listRefs({ home: join(store.home, 'nowhere'), system }), [])
+  t.same(listRefs({ home: join(store.home, 'nowhere') }), [])
   createStore(store, 0)
-  t.equal(readRef(store, 'app'), null)
-  t.throws(() => requireRef(store, 'app'), { code: 'CONTAINER_UNKNOWN', hint: 'appc pack makes one' })
-  const digest = '0'.repeat(64)
-  writeFileSync(join(store.home, 'refs/app'), `${digest}\n`)
-  writeFileSync(join(store.home, 'refs/.hidden'), '')
-  t.equal(readRef(store, 'app'), digest)
-  t.same(listRefs(store), ['app'])
-  t.throws(() => requireRef(store, 'other'), { code: 'CONTAINER_UNKNOWN', hint: 'there are: app' })
-  t.throws(() => readRef(store, '../lock'), { code: 'NAME_INVALID' })
-  for (const damaged of ['', digest, `${digest.slice(1)}\n`, `${digest}\n\n`, `${'g'.repeat(64)}\n`, '\0'.repeat(65)]) {
-    writeFileSync(join(store.home, 'refs/app'), damaged)
-    t.throws(() => readRef(store, 'app'), { code: 'STORE_CORRUPT' }, JSON.stringify(damaged))
-  }
-})
-
-t.test('what is no file in place of a ref is damage, told at once', async t => {
-  const store = { home: t.testdir({}), system }
-  createStore(store, 0)
-  execFileSync('mkfifo', [join(store.home, 'refs/fifo')])
-  mkdirSync(join(store.home, 'refs/directory'))
-  for (const name of ['fifo', 'directory'])
-    t.throws(() => readRef(store, name), { code: 'STORE_CORRUPT', hint: new RegExp(`appc remove ${name}\\)`) })
+  t.match(unknownContainer([store], 'app'), { code: 'CONTAINER_UNKNOWN', hint: 'appc pack makes one' })
+  for (const name of ['b', 'a', '.hidden', 'A']) writeFileSync(join(store.home, 'refs', name), '')
+  t.same(listRefs(store), ['a', 'b'])
+  t.match(unknownContainer([store], 'app'), { hint: 'there are: a, b' })
+  t.throws(() => refPath(store, '../lock'), { code: 'NAME_INVALID' })
 })

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { OpenFile } from '../../lib/loader/types.js'
 import { objectPath, readObject } from '../../lib/store/objects.js'
-import { readRef } from '../../lib/store/refs.js'
 import { createStore, type Store } from '../../lib/store/store.js'
 import { Writer } from '../../lib/store/writer.js'
 import { system } from './system.js'
@@ -99,16 +98,6 @@ t.test('an object that is there keeps its inode if it is sound, and is replaced 
     t.equal(readFileSync(path, 'utf8'), 'sound')
     t.not(statSync(path).ino, damaged)
   }
-})
-
-t.test('a ref is written once', async t => {
-  const store = emptyStore(t.testdir({}))
-  Writer.use(store, writer => {
-    t.equal(writer.publish('app', digest('a')), true)
-    t.equal(writer.publish('app', digest('b')), false)
-  })
-  t.equal(readRef(store, 'app'), digest('a'))
-  t.equal(readFileSync(join(store.home, 'refs/app'), 'utf8'), `${digest('a')}\n`)
 })
 
 t.test('absent and oversized objects', async t => {

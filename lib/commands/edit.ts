@@ -1,0 +1,49 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { readCurrent } from '../container/containers.js'
+import { readSetting, readSource, type SettingSource } from '../container/setting-files.js'
+import { AppcError } from '../errors.js'
+import type { Store } from '../store/store.js'
+
+/**
+ * Has a setting edited by the user's editor: as it is set, else as the host has it, else empty. null where it was left as it was. The
+ * editor works on a copy in a directory that nobody else may enter.
+ */
+export function editSetting(store: Store, name: string, path: string): SettingSource | null {
+  const before = currentSource(store, name, path)
+  const directory = mkdtempSync(join(tmpdir(), 'appc-edit-'))
+  try {
+    const copy = join(directory, basename(path))
+    writeFileSync(copy, before.bytes, { mode: 0o600 })
+    runEditor(copy)
+    const { bytes } = readSource(copy)
+    return before.isSet && bytes.equals(before.bytes) ? null : { ...before, bytes }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+function currentSource(store: Store, name: string, path: string): SettingSource & { readonly isSet: boolean } {
+  const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+  const known = readCurrent(store, name).settings.files.find(file => file.path === path)
+  if (known !== undefined) return { bytes: readSetting(store, known), mode: known.mode, ...owner, isSet: true }
+  try {
+    return { ...readSource(path), isSet: false }
+  } catch (error) {
+    if (!(error instanceof AppcError && error.code === 'FILE_MISSING')) throw error
+    return { bytes: Buffer.alloc(0), mode: 0o644, ...owner, isSet: false }
+  }
+}
+
+/** As git and others do: the variable may hold a command with options, which a shell takes apart. */
+function runEditor(file: string): void {
+  const editor = process.env.VISUAL || process.env.EDITOR || 'vi'
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
+  const { status, signal, error } = spawnSync('/bin/sh', ['-c', `${editor} "$1"`, editor, file], { stdio: 'inherit' })
+  if (status === 0) return
+  throw new AppcError('USAGE', `the editor ${editor} did not finish`, {
+    because: error?.message ?? (signal === null ? `it ended with status ${status}` : `it was ended by ${signal}`),
+    hint: 'nothing was changed; EDITOR says which editor is used',
+  })
+}

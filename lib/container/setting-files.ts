@@ -1,0 +1,61 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { AppcError } from '../errors.js'
+import { unreadable } from '../loader/unreadable.js'
+import { readObject } from '../store/objects.js'
+import { type Access, readSecret } from '../store/secrets.js'
+import type { Store } from '../store/store.js'
+import type { Writer } from '../store/writer.js'
+import { openBytes } from './change.js'
+import { isExecutable } from './containers.js'
+import { isSecret, isSecretMode, MAX_SETTING_BYTES, type SettingFile } from './settings.js'
+
+/** A file that is to become a setting: its bytes, and who may read it. */
+export interface SettingSource extends Access {
+  readonly bytes: Buffer
+}
+
+/** Reads a file of this machine, links followed. Throws FILE_MISSING, FILE_UNREADABLE, SETTING_INVALID. */
+export function readSource(path: string): SettingSource {
+  let fd: number
+  try {
+    fd = openSync(path, 'r')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      throw new AppcError('FILE_MISSING', `${path} is not there`, { cause: error })
+    throw unreadable(path, error)
+  }
+  try {
+    const stat = fstatSync(fd)
+    if (!stat.isFile()) throw invalid(path, 'it is not a regular file')
+    if (stat.size > MAX_SETTING_BYTES)
+      throw invalid(path, `it has ${stat.size} bytes, and at most ${MAX_SETTING_BYTES} are taken`)
+    return { bytes: readAll(fd, stat.size), mode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid }
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function readAll(fd: number, size: number): Buffer {
+  const bytes = Buffer.alloc(size)
+  let filled = 0
+  for (let got = 1; got > 0 && filled < size; filled += got) got = readSync(fd, bytes, filled, size - filled, filled)
+  return bytes.subarray(0, filled)
+}
+
+/** Takes it into the store: one that not everybody may read into the closed area. */
+export function takeSetting(writer: Writer, path: string, source: SettingSource): SettingFile {
+  const { bytes, mode } = source
+  const base = { path, size: bytes.length, mode }
+  if (isSecretMode(mode)) return { ...base, secret: writer.addSecret(bytes, source) }
+  return { ...base, sha256: writer.add(openBytes(bytes), isExecutable(mode)).sha256 }
+}
+
+/** A setting's bytes, verified. Throws STORE_CORRUPT. */
+export function readSetting(store: Store, file: SettingFile): Buffer {
+  if (isSecret(file)) return readSecret(store, file.secret, MAX_SETTING_BYTES)
+  return readObject(store, file.sha256, isExecutable(file.mode), MAX_SETTING_BYTES)
+}
+
+function invalid(path: string, because: string): AppcError {
+  return new AppcError('SETTING_INVALID', `${path} cannot be a setting`, { because })
+}

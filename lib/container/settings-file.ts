@@ -1,0 +1,90 @@
+import * as v from 'valibot'
+import { AppcError } from '../errors.js'
+import type { Store } from '../store/store.js'
+import type { Writer } from '../store/writer.js'
+import { readSetting, takeSetting } from './setting-files.js'
+import { checkSettingPath, isSecret, isSecretMode, parseVariable, type SettingFile, type Settings } from './settings.js'
+
+/** All settings of a container in one document, to be taken to another host. */
+const schema = v.strictObject({
+  schema: v.literal('appc.settings-file/1'),
+  files: v.pipe(
+    v.array(
+      v.strictObject({
+        path: v.string(),
+        mode: v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(0o777)),
+        /** In base64; null: withheld, as not everybody may read it. */
+        bytes: v.nullable(v.pipe(v.string(), v.base64())),
+      }),
+    ),
+    v.maxLength(10_000),
+  ),
+  environment: v.record(v.string(), v.string()),
+  state: v.array(v.string()),
+})
+
+type SettingsFile = v.InferOutput<typeof schema>
+
+/** The settings as a document. Secrets are withheld unless they are asked for. Throws STORE_CORRUPT. */
+export function writeSettingsFile(store: Store, settings: Settings, includeSecrets: boolean): string {
+  const files = settings.files.map(file => ({
+    path: file.path,
+    mode: file.mode,
+    bytes: isSecret(file) && !includeSecrets ? null : readSetting(store, file).toString('base64'),
+  }))
+  const { environment, state } = settings
+  return `${JSON.stringify({ schema: 'appc.settings-file/1', files, environment, state }, null, 2)}\n`
+}
+
+/** Throws SETTING_INVALID for a document that is none, or says what no setting can be. */
+export function readSettingsFile(bytes: Uint8Array): SettingsFile {
+  const { output, issues } = v.safeParse(schema, parse(bytes), { abortEarly: true })
+  if (issues !== undefined) throw invalid(`${v.getDotPath(issues[0]) ?? 'it'}: ${issues[0].message}`)
+  for (const { path } of output.files) checkSettingPath(path, 'file')
+  for (const path of output.state) checkSettingPath(path, 'state')
+  for (const [name, value] of Object.entries(output.environment)) parseVariable(`${name}=${value}`)
+  if (new Set(output.files.map(({ path }) => path)).size < output.files.length) throw invalid('a path stands twice')
+  return output
+}
+
+/** What settings come to when this document takes their place: a secret that it withholds stays what it is here. */
+export function takeSettingsFile(file: SettingsFile, current: Settings, writer: Writer): Settings {
+  const files = file.files.map(({ path, mode, bytes }): SettingFile => {
+    const here = current.files.find(other => other.path === path)
+    if (bytes !== null) {
+      const source = {
+        bytes: Buffer.from(bytes, 'base64'),
+        mode,
+        uid: process.geteuid?.() ?? 0,
+        gid: process.getegid?.() ?? 0,
+      }
+      return takeSetting(writer, path, source)
+    }
+    if (here !== undefined && isSecret(here)) return here
+    throw new AppcError('SETTING_INVALID', `the secret setting ${path} is withheld by the document`, {
+      because: isSecretMode(mode) ? 'and there is none here yet' : 'though everybody might read it',
+      hint: 'set it here first, or export with --include-secrets',
+    })
+  })
+  const environment = Object.fromEntries(Object.entries(file.environment).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return {
+    files: files.sort((a, b) => (a.path < b.path ? -1 : 1)),
+    environment,
+    state: [...new Set(file.state)].sort(),
+  }
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (error) {
+    throw invalid(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function invalid(because: string): AppcError {
+  return new AppcError('SETTING_INVALID', 'it is no document of settings', {
+    because,
+    hint: 'appc settings NAME export FILE makes one',
+  })
+}

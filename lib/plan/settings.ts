@@ -1,0 +1,107 @@
+import { NEVER_COVERED } from '../container/excluded.js'
+import { isSecret, type SettingFile, type Settings } from '../container/settings.js'
+import { hostDirectory, hostPath, within } from '../decide/host-paths.js'
+import type { Decision, Host, PlacedNode, Placement } from '../decide/types.js'
+import { AppcError } from '../errors.js'
+import { parent } from '../loader/file-system.js'
+
+/** What lies over the host: what was decided, and the settings. */
+export type LaidNode =
+  | PlacedNode
+  /** A file of the store's closed area, with its own mode. */
+  | { readonly kind: 'secret'; readonly id: string }
+  /** A secret that the caller may not read, of a container of the system's: a file that nobody can open, as it would be for him on the host. */
+  | { readonly kind: 'closed' }
+
+export type Laid = ReadonlyMap<string, LaidNode>
+
+/**
+ * Lays settings over what was decided. They come after deciding and are no part of it: none may lie where something is loaded before a
+ * program begins. Throws SETTING_INVALID for one that has no place on this host.
+ */
+export function laySettings(
+  { placement, startUp }: Pick<Decision, 'placement' | 'startUp'>,
+  { files }: Settings,
+  host: Pick<Host, 'fs'>,
+  areSecretsOurs: boolean,
+): Laid {
+  const laid = new Map<string, LaidNode>(placement)
+  for (const file of files) {
+    const path = hostPath(host.fs, file.path)
+    const because = startUp.has(path)
+      ? 'programs of the container load it when they start'
+      : refusal(placement, host, path)
+    if (because !== null) throw misplaced(file, because)
+    laid.set(path, nodeOf(file, areSecretsOurs))
+  }
+  return laid
+}
+
+/** Where the directories of state are to be mounted on this host, by the paths that they were given. */
+export type StatePlaces = ReadonlyMap<string, string>
+
+/**
+ * Each is mounted on the directory that the host or the container has there; where there is none, one is laid there for it. Throws
+ * SETTING_INVALID where that cannot be.
+ */
+export function placeState(
+  laid: Laid,
+  { state }: Settings,
+  { fs }: Pick<Host, 'fs'>,
+): { laid: Laid; places: StatePlaces } {
+  const all = new Map(laid)
+  const places = new Map<string, string>()
+  for (const path of state) {
+    const target = hostDirectory(fs, path)
+    places.set(path, target)
+    const there = all.get(target)?.kind ?? fs.lstat(target)?.kind
+    if (there === 'directory') continue
+    const because = there === undefined ? stateRefusal(target, fs) : 'something else than a directory is there'
+    if (because !== null) throw misplacedState(path, because)
+    all.set(target, { kind: 'directory', mode: 0o755 })
+  }
+  return { laid: all, places }
+}
+
+function stateRefusal(path: string, fs: Host['fs']): string | null {
+  const covered = NEVER_COVERED.find(directory => within(path, directory))
+  if (covered !== undefined) return `this host has no such directory, and ${covered} is its own and never laid over`
+  return fs.lstat(path.split('/', 2).join('/'))?.kind === 'directory' ? null : 'this host has no directory above it'
+}
+
+function misplacedState(path: string, because: string): AppcError {
+  return new AppcError('SETTING_INVALID', `the state ${path} has no place on this host`, {
+    because,
+    hint: `make an empty directory there: mkdir -p ${path}`,
+  })
+}
+
+function nodeOf(file: SettingFile, areSecretsOurs: boolean): LaidNode {
+  if (!isSecret(file)) {
+    const { path, size, mode, sha256 } = file
+    return { kind: 'file', file: { type: 'file', package: null, path, size, mode, sha256 } }
+  }
+  return areSecretsOurs ? { kind: 'secret', id: file.secret } : { kind: 'closed' }
+}
+
+/** Why nothing can be laid there; null where it can. */
+function refusal(placement: Placement, { fs }: Pick<Host, 'fs'>, path: string): string | null {
+  const there = placement.get(path)
+  const isDirectory = there === undefined ? fs.lstat(path)?.kind === 'directory' : there.kind === 'directory'
+  if (isDirectory) return 'there is a directory'
+  for (let up = parent(path); up !== '/'; up = parent(up)) {
+    const above = placement.get(up)
+    if (above !== undefined && above.kind !== 'directory') return `${up} is no directory in the container`
+    if (above === undefined && ![undefined, 'directory'].includes(fs.lstat(up)?.kind))
+      return `${up} is no directory here`
+  }
+  const top = path.split('/', 2).join('/')
+  return fs.lstat(top)?.kind === 'directory' ? null : `this host has no ${top} that could be laid over`
+}
+
+function misplaced({ path }: SettingFile, because: string): AppcError {
+  return new AppcError('SETTING_INVALID', `the setting ${path} cannot be laid over this host`, {
+    because,
+    hint: 'set the file at another path, or take it away with appc settings NAME unset PATH',
+  })
+}

@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto'
+import { AppcError } from '../errors.js'
+import { unreadable } from '../loader/unreadable.js'
+import { isDigest } from './objects.js'
+import { refPath, sparePath, unknownContainer } from './refs.js'
+import { readRegular } from './regular.js'
+import { type Store, withLinks } from './store.js'
+import { hasCode, writeDurably } from './writing.js'
+
+/** One state of a container, as its ref has it. */
+export interface Generation {
+  /** From 1; the newest is run. */
+  readonly number: number
+  /** The sha256 of the container's manifest. */
+  readonly container: string
+  /** The whole document, one line of JSON (lib/container/generation.ts). */
+  readonly document: string
+}
+
+/** A container that has generations has at least one. */
+export type Generations = readonly [Generation, ...Generation[]]
+
+/** Generations that a ref holds at most: `appc gc --keep` forgets old ones. */
+const MAX_GENERATIONS = 1_000
+const MAX_BYTES = 1 << 26
+const FIRST_LINE = 'appc.ref/1'
+
+/** All generations of a container, oldest first; null when there is no container of that name. Throws STORE_CORRUPT. */
+export function readGenerations(store: Pick<Store, 'home'>, name: string): Generations | null {
+  return readList(refPath(store, name))
+}
+
+/** The same from the second copy of the ref. */
+export function readSpare(store: Pick<Store, 'home'>, name: string): Generations | null {
+  return readList(sparePath(store, name))
+}
+
+function readList(path: string): Generations | null {
+  const hint = 'appc repair mends it from its second copy'
+  let text: string
+  try {
+    text = readRegular(path, MAX_BYTES, hint).toString()
+  } catch (error) {
+    if (error instanceof AppcError) throw error
+    if (hasCode(error, 'ENOENT')) return null
+    throw unreadable(path, error)
+  }
+  const generations = decode(text)
+  if (generations !== null) return generations
+  throw new AppcError('STORE_CORRUPT', `the store's ref ${path} is damaged`, {
+    because: 'it does not hold a list of generations with its checksum',
+    hint,
+  })
+}
+
+/** The generation that is run; null when there is no container of that name. Throws STORE_CORRUPT. */
+export function currentOf(store: Pick<Store, 'home'>, name: string): Generation | null {
+  return readGenerations(store, name)?.at(-1) ?? null
+}
+
+/** The same; CONTAINER_UNKNOWN, with the names that there are, when there is none. */
+export function requireCurrent(store: Store, name: string): Generation {
+  const current = currentOf(store, name)
+  if (current !== null) return current
+  throw unknownContainer([store], name)
+}
+
+/** All generations; none too of a damaged ref, which must not keep its container from being removed. */
+export function generationsOrNone(store: Pick<Store, 'home'>, name: string): readonly Generation[] {
+  try {
+    return readGenerations(store, name) ?? []
+  } catch (error) {
+    if (error instanceof AppcError && error.code === 'STORE_CORRUPT') return []
+    throw error
+  }
+}
+
+/**
+ * Makes `next` the newest generation, if `next.number - 1` is the newest there is (0: the name is free); else false, and nothing is
+ * changed. What it leads to must be on the disk. The lock `links` is held, so that of two at once one comes second.
+ */
+export function publish(store: Store, name: string, next: Generation): boolean {
+  return withLinks(store, () => {
+    const known = readGenerations(store, name) ?? []
+    if ((known.at(-1)?.number ?? 0) !== next.number - 1) return false
+    if (known.length >= MAX_GENERATIONS)
+      throw new AppcError('STORE_UNWRITABLE', `${name} has ${known.length} generations`, {
+        because: 'a ref cannot hold more',
+        hint: `forget old ones: appc gc --keep 10`,
+      })
+    writeGenerations(store, name, [...known, next])
+    return true
+  })
+}
+
+/**
+ * Replaces the list as a whole: the ref, which is what counts, and then its second copy. Whoever is killed in between leaves a copy
+ * that is behind, which the next one here brings up to date. Under the lock `links`.
+ */
+export function writeGenerations(store: Store, name: string, generations: Generations | readonly Generation[]): void {
+  const text = encode(generations)
+  writeDurably(store, refPath(store, name), text, 0o644)
+  writeDurably(store, sparePath(store, name), text, 0o644)
+}
+
+function encode(generations: readonly Generation[]): string {
+  const body = [FIRST_LINE, ...generations.map(({ document }) => document), ''].join('\n')
+  return `${body}${checksum(body)}\n`
+}
+
+/** null for what is no such list. */
+function decode(text: string): Generations | null {
+  // A checksum, 64 digits, and its newline.
+  const body = text.slice(0, -65)
+  if (text.slice(-65) !== `${checksum(body)}\n`) return null
+  const [first, ...lines] = body.slice(0, -1).split('\n')
+  if (first !== FIRST_LINE || lines.length === 0) return null
+  const generations = lines.map(decodeLine)
+  const sound = generations.every(
+    (generation, index) => generation !== null && generation.number > (generations[index - 1]?.number ?? 0),
+  )
+  return sound ? (generations as unknown as Generations) : null
+}
+
+function decodeLine(line: string): Generation | null {
+  const { number, container } = parse(line) ?? {}
+  if (typeof number !== 'number' || !Number.isSafeInteger(number) || number < 1) return null
+  return typeof container === 'string' && isDigest(container) ? { number, container, document: line } : null
+}
+
+function parse(line: string): { readonly number?: unknown; readonly container?: unknown } | null {
+  try {
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' ? value : null
+  } catch {
+    // A list with a right checksum that is none: the caller tells.
+    return null
+  }
+}
+
+function checksum(body: string): string {
+  return createHash('sha256').update(body).digest('hex')
+}

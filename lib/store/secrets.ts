@@ -1,0 +1,117 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { closeSync, fchmodSync, fchownSync, lstatSync, openSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { AppcError } from '../errors.js'
+import { readRegular } from './regular.js'
+import type { Store } from './store.js'
+import { hasCode } from './writing.js'
+
+/** Who may read a secret, as of the file that it was taken from. */
+export interface Access {
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/** What a secret is to be, beside it in the same closed directory: a digest elsewhere would let short ones be found by trying. */
+export interface SecretFacts extends Access {
+  readonly sha256: string
+  readonly size: number
+}
+
+const ID = /^[0-9a-f]{32}$/
+const MAX_FACTS = 4096
+
+export function secretPath(store: Pick<Store, 'home'>, id: string): string {
+  return join(store.home, 'secrets', id)
+}
+
+export function secretFactsPath(store: Pick<Store, 'home'>, id: string): string {
+  return `${secretPath(store, id)}.json`
+}
+
+export function newSecretId(): string {
+  return randomBytes(16).toString('hex')
+}
+
+/** Writes the two files of a secret into `directory`, readable by nobody else before they have their own mode. */
+export function stageSecret(directory: string, id: string, bytes: Buffer, access: Access): void {
+  const mode = access.mode & 0o777
+  const facts: SecretFacts = { ...access, mode, sha256: sha256(bytes), size: bytes.length }
+  write(join(directory, id), bytes, access)
+  write(join(directory, `${id}.json`), Buffer.from(`${JSON.stringify(facts)}\n`), { mode: 0o600, uid: -1, gid: -1 })
+}
+
+function write(path: string, bytes: Buffer, { mode, uid, gid }: Access): void {
+  const fd = openSync(path, 'wx', 0o600)
+  try {
+    writeFileSync(fd, bytes)
+    // chown(2) before chmod(2), which it would undo in part; only root can give files away.
+    if (process.geteuid?.() === 0 && uid >= 0) fchownSync(fd, uid, gid)
+    fchmodSync(fd, mode)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Names of all secrets; none where the store has no closed area, or it is not the caller's to enter. */
+export function listSecrets(store: Pick<Store, 'home'>): readonly string[] {
+  try {
+    return readdirSync(join(store.home, 'secrets')).filter(name => ID.test(name))
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'EACCES')) return []
+    throw error
+  }
+}
+
+/** Throws STORE_CORRUPT. */
+export function readSecretFacts(store: Pick<Store, 'home'>, id: string): SecretFacts {
+  const path = secretFactsPath(store, id)
+  try {
+    const facts: unknown = JSON.parse(readRegular(path, MAX_FACTS, HINT).toString())
+    if (isFacts(facts)) return facts
+    throw corrupt(path, 'it does not say what the secret is to be')
+  } catch (error) {
+    if (error instanceof AppcError) throw error
+    throw corrupt(path, error instanceof Error ? error.message : String(error), error)
+  }
+}
+
+/** A secret's bytes, verified. Throws STORE_CORRUPT, also where they are not the caller's to read. */
+export function readSecret(store: Pick<Store, 'home'>, id: string, maxSize: number): Buffer {
+  const facts = readSecretFacts(store, id)
+  const path = secretPath(store, id)
+  try {
+    const bytes = readRegular(path, maxSize, HINT)
+    if (sha256(bytes) === facts.sha256) return bytes
+  } catch (error) {
+    if (error instanceof AppcError) throw error
+    throw corrupt(path, error instanceof Error ? error.message : String(error), error)
+  }
+  throw corrupt(path, 'its bytes are not those that were set')
+}
+
+/** Whether a secret is as it was set: bytes, mode and owner. Throws STORE_CORRUPT where that cannot be told. */
+export function isSoundSecret(store: Pick<Store, 'home'>, id: string): boolean {
+  const facts = readSecretFacts(store, id)
+  const stat = lstatSync(secretPath(store, id), { throwIfNoEntry: false })
+  if (!stat?.isFile() || stat.size !== facts.size || (stat.mode & 0o7777) !== facts.mode) return false
+  if (process.geteuid?.() === 0 && (stat.uid !== facts.uid || stat.gid !== facts.gid)) return false
+  return readSecret(store, id, facts.size).length === facts.size
+}
+
+function isFacts(value: unknown): value is SecretFacts {
+  if (typeof value !== 'object' || value === null) return false
+  const { sha256, size, mode, uid, gid } = value as Record<string, unknown>
+  return typeof sha256 === 'string' && [size, mode, uid, gid].every(Number.isSafeInteger)
+}
+
+const HINT = 'set it anew: appc settings NAME set PATH FILE'
+
+function corrupt(path: string, because: string, cause?: unknown): AppcError {
+  return new AppcError('STORE_CORRUPT', `the store's secret ${path} is damaged`, { because, hint: HINT, cause })
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
