@@ -7,6 +7,11 @@ import { type Judgement, judge, listingOf, stateOf } from './store-judge.js'
 export type Fate = 'SIGKILL' | 'EIO' | 'ENOSPC'
 export const fates: readonly Fate[] = ['SIGKILL', 'EIO', 'ENOSPC']
 
+/** close(2): whatever it tells, the descriptor is closed. strace can only let it fail and leave it open, which never is so. */
+export function befalls(fate: Fate, { name }: Step): boolean {
+  return fate === 'SIGKILL' || name !== 'close'
+}
+
 /** An operation that nothing disturbed. */
 export interface Undisturbed {
   readonly calls: readonly Call[]
@@ -69,7 +74,7 @@ export async function interrupt(
     place.restore()
     const inject = ['-e', `trace=${step.name}`, '-e', `inject=${step.name}:${how}:when=${among}`]
     const ended = await traced(place, operation.command(place), inject)
-    const killed = ended.status === null || ended.status === 137
+    const killed = !ended.hung && (ended.status === null || ended.status === 137)
     const met = wasMet(callsOf(ended.trace, place.home), { ...step, among }, killed)
     if (met === true) return { ...ended, killed }
     among = met
@@ -98,6 +103,7 @@ const SYNCS = ['fsync', 'fdatasync', 'syncfs', 'sync_file_range', 'msync']
 function wrongsAfter(place: Place, right: Undisturbed, ended: Ended, kind: Kind, step: Step): readonly string[] {
   const now = judge(place.home)
   const wrongs = [...wrongsAgainst(now, right, kind === 'went on')]
+  if (ended.hung) wrongs.push('it comes to no end')
   if (kind === 'went on' && SYNCS.includes(step.name)) wrongs.push('it told of a success that is not on the disk')
   if (kind === 'failed' && !isClear(ended)) wrongs.push(`no clear error: ${ended.status}, ${firstLine(ended.stderr)}`)
   return wrongs

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { launcher } from '../decide/scenario.js'
 import { APPC } from '../support/node.js'
 import type { Place } from './place.js'
+import { generationsIn } from './store-refs.js'
 
 /** Something that changes a store, to be disturbed at each of its steps. To try one more is to add an entry to `operations`. */
 export interface Operation {
@@ -18,8 +19,13 @@ export interface Operation {
   readonly settle: readonly (readonly string[])[]
 }
 
-/** A removal collects, and clears tmp/: nothing may be left there, and no object that nobody needs. */
-const collected = [['remove', 'third']] as const
+/** Nothing is left in tmp/ after it, and nothing that nobody needs. */
+const collected = [['gc', '--grace', '0']] as const
+
+/** A command of appc's that can be repeated. */
+function appc(name: string, prepare: Operation['prepare'], words: readonly string[]): Operation {
+  return { name, prepare, command: () => [...APPC, ...words], done: null, settle: collected }
+}
 
 export const operations: readonly Operation[] = [
   {
@@ -27,11 +33,11 @@ export const operations: readonly Operation[] = [
     prepare: () => {},
     command: place => [...APPC, ...packing(place, 'second')],
     done: null,
-    settle: [],
+    settle: collected,
   },
   {
     name: 'pack',
-    prepare: place => pack(place, 'first', 'third'),
+    prepare: place => pack(place, 'first'),
     command: place => [...APPC, ...packing(place, 'second')],
     done: null,
     settle: collected,
@@ -40,7 +46,7 @@ export const operations: readonly Operation[] = [
     // Packing again mends what it finds damaged.
     name: 'pack again',
     prepare: place => {
-      pack(place, 'first', 'second', 'third')
+      pack(place, 'first', 'second')
       spoil(place, 'bin/second')
     },
     command: place => [...APPC, ...packing(place, 'second')],
@@ -48,19 +54,36 @@ export const operations: readonly Operation[] = [
     settle: collected,
   },
   {
-    // Of what belongs to the container there is a plan, a view, and objects that are its own and such that are not.
-    name: 'remove',
+    name: 'update',
     prepare: place => {
-      pack(place, 'first', 'second', 'third')
-      place.launch('second')
+      pack(place, 'first', 'second')
+      set(place, 'second')
     },
-    command: () => [...APPC, 'remove', 'second'],
-    done: /there is no container second/,
+    command: place => [...APPC, ...packing(place, 'second', 'third'), '--update'],
+    done: null,
     settle: collected,
   },
+  appc('settings', place => pack(place, 'first'), ['settings', 'first', 'set', '/etc/one.conf', '../tree/share/a']),
+  // Readable by its owner alone.
+  appc('secret', place => pack(place, 'first'), ['settings', 'first', 'set', '/etc/two.conf', '../tree/share/secret']),
+  appc('variable', place => pack(place, 'first'), ['settings', 'first', 'set', '--env', 'NAME=value']),
+  appc('unset', place => set(place, 'first'), ['settings', 'first', 'unset', '/etc/two.conf']),
+  appc('rollback', place => set(place, 'first'), ['rollback', 'first', '1']),
+  {
+    ...appc('copy', place => set(place, 'first'), ['copy', 'first', 'second']),
+    done: /there is a container second already/,
+  },
+  {
+    // Of what belongs to the container there is a plan, a view, and objects that are its own and such that are not.
+    ...appc('remove', place => launched(place), ['remove', 'second']),
+    done: /there is no container second/,
+  },
+  appc('gc', place => launched(place), ['gc', '--keep', '1', '--grace', '0']),
+  appc('gc with grace', place => launched(place), ['gc', '--keep', '1']),
+  appc('upgrade', place => inFirstLayout(place), ['list']),
   {
     name: 'launch',
-    prepare: place => pack(place, 'first', 'third'),
+    prepare: place => set(place, 'first'),
     command: () => [launcher, 'first'],
     done: null,
     settle: collected,
@@ -71,8 +94,35 @@ function pack(place: Place, ...names: readonly string[]): void {
   for (const name of names) place.appc(...packing(place, name))
 }
 
-function packing({ tree }: Place, name: string): readonly string[] {
-  return ['pack', '--root', tree, '--name', name, `/bin/${name}`, '--include', '/share']
+function packing({ tree }: Place, name: string, program = name): readonly string[] {
+  return ['pack', '--root', tree, '--name', name, `/bin/${program}`, '--include', '/share/a', '--include', '/share/b']
+}
+
+/** Packs it where it is not there, and sets up a file for all and one that is not. */
+function set(place: Place, name: string): void {
+  pack(place, name)
+  place.appc('settings', name, 'set', '/etc/one.conf', join(place.tree, 'share/b'))
+  place.appc('settings', name, 'set', '/etc/two.conf', join(place.tree, 'share/secret'))
+}
+
+/** A container that has been launched, in two generations, and another. */
+function launched(place: Place): void {
+  pack(place, 'first')
+  set(place, 'second')
+  place.launch('second')
+  place.appc('settings', 'second', 'unset', '/etc/two.conf')
+  place.launch('second')
+}
+
+/** A store as the first layout had it: a ref is the digest of a manifest, and there is nothing but objects and what is derived. */
+function inFirstLayout(place: Place): void {
+  pack(place, 'first', 'second')
+  for (const name of readdirSync(join(place.home, 'refs'))) {
+    const [generation] = generationsIn(readFileSync(join(place.home, 'refs', name), 'utf8')) ?? []
+    writeFileSync(join(place.home, 'refs', name), `${generation?.container}\n`)
+  }
+  for (const name of ['version', 'spare', 'secrets', 'quarantine', 'state'])
+    rmSync(join(place.home, name), { recursive: true })
 }
 
 /** A byte of the object that holds this file of the tree is another now, as where a disk fails: with the times of before. */

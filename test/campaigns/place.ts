@@ -71,4 +71,5 @@ export function makeTree(tree: string): void {
     writeFileSync(join(tree, 'bin', name), bytes, { mode: 0o755 })
   }
   for (const name of ['a', 'b']) writeFileSync(join(tree, 'share', name), name.repeat(5_000))
+  writeFileSync(join(tree, 'share/secret'), 'secret', { mode: 0o600 })
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { temporaryDirectory } from '../support/fixtures.js'
-import { disturb, type Fate, fates, type Kind, type Outcome, type Undisturbed, undisturbed } from './crash.js'
+import { befalls, disturb, type Fate, fates, type Kind, type Outcome, type Undisturbed, undisturbed } from './crash.js'
 import { type Operation, operations } from './operations.js'
 import { makeTree, Place } from './place.js'
 import { type Step, stepsOf } from './store-calls.js'
@@ -26,7 +26,7 @@ async function sweep(operation: Operation): Promise<readonly Outcome[]> {
   for (const place of places) rights.set(place, await undisturbed(place, operation))
   const [first] = rights.values()
   const tasks: readonly (readonly [Step, Fate])[] = stepsOf(first?.calls ?? [])
-    .flatMap(step => fates.map(fate => [step, fate] as const))
+    .flatMap(step => fates.filter(fate => befalls(fate, step)).map(fate => [step, fate] as const))
     .filter((_, index) => index % every === 0)
   const outcomes: Outcome[] = []
   const next = tasks.values()

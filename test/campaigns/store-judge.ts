@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
+import { generationsIn, meaningOf, type Setting } from './store-refs.js'
 
 /*
  * What a store holds, as docs/formats.md says it and as its bytes are. Nothing here comes from lib/: a mistake there must not
@@ -8,7 +9,7 @@ import { join } from 'node:path'
  */
 
 export interface Judgement {
-  /** What each ref leads to. */
+  /** What each ref says, the time aside when it was made. */
   readonly refs: ReadonlyMap<string, string>
   /** Each thing that is not as it must be at any moment, whatever happened before. */
   readonly wrongs: readonly string[]
@@ -19,10 +20,13 @@ export function judge(home: string): Judgement {
   const refs = new Map<string, string>()
   const wrongs = [...objects.wrongs]
   for (const name of namesIn(join(home, 'refs'))) {
-    const text = readFileSync(join(home, 'refs', name), 'latin1')
-    refs.set(name, text)
-    wrongs.push(...wrongsOfContainer(objects, name, text))
+    const text = readFileSync(join(home, 'refs', name), 'utf8')
+    refs.set(name, meaningOf(text, home))
+    wrongs.push(...wrongsOfContainer(home, objects, name, text))
   }
+  // It may be behind, but not damaged: it is what a damaged ref is mended from.
+  for (const name of namesIn(join(home, 'spare')))
+    if (generationsIn(readFileSync(join(home, 'spare', name), 'utf8')) === null) wrongs.push(`spare/${name} is no ref`)
   wrongs.push(...wrongsOfViews(home, objects))
   return { refs, wrongs }
 }
@@ -57,10 +61,29 @@ function wrongOfObject(path: string, stat: Stats, digest: string, executable: bo
   return digestOf(path) === digest ? null : `has other bytes (${stat.size}) than its name says`
 }
 
-function wrongsOfContainer(objects: Objects, name: string, text: string): readonly string[] {
-  const [first = ''] = text.split('\n')
-  if (!/^[0-9a-f]{64}\n$/.test(text)) return [`refs/${name} is no ref: ${JSON.stringify(first.slice(0, 80))}`]
-  return wrongsOfManifest(objects, name, first)
+function wrongsOfContainer(home: string, objects: Objects, name: string, text: string): readonly string[] {
+  const generations = generationsIn(text)
+  if (generations === null) return [`refs/${name} is no ref: ${JSON.stringify(text.slice(0, 80))}`]
+  return generations.flatMap(({ container, settings }) => [
+    ...wrongsOfManifest(objects, name, container),
+    ...settings.flatMap(setting => wrongsOfSetting(home, objects, name, setting)),
+  ])
+}
+
+function wrongsOfSetting(home: string, { sound }: Objects, name: string, setting: Setting): readonly string[] {
+  const { path, size, mode, sha256, secret } = setting
+  const isThere =
+    secret === undefined
+      ? sound.get(keyOf(sha256 ?? '', (mode & 0o111) !== 0))?.size === size
+      : isSoundSecret(join(home, 'secrets', secret), size, mode)
+  return isThere ? [] : [`${name} lacks the setting ${path}`]
+}
+
+function isSoundSecret(path: string, size: number, mode: number): boolean {
+  const [stat, facts] = [path, `${path}.json`].map(path => lstatSync(path, { throwIfNoEntry: false }))
+  if (stat === undefined || facts === undefined || stat.size !== size || (stat.mode & 0o7777) !== mode) return false
+  const { sha256 } = JSON.parse(readFileSync(`${path}.json`, 'utf8')) as { readonly sha256: string }
+  return digestOf(path) === sha256
 }
 
 interface Listed {
@@ -74,9 +97,8 @@ interface Listed {
 function wrongsOfManifest(objects: Objects, name: string, digest: string): readonly string[] {
   const object = objects.sound.get(digest)
   if (object === undefined) return [`the manifest of ${name} is not there or not sound`]
-  const manifest = JSON.parse(readFileSync(object.path, 'utf8')) as { readonly name: string; readonly files: Listed[] }
-  if (manifest.name !== name) return [`the ref of ${name} leads to ${manifest.name}`]
-  return manifest.files
+  const { files } = JSON.parse(readFileSync(object.path, 'utf8')) as { readonly files: readonly Listed[] }
+  return files
     .filter(({ type }) => type === 'file')
     .filter(({ sha256, mode, size }) => objects.sound.get(keyOf(sha256, (mode & 0o111) !== 0))?.size !== size)
     .map(({ path }) => `${name} lacks ${path}`)
@@ -107,13 +129,20 @@ function isWhole(view: string): boolean {
 }
 
 /**
- * Everything in a store that must be the same after the same commands, a line each. Not: what saves time only (cache/), and the bytes of
- * plans, which hold inode numbers and times.
+ * Everything in a store that must be the same after the same commands, a line each. Not: what saves time only (cache/), the bytes of
+ * plans, which hold inode numbers and times, and names by chance.
  */
 export function stateOf(home: string): readonly string[] {
-  return listingOf(home)
-    .filter(line => !/^(cache\/|tmp\/ )/.test(line))
-    .map(line => (line.startsWith('plans/') ? line.replace(/ .*/, '') : line))
+  const lines = listingOf(home).filter(line => !/^(cache\/|tmp\/ )/.test(line))
+  return [...new Set(lines.map(line => steadyOf(line, home)))]
+}
+
+function steadyOf(line: string, home: string): string {
+  const [path = ''] = line.split(' ')
+  if (/^plans\/./.test(path)) return path
+  if (/^(refs|spare)\/./.test(path)) return `${path} ${meaningOf(readFileSync(join(home, path), 'utf8'), home)}`
+  if (/^secrets\/.*\.json$/.test(path)) return `secrets/*.json ${readFileSync(join(home, path), 'utf8')}`
+  return line.replace(/^secrets\/[0-9a-f]+/, 'secrets/*').replace(/^(quarantine\/[a-z]+)-[0-9a-f-]+/, '$1')
 }
 
 /** All that there is, a line each. */
