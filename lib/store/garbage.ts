@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { unneededObjects } from './collect.js'
 import { type Generation, readGenerations, writeGenerations } from './generations.js'
@@ -100,10 +100,10 @@ function takeObjects(store: Store, aside: string, marks: Marks) {
   const unneeded = unneededObjects(store, marks)
   const secrets = unneededSecrets(store, marks)
   for (const { path } of unneeded) moveAside(store, aside, path)
-  for (const id of secrets) {
-    moveAside(store, aside, secretPath(store, id))
-    moveAside(store, aside, secretFactsPath(store, id))
-  }
+  for (const id of secrets)
+    // Whoever was killed in between has left one of the two.
+    for (const path of [secretPath(store, id), secretFactsPath(store, id)])
+      if (existsSync(path)) moveAside(store, aside, path)
   const bytes = unneeded.reduce((sum, { size }) => sum + size, 0)
   return { objects: unneeded.length, secrets: secrets.length, bytes }
 }
