@@ -67,7 +67,10 @@ export const operations: readonly Operation[] = [
   // Readable by its owner alone.
   appc('secret', place => pack(place, 'first'), ['settings', 'first', 'set', '/etc/two.conf', '../tree/share/secret']),
   appc('variable', place => pack(place, 'first'), ['settings', 'first', 'set', '--env', 'NAME=value']),
-  appc('unset', place => set(place, 'first'), ['settings', 'first', 'unset', '/etc/two.conf']),
+  {
+    ...appc('unset', place => set(place, 'first'), ['settings', 'first', 'unset', '/etc/two.conf']),
+    done: /first has no setting/,
+  },
   appc('rollback', place => set(place, 'first'), ['rollback', 'first', '1']),
   {
     ...appc('copy', place => set(place, 'first'), ['copy', 'first', 'second']),

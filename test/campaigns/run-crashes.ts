@@ -9,8 +9,8 @@ import { type Step, stepsOf } from './store-calls.js'
 
 const given = process.argv.slice(2)
 const every = Number(given[0]?.match(/^--every=([1-9][0-9]*)$/)?.[1] ?? 1)
-const names = given.filter(word => !word.startsWith('--every='))
-const unknown = names.filter(name => !operations.some(operation => operation.name === name))
+const chosen = given.filter(word => !word.startsWith('--every='))
+const unknown = chosen.filter(name => !operations.some(operation => operation.name === name))
 if (unknown.length > 0)
   throw new Error(`no operation ${unknown.join(', ')}; there are: ${operations.map(({ name }) => name).join(', ')}`)
 
@@ -39,26 +39,32 @@ async function sweep(operation: Operation): Promise<readonly Outcome[]> {
 }
 
 function tell(operation: Operation, outcomes: readonly Outcome[], seconds: number): void {
-  const count = (kind: Kind) => outcomes.filter(outcome => outcome.kind === kind).length
+  const of = (kind: Kind) => outcomes.filter(outcome => outcome.kind === kind)
   const steps = new Set(outcomes.map(({ step }) => `${step.name} ${step.nth}`)).size
   const wrong = outcomes.filter(({ findings }) => findings.length > 0)
   const errors = outcomes.filter(({ fate }) => fate !== 'SIGKILL').length
-  console.log(
-    `${operation.name}: ${steps} calls, ${outcomes.length - errors} kills, ${errors} errors, ${wrong.length} failures (${Math.round(seconds)} s)`,
-  )
-  console.log(
-    `  ${count('killed')} killed, ${count('failed')} failed with one clear error, ${count('went on')} went on, ${count('not met')} were not met`,
-  )
-  console.log(
-    `  went on: ${[...new Set(outcomes.filter(({ kind }) => kind === 'went on').map(({ step }) => step.name))].join(', ')}`,
-  )
+  const figures = [
+    `${steps} calls`,
+    `${outcomes.length - errors} kills`,
+    `${errors} errors`,
+    `${wrong.length} failures`,
+  ]
+  console.log(`${operation.name}: ${figures.join(', ')} (${Math.round(seconds)} s)`)
+  const kinds = [`${of('killed').length} killed`, `${of('failed').length} failed with one clear error`]
+  console.log(`  ${[...kinds, `${of('went on').length} went on${names(of('went on'))}`].join(', ')}`)
+  if (of('not met').length > 0) console.log(`  ${of('not met').length} were not met${names(of('not met'))}`)
   for (const { step, fate, kind, findings } of wrong)
     console.log([`  FINDING: ${fate} at ${step.name} ${step.nth} (${kind}):`, ...findings.slice(0, 8)].join('\n    '))
   if (wrong.length > 0) process.exitCode = 1
 }
 
+function names(outcomes: readonly Outcome[]): string {
+  const all = new Set(outcomes.map(({ step }) => step.name))
+  return all.size === 0 ? '' : ` (${[...all].join(' ')})`
+}
+
 for (const operation of operations) {
-  if (names.length > 0 && !names.includes(operation.name)) continue
+  if (chosen.length > 0 && !chosen.includes(operation.name)) continue
   const begin = performance.now()
   const outcomes = await sweep(operation)
   tell(operation, outcomes, (performance.now() - begin) / 1000)

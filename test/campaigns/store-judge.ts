@@ -104,22 +104,21 @@ function wrongsOfManifest(objects: Objects, name: string, digest: string): reado
     .map(({ path }) => `${name} lacks ${path}`)
 }
 
-/** A view that counts as whole is believed: each of its files must be what some object is. */
+/** A view that counts as whole is believed: each of its files must be what some object or some secret is. */
 function wrongsOfViews(home: string, { sound }: Objects): readonly string[] {
+  const secrets = new Set(pathsIn(join(home, 'secrets')).map(name => digestOf(join(home, 'secrets', name))))
+  const isKnown = (path: string) => {
+    const digest = digestOf(path)
+    return sound.has(keyOf(digest, (lstatSync(path).mode & 0o111) !== 0)) || secrets.has(digest)
+  }
   const views = namesIn(join(home, 'views')).flatMap(container =>
     namesIn(join(home, 'views', container)).map(view => `views/${container}/${view}`),
   )
   return views
     .filter(view => isWhole(join(home, view)))
-    .flatMap(view =>
-      pathsIn(join(home, view))
-        .filter(path => /^[0-9]+\//.test(path) && lstatSync(join(home, view, path)).isFile())
-        .filter(path => {
-          const executable = (lstatSync(join(home, view, path)).mode & 0o111) !== 0
-          return !sound.has(keyOf(digestOf(join(home, view, path)), executable))
-        })
-        .map(path => `${view}/${path} is no object's`),
-    )
+    .flatMap(view => pathsIn(join(home, view)).map(path => `${view}/${path}`))
+    .filter(path => lstatSync(join(home, path)).isFile() && /\/[0-9]+\//.test(path) && !isKnown(join(home, path)))
+    .map(path => `${path} is no object's`)
 }
 
 /** docs/formats.md: its last layer has the directory `.appc-host`. Layers are numbered. */
@@ -165,10 +164,14 @@ function keyOf(digest: string, executable: boolean): string {
 }
 
 function pathsIn(directory: string): readonly string[] {
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort()
+  return isDirectory(directory) ? readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort() : []
 }
 
 /** Sorted; none where there is no such directory. */
 function namesIn(directory: string): readonly string[] {
-  return lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() === true ? readdirSync(directory).sort() : []
+  return isDirectory(directory) ? readdirSync(directory).sort() : []
+}
+
+function isDirectory(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
