@@ -1,7 +1,10 @@
 import { isExecutable } from '../container/containers.js'
 import { onHost } from '../container/host-sources.js'
 import type { PackedRegular } from '../container/types.js'
+import { Evidence } from '../store/evidence.js'
 import { objectKey, pathOf } from '../store/identities.js'
+import { mendInPlace } from '../store/mend.js'
+import { hashPath } from '../store/objects.js'
 import { problem } from '../store/problems.js'
 import { repairObjects } from '../store/repair.js'
 import { byHash, type Soundness } from '../store/soundness.js'
@@ -22,7 +25,12 @@ export function usualCare(store: Store): Care {
 
 function mendFile(store: Store, { path, sha256, size, mode }: PackedRegular): boolean {
   const key = objectKey(sha256, isExecutable(mode))
-  const found = problem('bytes', pathOf(store, key), 'it was not sound when it was to be run', { object: key })
+  const object = pathOf(store, key)
+  const because = 'it was not sound when it was to be run'
+  const outcome = hashPath(object)
+  if ('digest' in outcome && outcome.digest === sha256)
+    return mendInPlace(store, new Evidence(store), problem('mode', object, because, { object: key })) !== null
+  const found = problem('bytes', object, because, { object: key })
   const sources = [...storeSources(store, [found]), onHost()]
   return repairObjects(store, [{ problem: found, key, size, paths: [path] }], sources).mended.length > 0
 }
