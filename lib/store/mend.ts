@@ -4,12 +4,12 @@ import { AppcError } from '../errors.js'
 import type { Evidence } from './evidence.js'
 import { type Generations, readGenerations, readSpare, writeGenerations } from './generations.js'
 import { isExecutableKey } from './identities.js'
+import { objectMode } from './objects.js'
 import type { Problem } from './problems.js'
 import { listSpares, refPath } from './refs.js'
 import { readSecret, readSecretFacts } from './secrets.js'
 import { type Store, withLinks } from './store.js'
 import { directoryMode } from './structure.js'
-import { objectMode } from './writer.js'
 import { hasCode, makeDirectory, syncDirectory, writing } from './writing.js'
 
 /** Mends what needs no source, and says how; null where it cannot be. Under the shared lock. */

@@ -32,6 +32,11 @@ export function readObject(store: Store, digest: string, executable: boolean, ma
   return bytes
 }
 
+/** Mode in the store: never writable, so that a program that finds the file through a view cannot spoil it for others. */
+export function objectMode(executable: boolean): number {
+  return executable ? 0o555 : 0o444
+}
+
 /** Whether a file is a regular file with these bytes. An unreadable one (EIO) is as bad as a wrong one. */
 export function isSound(path: string, digest: string, size: number, mode: number): boolean {
   let fd: number

@@ -4,11 +4,11 @@ import { Evidence } from './evidence.js'
 import { type Fetched, Fetcher } from './fetch.js'
 import { isExecutableKey, type ObjectKey, pathOf } from './identities.js'
 import { type IdentityWords, inodeIn, isSameContent, Looks } from './looks.js'
-import { hashPath } from './objects.js'
+import { hashPath, objectMode } from './objects.js'
 import type { Problem } from './problems.js'
 import type { Source, Wanted } from './sources.js'
 import { type Store, withLinks, withLock } from './store.js'
-import { makeFanOut, objectMode } from './writer.js'
+import { makeFanOut } from './writer.js'
 import { syncDirectory, writing } from './writing.js'
 
 /** An object that is not as it should be, and what is known of what it should be. */
