@@ -2,6 +2,7 @@ import { catalogueOf } from '../container/catalogue.js'
 import { NeededMemory } from '../container/needed-memory.js'
 import { checkPlans } from '../plan/check-plans.js'
 import { checkViews } from '../plan/check-views.js'
+import { countKnown } from '../store/identities.js'
 import type { Check } from '../store/problems.js'
 import type { Store } from '../store/store.js'
 import { type Progress, type Verified, verifyStore } from '../store/verify.js'
@@ -23,11 +24,14 @@ export interface VerifyOptions {
   readonly progress?: ((progress: Progress) => void) | undefined
 }
 
+/** So many objects take longer to hash than threads to start. */
+const MANY = 1000
+
 /** Checks all that lies in a store. Nothing is changed but what is remembered of it. */
 export async function verify(store: Store, options: VerifyOptions): Promise<Verified> {
   const { name = null, full = false, restart = false, maxRate = null, threads, signal, progress = () => {} } = options
-  // They start while the store is looked at.
-  const pool = full ? new HashingPool(threads) : null
+  // They start while the store is looked at, where it is probably worth it.
+  const pool = full && countKnown(store) > MANY ? new HashingPool(threads) : null
   try {
     const needed = new NeededMemory(store)
     const verified = await verifyStore(store, {
