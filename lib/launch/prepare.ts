@@ -70,11 +70,12 @@ export function prepareContainer(
   openHost: OpenHost,
 ): void {
   const own = destination.store
+  if (system !== null && storeOf({ own, system }, name) === system) freeReplaced(own, system)
   writeSettled(destination, looks => {
     const store = storeOf({ own, system }, name)
     const host = openHost(store, looks)
     return store === own
-      ? withLock(own, 'shared', () => prepareOwn(destination, name, host))
+      ? prepareOwn(destination, name, host)
       : withLock(store, 'shared', () => prepareSystems(destination, store, name, host))
   })
 }
@@ -100,16 +101,13 @@ function prepareOwn(destination: Destination, name: string, host: Host): Prepare
  */
 function prepareSystems(destination: Destination, system: Store, name: string, host: Host): Prepared {
   const own = destination.store
-  freeReplaced(own, system)
   const decided = decideContainer(system, name, host)
   const { container, decision } = decided
   const request = requestFor(system, decided, [refPath(own, name)])
   requireRunnable(request, decision)
   const laid = laySettings(decision, container.settings, host, false)
-  return withLock(own, 'shared', () => {
-    importObjects(own, system, laid)
-    return makePlan(destination, container.digest, request, decision, laid, host)
-  })
+  importObjects(own, system, laid)
+  return makePlan(destination, container.digest, request, decision, laid, host)
 }
 
 function requestFor(store: Store, { container }: Decided, sources: readonly string[]): Request {
@@ -126,12 +124,17 @@ function requestFor(store: Store, { container }: Decided, sources: readonly stri
 
 /**
  * Writes the plan once nothing changed while it was made. Its guards are taken at the end: what changed between the first look and
- * then would be blessed unseen, so a plan that is not settled must never reach the disk.
+ * then would be blessed unseen, so a plan that is not settled must never reach the disk. One lock is held from the view's first link to
+ * the plan that leads to it: else the collector might take it for nobody's.
  */
 function writeSettled(destination: Destination, prepare: (looks: Looks) => Prepared): void {
   const { store } = destination
   // Left by planners that were killed.
   ifAlone(store, () => clearTemporary(store))
+  withLock(store, 'shared', () => writePlan(destination, settledPlan(store, prepare)))
+}
+
+function settledPlan(store: Store, prepare: (looks: Looks) => Prepared): Plan {
   const { plan } = whileUnchanged(
     looks => {
       const began = BigInt(Date.now()) * 1_000_000n
@@ -143,7 +146,7 @@ function writeSettled(destination: Destination, prepare: (looks: Looks) => Prepa
       return !looks.haveChanged(evidence) && !haveYoung(guards, began)
     },
   )
-  withLock(store, 'shared', () => writePlan(destination, plan))
+  return plan
 }
 
 /**
@@ -195,11 +198,9 @@ function prepareProgramOnce(
     variables: {},
   }
   requireRunnable(request, decision)
-  return withLock(store, 'shared', () => {
-    const sources = importFiles(store, decision.placement, described.fs)
-    const whole = { ...request, sources: [...request.sources, ...sources] }
-    return makePlan(destination, `=${digest}`, whole, decision, decision.placement, host)
-  })
+  const sources = importFiles(store, decision.placement, described.fs)
+  const whole = { ...request, sources: [...request.sources, ...sources] }
+  return makePlan(destination, `=${digest}`, whole, decision, decision.placement, host)
 }
 
 /** A tree that serves as the host sees the machine's programs in the directories that it shares with it (/home, /tmp). */

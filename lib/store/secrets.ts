@@ -54,10 +54,14 @@ function write(path: string, bytes: Buffer, { mode, uid, gid }: Access): void {
   }
 }
 
-/** Names of all secrets; none where the store has no closed area, or it is not the caller's to enter. */
+/**
+ * Names of all secrets, of which there may be a part: whoever is killed leaves one of the two files. None where the store has no closed
+ * area, or it is not the caller's to enter.
+ */
 export function listSecrets(store: Pick<Store, 'home'>): readonly string[] {
   try {
-    return readdirSync(join(store.home, 'secrets')).filter(name => ID.test(name))
+    const ids = readdirSync(join(store.home, 'secrets')).map(name => name.replace(/\.json$/, ''))
+    return [...new Set(ids)].filter(id => ID.test(id))
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'EACCES')) return []
     throw error
