@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { unneededObjects } from './collect.js'
 import { type Generation, readGenerations, renewSpare, writeGenerations } from './generations.js'
 import { type Marks, markNeeded, type NeedsOf } from './marks.js'
@@ -16,7 +16,7 @@ import {
 import { listRefs } from './refs.js'
 import { listSecrets, secretFactsPath, secretPath } from './secrets.js'
 import { clearTemporary, type Store, withLinks } from './store.js'
-import { type FindUsed, listViews, type ViewAt } from './views.js'
+import { directoriesIn, type FindUsed, listViews, type ViewAt } from './views.js'
 import { syncDirectory, writing } from './writing.js'
 
 export interface GarbageRequest {
@@ -82,7 +82,8 @@ export function collectGarbage(store: Store, request: GarbageRequest): Garbage {
     for (const { name, kept } of forgotten) withLinks(store, () => writeGenerations(store, name, kept))
     for (const plan of plans) rmSync(join(store.home, 'plans', plan), { recursive: true, force: true })
     const aside = newQuarantine(store, 'collected', request.now)
-    for (const view of views) takeView(store, aside, view)
+    for (const { directory } of views) moveAside(store, aside, directory)
+    removeEmpty(join(store.home, 'views'))
     // Views hold objects: of one that goes for good, so do they.
     const before = expire(store, request)
     const gone = takeObjects(store, aside, marks)
@@ -114,9 +115,9 @@ function unneededViews(store: Store, { plannedViews, findUsed }: GarbageRequest)
   return { views: unplanned.filter(view => !stays.has(view)), unseen }
 }
 
-function takeView(store: Store, aside: string, { directory }: ViewAt): void {
-  moveAside(store, aside, directory)
-  removeIfEmpty(dirname(directory))
+/** Those of containers of which no view is left, or none was begun before the planner was killed. */
+function removeEmpty(views: string): void {
+  for (const container of directoriesIn(views)) removeIfEmpty(join(views, container))
 }
 
 function takeObjects(store: Store, aside: string, marks: Marks) {
