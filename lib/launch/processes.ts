@@ -20,6 +20,9 @@ function compare(a: bigint, b: bigint): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
+/** A thread of a process, as /proc has it: it may have namespaces of its own, and go on when the first one has ended. */
+export type Thread = `${number}/task/${number}`
+
 /** null when there is none (any more). */
 export function readProcess(pid: number): Process | null {
   return look(() => {
@@ -49,7 +52,7 @@ export function readIds(pid: number): Ids | null {
 }
 
 /** null too where it has more than so many bytes. */
-export function readMountinfo(pid: number, most: number): string | null {
+export function readMountinfo(pid: number | Thread, most: number): string | null {
   return look(() => {
     const file = openSync(`/proc/${pid}/mountinfo`, 'r')
     try {
@@ -70,7 +73,7 @@ export function readMountinfo(pid: number, most: number): string | null {
 export type NamespaceKind = 'cgroup' | 'ipc' | 'mnt' | 'net' | 'pid' | 'user' | 'uts'
 
 /** Such as `mnt:[4026531841]`; null too where the caller may not look into the process. */
-export function namespaceOf(pid: number | 'self', kind: NamespaceKind): string | null {
+export function namespaceOf(pid: number | 'self' | Thread, kind: NamespaceKind): string | null {
   return look(() => readlinkSync(`/proc/${pid}/ns/${kind}`))
 }
 

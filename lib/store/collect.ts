@@ -1,8 +1,9 @@
-import { readdirSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
+import { readdirSync, renameSync, rmSync, type Stats, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { generationsOrNone } from './generations.js'
 import { type Marks, markNeeded, type NeedsOf } from './marks.js'
+import { filesBelow } from './names.js'
 import { isDigest } from './objects.js'
 import { listRefs, refPath, sparePath } from './refs.js'
 import { listSecrets, secretFactsPath, secretPath } from './secrets.js'
@@ -35,8 +36,8 @@ export function removeContainer(store: Store, name: string, needsOf: NeedsOf): F
     // The ref last: a second copy without one is what is left of a ref that was lost.
     rmSync(sparePath(store, name), { recursive: true, force: true })
     syncDirectory(join(store.home, 'spare'))
-    // Recursively: in place of a damaged ref may be a directory.
-    rmSync(refPath(store, name), { recursive: true })
+    // Recursively: in place of a damaged ref may be a directory. It may have been lost, and the second copy all that was left.
+    rmSync(refPath(store, name), { recursive: true, force: true })
     syncDirectory(join(store.home, 'refs'))
     return { ...(marks.unreadable.length === 0 ? sweep(store, marks) : NOTHING), unreadable: marks.unreadable }
   })
@@ -99,16 +100,17 @@ function sweep(store: Store, marks: Marks): { readonly objects: number; readonly
   return { objects: unneeded.length, bytes: unneeded.reduce((sum, { size }) => sum + size, 0) }
 }
 
-/** Objects that neither these marks nor a view holds: one in a view, of a plain program or of a container of the system's, has more links. */
-export function unneededObjects(store: Store, { objects }: Marks): readonly { path: string; size: number }[] {
-  const directories = readdirSync(join(store.home, 'objects')).map(name => join(store.home, 'objects', name))
-  const all = directories.flatMap(directory => readdirSync(directory).map(name => join(directory, name)))
+/**
+ * Objects that neither these marks nor a view holds: one in a view, of a plain program or of a container of the system's, has more links.
+ * `gone` of these links do not count.
+ */
+export function unneededObjects(
+  store: Store,
+  { objects }: Marks,
+  gone: (inode: number) => number = () => 0,
+): readonly { readonly path: string; readonly size: number; readonly stat: Stats }[] {
+  const all = [...filesBelow(join(store.home, 'objects'))]
   return all
-    .filter(path => !objects.has(path))
-    .map(path => ({ path, ...pick(statSync(path)) }))
-    .filter(({ nlink }) => nlink === 1)
-}
-
-function pick({ size, nlink }: { readonly size: number; readonly nlink: number }) {
-  return { size, nlink }
+    .filter(({ path, stat }) => !objects.has(path) && stat.nlink - gone(stat.ino) === 1)
+    .map(({ path, stat }) => ({ path, stat, size: stat.size }))
 }

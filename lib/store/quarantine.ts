@@ -1,6 +1,8 @@
-import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Store, withLinks } from './store.js'
+import { listViews, type ViewAt } from './views.js'
+import { hasCode } from './writing.js'
 
 /** What was taken out of the store by the collector, or by a repair as evidence. */
 export type Kind = 'collected' | 'damaged'
@@ -13,8 +15,9 @@ export function newQuarantine(store: Pick<Store, 'home'>, kind: Kind, now: numbe
   return join(store.home, 'quarantine', `${kind}-${now}-${crypto.randomUUID().slice(0, 8)}`)
 }
 
-/** Moves what lies at `path`, below the store's home, to the same place below the quarantine's directory. */
+/** Moves what lies at `path`, below the store's home, to the same place below the quarantine's directory. It need not be there. */
 export function moveAside(store: Pick<Store, 'home'>, quarantine: string, path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return
   const destination = join(quarantine, path.slice(store.home.length + 1))
   mkdirSync(dirname(destination), { recursive: true, mode: 0o700 })
   renameSync(path, destination)
@@ -35,17 +38,30 @@ export function listQuarantine(store: Pick<Store, 'home'>): readonly Quarantined
   })
 }
 
-/** Removes it for good; returns the bytes of files that had no other name. */
-export function removeQuarantined(store: Store, { directory }: Quarantined): number {
-  const bytes = bytesBelow(directory)
-  withLinks(store, () => rmSync(directory, { recursive: true }))
-  return bytes
+/** Views that were taken out with it. */
+export function viewsIn({ directory }: Quarantined): readonly ViewAt[] {
+  return listViews(join(directory, 'views'))
 }
 
-export function bytesBelow(directory: string): number {
-  const entries = readdirSync(directory, { recursive: true, encoding: 'utf8' })
-  return entries.reduce((sum, name) => {
-    const stat = lstatSync(join(directory, name))
-    return sum + (stat.isFile() && stat.nlink === 1 ? stat.size : 0)
-  }, 0)
+/** Removes it for good, but for these views in it. */
+export function removeQuarantined(store: Store, quarantined: Quarantined, kept: readonly ViewAt[]): void {
+  const { directory } = quarantined
+  withLinks(store, () => {
+    if (kept.length === 0) return rmSync(directory, { recursive: true, force: true })
+    const stays = new Set(kept.map(({ directory }) => directory))
+    for (const { directory } of viewsIn(quarantined)) {
+      if (!stays.has(directory)) rmSync(directory, { recursive: true, force: true })
+      removeIfEmpty(dirname(directory))
+    }
+    for (const name of readdirSync(directory))
+      if (name !== 'views') rmSync(join(directory, name), { recursive: true, force: true })
+  })
+}
+
+export function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory)
+  } catch (error) {
+    if (!hasCode(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR')) throw error
+  }
 }

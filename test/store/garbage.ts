@@ -34,7 +34,8 @@ t.test('nothing is collected where what could be read once cannot be read again'
     grace: 0,
     evidence: 0,
     plans: [],
-    isViewNeeded: () => true,
+    plannedViews: new Set<string>(),
+    findUsed: () => ({ used: [], unseen: [] }),
     now: 0,
     dryRun: false,
   }
