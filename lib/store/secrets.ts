@@ -36,9 +36,10 @@ export function newSecretId(): string {
 
 /** Writes the two files of a secret into `directory`, readable by nobody else before they have their own mode. */
 export function stageSecret(directory: string, id: string, bytes: Buffer, access: Access): void {
-  const mode = access.mode & 0o777
-  const facts: SecretFacts = { ...access, mode, sha256: sha256(bytes), size: bytes.length }
-  write(join(directory, id), bytes, access)
+  const { uid, gid } = access
+  // Of what is given nothing else, which may be the bytes.
+  const facts: SecretFacts = { mode: access.mode & 0o777, uid, gid, sha256: sha256(bytes), size: bytes.length }
+  write(join(directory, id), bytes, facts)
   write(join(directory, `${id}.json`), Buffer.from(`${JSON.stringify(facts)}\n`), { mode: 0o600, uid: -1, gid: -1 })
 }
 
