@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statfsSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseMounts } from '../store/mount-table.js'
 import type { Store } from '../store/store.js'
@@ -100,8 +100,9 @@ class Search {
       const signature = ours === false ? null : parseSignature(source)
       if (signature?.store === this.#store) this.#names.add(signature.view)
     }
-    // proc(5) leaves out what lies outside of a process's root directory. That itself is a mount's, unless it was changed by chroot(2).
-    const isWhole = mounts.some(({ point }) => point === '/')
+    // What lies outside of a process's root directory is left out of it (proc(5)). That is the namespace's own unless chroot(2) changed it.
+    const root = look(() => readlinkSync(`/proc/${thread}/root`))
+    const isWhole = root === null ? mounts.some(({ point }) => point === '/') : root === '/'
     if (namespace !== null && isWhole) this.#namespaces.add(namespace)
     else if (!isWhole && isMine(pid)) this.#hidden.push({ namespace: namespace ?? thread, thread, pid })
     return true

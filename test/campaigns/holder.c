@@ -1,8 +1,10 @@
 // Holds a view as a program of a container does: overlays of these layers, with the source that a launch gives them, in a mount namespace
-// of its own. Says "ready", and ends when its input does.
+// of its own. Says "ready", and ends when its input does. With HOLD=shut it has changed its root directory to "below" in the first target, with
+// HOLD=apart to a directory that no view has, with HOLD=thread its first thread has ended.
 //
 //     holder SOURCE LAYER TARGET [LAYER TARGET]...
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +34,15 @@ static void becomeRootInside(void) {
   put("/proc/self/gid_map", map);
 }
 
+static void *wait(void *unused) {
+  char c;
+  // When this is told the first thread may still be ending.
+  if (write(1, "ready\n", 6) != 6) exit(1);
+  while (read(0, &c, 1) > 0) continue;
+  exit(0);
+  return unused;
+}
+
 int main(int argc, char **argv) {
   if (argc < 4 || argc % 2 != 0) return 2;
   if (getuid() != 0) becomeRootInside();
@@ -42,8 +53,13 @@ int main(int argc, char **argv) {
     snprintf(options, sizeof options, "userxattr,lowerdir=%s:%s", argv[i], argv[i + 1]);
     if (mount(argv[1], argv[i + 1], "overlay", MS_RDONLY, options) != 0) fail(argv[i]);
   }
-  if (write(1, "ready\n", 6) != 6) return 1;
-  char c;
-  while (read(0, &c, 1) > 0) continue;
-  return 0;
+  const char *how = getenv("HOLD") ? getenv("HOLD") : "";
+  if (!strcmp(how, "shut") && (chdir(argv[3]) != 0 || chroot("below") != 0 || chdir("/") != 0)) fail("chroot");
+  if (!strcmp(how, "apart") && (chroot("/etc") != 0 || chdir("/") != 0)) fail("chroot");
+  if (!strcmp(how, "thread")) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, wait, NULL) != 0) fail("thread");
+    pthread_exit(NULL);
+  }
+  wait(NULL);
 }
