@@ -52,22 +52,25 @@ export function readIds(pid: number): Ids | null {
 }
 
 /** null too where it has more than so many bytes. */
-export function readMountinfo(pid: number | Thread, most: number): string | null {
-  return look(() => {
-    const file = openSync(`/proc/${pid}/mountinfo`, 'r')
-    try {
-      const parts: Buffer[] = []
-      for (let length = 0; length <= most; length += parts.at(-1)?.length ?? 0) {
-        const buffer = Buffer.allocUnsafe(64 << 10)
-        const count = readSync(file, buffer)
-        if (count === 0) return Buffer.concat(parts).toString()
-        parts.push(buffer.subarray(0, count))
-      }
-      return null
-    } finally {
-      closeSync(file)
+export function readMountinfo(pid: number, most: number): string | null {
+  return look(() => readMounts(pid, most))
+}
+
+/** The same, where it matters why it cannot be read; null only where it is too long. */
+export function readMounts(pid: number | Thread, most: number): string | null {
+  const file = openSync(`/proc/${pid}/mountinfo`, 'r')
+  try {
+    const parts: Buffer[] = []
+    for (let length = 0; length <= most; length += parts.at(-1)?.length ?? 0) {
+      const buffer = Buffer.allocUnsafe(64 << 10)
+      const count = readSync(file, buffer)
+      if (count === 0) return Buffer.concat(parts).toString()
+      parts.push(buffer.subarray(0, count))
     }
-  })
+    return null
+  } finally {
+    closeSync(file)
+  }
 }
 
 export type NamespaceKind = 'cgroup' | 'ipc' | 'mnt' | 'net' | 'pid' | 'user' | 'uts'

@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs'
+import { readdirSync, readlinkSync, statfsSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseMounts } from '../store/mount-table.js'
 import type { Store } from '../store/store.js'
 import { directoriesIn, type UsedViews, type ViewAt } from '../store/views.js'
-import { look, namespaceOf, readIds, readMountinfo, readProcess, type Thread } from './processes.js'
+import { hasCode } from '../store/writing.js'
+import { look, namespaceOf, readIds, readMounts, readProcess, type Thread } from './processes.js'
 import { parseSignature, storeInSignature } from './signature.js'
 
 /**
@@ -93,8 +94,12 @@ class Search {
   #lookAtMounts(pid: number, thread: Thread): boolean {
     const namespace = namespaceOf(thread, 'mnt')
     if (namespace !== null && this.#namespaces.has(namespace)) return true
-    const table = readMountinfo(thread, MOUNTINFO_BYTES)
-    if (table === null) return this.#without(pid, thread)
+    const table = tableOf(thread)
+    if (table === 'gone') return false
+    if (table === 'closed') {
+      if (isMine(pid)) this.#unreadable.add(pid)
+      return true
+    }
     const mounts = parseMounts(table)
     for (const { ours, source } of mounts) {
       const signature = ours === false ? null : parseSignature(source)
@@ -108,18 +113,21 @@ class Search {
     return true
   }
 
-  /** One that cannot be read: its thread is no more, it is somebody else's, or it is too long. */
-  #without(pid: number, thread: Thread): boolean {
-    const state = look(() => /^State:\t(.)/m.exec(readFileSync(`/proc/${thread}/status`, 'latin1'))?.[1] ?? '')
-    if (state === null) return false
-    if (!/[ZX]/.test(state) && isMine(pid)) this.#unreadable.add(pid)
-    return true
-  }
-
   found() {
     const alone = this.#hidden.filter(({ namespace }) => !this.#namespaces.has(namespace))
     const shut = alone.flatMap(({ thread, pid }) => (mayReachView(thread, pid) ? [pid] : []))
     return { names: this.#names, opened: this.#opened, hidden: [...new Set([...this.#unreadable, ...shut])] }
+  }
+}
+
+function tableOf(thread: Thread): string | 'gone' | 'closed' {
+  try {
+    return readMounts(thread, MOUNTINFO_BYTES) ?? 'closed'
+  } catch (error) {
+    // One that is about to end has no namespaces any more: EINVAL.
+    if (hasCode(error, 'ENOENT', 'ESRCH', 'EINVAL')) return 'gone'
+    if (hasCode(error, 'EACCES', 'EPERM')) return 'closed'
+    throw error
   }
 }
 

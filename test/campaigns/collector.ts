@@ -231,7 +231,9 @@ class History {
   }
 
   #findUsed(views: readonly ViewAt[]): UsedViews {
-    const found = this.#isReal ? findUsed(this.#world.own, views) : this.#modelled(views)
+    const real = this.#isReal ? findUsed(this.#world.own, views) : null
+    // What others do on this machine is no part of it.
+    const found = real === null || real.unseen.length > 0 ? this.#modelled(views) : real
     this.#tally.inUse += found.used.length
     return found
   }
