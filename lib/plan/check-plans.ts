@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
-import { type Problem, problem } from '../store/problems.js'
 import { readRegular } from '../store/regular.js'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
+import { type Problem, problem } from '../upkeep/problems.js'
 import { decodePlan } from './file.js'
 import { HEADER, MAGIC, MAX_SIZE, VERSION } from './layout.js'
 

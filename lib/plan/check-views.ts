@@ -2,9 +2,9 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { generationsOrNone } from '../store/generations.js'
-import { type Problem, problem } from '../store/problems.js'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
+import { type Problem, problem } from '../upkeep/problems.js'
 import { type Difference, differencesOf } from './view-check.js'
 
 const MEANINGS: Readonly<Record<Difference['problem'], string>> = {

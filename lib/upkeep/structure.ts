@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { getSystemErrorName } from 'node:util'
+import type { Store } from '../store/store.js'
 import { Looks } from './looks.js'
 import { type Problem, problem } from './problems.js'
-import type { Store } from './store.js'
 
 const [S_IFMT, S_IFDIR] = [0o170000, 0o040000]
 

@@ -1,15 +1,15 @@
 import { readdirSync, renameSync, rmSync, type Stats, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
-import { generationsOrNone } from './generations.js'
+import { generationsOrNone } from '../store/generations.js'
+import { filesBelow } from '../store/names.js'
+import { isDigest } from '../store/objects.js'
+import { listRefs, refPath, sparePath } from '../store/refs.js'
+import { listSecrets, secretFactsPath, secretPath } from '../store/secrets.js'
+import { clearTemporary, type Store, withLinks } from '../store/store.js'
+import { hasCode, syncDirectory, writing } from '../store/writing.js'
 import { type Marks, markNeeded, type NeedsOf } from './marks.js'
-import { filesBelow } from './names.js'
-import { isDigest } from './objects.js'
-import { listRefs, refPath, sparePath } from './refs.js'
-import { listSecrets, secretFactsPath, secretPath } from './secrets.js'
-import { clearTemporary, type Store, withLinks } from './store.js'
 import { usersOf } from './users.js'
-import { hasCode, syncDirectory, writing } from './writing.js'
 
 export interface Freed {
   readonly objects: number

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Store } from './store.js'
-import { hasCode } from './writing.js'
+import type { Store } from '../store/store.js'
+import { hasCode } from '../store/writing.js'
 
 /** A process that still has a file that was replaced, open or mapped. */
 export interface Holder {

@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { unreadable } from '../loader/unreadable.js'
+import type { Store } from '../store/store.js'
+import { hasCode } from '../store/writing.js'
 import type { ObjectKey } from './identities.js'
 import { Looks } from './looks.js'
-import type { Store } from './store.js'
-import { hasCode } from './writing.js'
 
 /** What lies below objects/, as it was read. */
 export interface Listing {

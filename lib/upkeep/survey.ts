@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
+import { objectMode } from '../store/objects.js'
+import type { Store } from '../store/store.js'
 import { isExecutableKey, type ObjectKey, pathOf } from './identities.js'
 import { type IdentityWords, Looks } from './looks.js'
 import { decodeListing, type Listing, type ObjectList, readListing } from './object-list.js'
-import { objectMode } from './objects.js'
 import { type Catalogue, type Needs, type Problem, problem } from './problems.js'
 import { checkSecrets } from './secret-check.js'
-import type { Store } from './store.js'
 import { checkDirectories, checkMode, checkOwner, type Owner, ownerOf } from './structure.js'
 
 /** What a store looks like, before anything in it is read. */

@@ -1,6 +1,6 @@
-import { readRegular } from './regular.js'
-import type { StoreSystem } from './store.js'
-import { replaceIfPossible } from './writing.js'
+import { readRegular } from '../store/regular.js'
+import type { StoreSystem } from '../store/store.js'
+import { replaceIfPossible } from '../store/writing.js'
 
 /** A derived file of the store's: `u32 magic · u32 XXH32 of all that follows · …`, in the machine's byte order. */
 export interface CheckedFile {

@@ -10,11 +10,11 @@ import {
   renameSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { readRegular } from '../store/regular.js'
+import type { Store } from '../store/store.js'
+import { hasCode, syncDirectory } from '../store/writing.js'
 import type { Problem } from './problems.js'
 import { newQuarantine, type Quarantined } from './quarantine.js'
-import { readRegular } from './regular.js'
-import type { Store } from './store.js'
-import { hasCode, syncDirectory } from './writing.js'
 
 /** A line of JSON for each file that was set aside. */
 const REPORT = 'report.jsonl'

@@ -1,9 +1,9 @@
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
+import { isSoundSecret, secretPath } from '../store/secrets.js'
+import type { Store } from '../store/store.js'
 import { type Problem, problem } from './problems.js'
-import { isSoundSecret, secretPath } from './secrets.js'
-import type { Store } from './store.js'
 
 /** Secrets that are not as they were set. They are few and small, so each is read; where they are not the caller's to read, none. */
 export function checkSecrets(store: Store, ids: ReadonlySet<string>): readonly Problem[] {

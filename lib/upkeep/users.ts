@@ -1,8 +1,8 @@
 import { type Dirent, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { type Mount, parseMounts } from './mount-table.js'
-import type { Store } from './store.js'
-import { hasCode } from './writing.js'
+import { type Mount, parseMounts } from '../store/mount-table.js'
+import type { Store } from '../store/store.js'
+import { hasCode } from '../store/writing.js'
 
 /** In a view, beside its layers: what belongs into it (lib/plan/view-list.ts). */
 export const VIEW_LIST = 'list'

@@ -24,9 +24,9 @@ import t, { type Test } from 'tap'
 import { type Repaired, type RepairOptions, repair } from '../../lib/launch/repair.js'
 import { verify } from '../../lib/launch/verify.js'
 import { objectPath } from '../../lib/store/objects.js'
-import { moveAside, newQuarantine } from '../../lib/store/quarantine.js'
 import { refPath, sparePath } from '../../lib/store/refs.js'
 import type { Store } from '../../lib/store/store.js'
+import { moveAside, newQuarantine } from '../../lib/upkeep/quarantine.js'
 import {
   digestOf,
   type Files,

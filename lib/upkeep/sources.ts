@@ -1,13 +1,13 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Store } from '../store/store.js'
+import { hasCode } from '../store/writing.js'
 import { digestsIn } from './evidence.js'
 import { digestIn, isExecutableKey, type ObjectKey, objectKey, pathOf } from './identities.js'
 import { inodeIn } from './looks.js'
 import { listObjects } from './object-list.js'
 import type { Problem } from './problems.js'
 import { listQuarantine } from './quarantine.js'
-import type { Store } from './store.js'
-import { hasCode } from './writing.js'
 
 /** An object whose bytes are to be found. */
 export interface Wanted {

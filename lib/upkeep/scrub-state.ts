@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { readRegular } from './regular.js'
-import type { Store } from './store.js'
-import { replaceIfPossible } from './writing.js'
+import { readRegular } from '../store/regular.js'
+import type { Store } from '../store/store.js'
+import { replaceIfPossible } from '../store/writing.js'
 
 /** A check of everything that has begun and not ended, in cache/scrub: what was read since is known by its identity. */
 interface Scrub {

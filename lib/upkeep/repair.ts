@@ -1,15 +1,15 @@
 import { chmodSync, closeSync, fsyncSync, lstatSync, mkdtempSync, openSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { hashPath, objectMode } from '../store/objects.js'
+import { type Store, withLinks, withLock } from '../store/store.js'
+import { makeFanOut } from '../store/writer.js'
+import { syncDirectory, writing } from '../store/writing.js'
 import { Evidence } from './evidence.js'
 import { type Fetched, Fetcher } from './fetch.js'
 import { isExecutableKey, type ObjectKey, pathOf } from './identities.js'
 import { type IdentityWords, inodeIn, isSameContent, Looks } from './looks.js'
-import { hashPath, objectMode } from './objects.js'
 import type { Problem } from './problems.js'
 import type { Source, Wanted } from './sources.js'
-import { type Store, withLinks, withLock } from './store.js'
-import { makeFanOut } from './writer.js'
-import { syncDirectory, writing } from './writing.js'
 
 /** An object that is not as it should be, and what is known of what it should be. */
 export interface Damaged extends Wanted {

@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs'
-import type { Identity } from './memory.js'
-import type { StoreSystem } from './store.js'
+import type { Identity } from '../store/memory.js'
+import type { StoreSystem } from '../store/store.js'
 
 /** A row as native/addon/look.cpp has it: errno, dev, ino, size, mtime, ctime, mode, uid, gid. */
 const COLUMNS = 9

@@ -1,9 +1,9 @@
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
+import { objectPath } from '../store/objects.js'
+import { type Store, withLinks } from '../store/store.js'
 import { type CheckedFile, readChecked, writeChecked } from './checked-file.js'
 import { ctimeIn, type IdentityWords, isSameContent, isSameIdentity, Looks, mtimeIn } from './looks.js'
-import { objectPath } from './objects.js'
-import { type Store, withLinks } from './store.js'
 
 /*
  * Which objects were found sound, in cache/identities. Behind the header of a checked file is the seal (32 bytes, 0 where there is none);

@@ -1,16 +1,16 @@
 import { chmodSync, chownSync, lstatSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
+import { type Generations, readGenerations, readSpare, writeGenerations } from '../store/generations.js'
+import { objectMode } from '../store/objects.js'
+import { listSpares, refPath } from '../store/refs.js'
+import { readSecret, readSecretFacts } from '../store/secrets.js'
+import { type Store, withLinks } from '../store/store.js'
+import { hasCode, makeDirectory, syncDirectory, writing } from '../store/writing.js'
 import type { Evidence } from './evidence.js'
-import { type Generations, readGenerations, readSpare, writeGenerations } from './generations.js'
 import { isExecutableKey } from './identities.js'
-import { objectMode } from './objects.js'
 import type { Problem } from './problems.js'
-import { listSpares, refPath } from './refs.js'
-import { readSecret, readSecretFacts } from './secrets.js'
-import { type Store, withLinks } from './store.js'
 import { directoryMode } from './structure.js'
-import { hasCode, makeDirectory, syncDirectory, writing } from './writing.js'
 
 /** Mends what needs no source, and says how; null where it cannot be. Under the shared lock. */
 export function mendInPlace(store: Store, evidence: Evidence, problem: Problem): string | null {

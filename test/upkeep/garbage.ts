@@ -18,12 +18,12 @@ import { needsIn, readContainer, removeContainer } from '../../lib/container/con
 import { takeSetting } from '../../lib/container/setting-files.js'
 import { withFile, withoutFile } from '../../lib/container/settings.js'
 import { AppcError } from '../../lib/errors.js'
-import { collectGarbage, type GarbageRequest } from '../../lib/store/garbage.js'
 import { publish, readGenerations, readSpare } from '../../lib/store/generations.js'
 import { objectPath } from '../../lib/store/objects.js'
 import { listRefs } from '../../lib/store/refs.js'
 import type { Store } from '../../lib/store/store.js'
 import { Writer } from '../../lib/store/writer.js'
+import { collectGarbage, type GarbageRequest } from '../../lib/upkeep/garbage.js'
 import { newStore, packInto, program, tree } from '../decide/scenario.js'
 
 const root = tree({ '/usr/bin/app': program('int main(void) { return 0; }') })

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readSync } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
-import { eachPiece } from './objects.js'
-import type { StoreSystem } from './store.js'
+import { eachPiece } from '../store/objects.js'
+import type { StoreSystem } from '../store/store.js'
 
 /** Files to hash, for any number of threads: each takes the next batch when it has done one. */
 export interface HashJob {

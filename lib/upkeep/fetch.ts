@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { closeSync, linkSync, lstatSync, openSync, readSync, rmSync, type Stats, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { eachPiece } from '../store/objects.js'
+import { OPEN_OWN } from '../store/regular.js'
+import { writing } from '../store/writing.js'
 import { digestIn } from './identities.js'
-import { eachPiece } from './objects.js'
-import { OPEN_OWN } from './regular.js'
 import { type Candidate, readable, type Source, type Wanted } from './sources.js'
-import { writing } from './writing.js'
 
 /** A file in tmp/ with the bytes of an object. */
 export interface Fetched {

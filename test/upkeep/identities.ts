@@ -11,11 +11,11 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { Identities, objectKey, pathOf } from '../../lib/store/identities.js'
-import { type IdentityWords, identityWords } from '../../lib/store/looks.js'
 import { createStore, type Store, withLinks } from '../../lib/store/store.js'
+import { Identities, objectKey, pathOf } from '../../lib/upkeep/identities.js'
+import { type IdentityWords, identityWords } from '../../lib/upkeep/looks.js'
+import { system } from '../store/system.js'
 import { digestOf, later } from '../support/small-store.js'
-import { system } from './system.js'
 
 function newStore(home: string): Store {
   const store = { home, system }

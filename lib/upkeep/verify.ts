@@ -1,11 +1,11 @@
 import { getSystemErrorName } from 'node:util'
+import { hashPath } from '../store/objects.js'
+import { type Store, withLock } from '../store/store.js'
 import { type HashedBatch, type HashJob, planHashing } from './hashing.js'
 import { digestIn, Identities, type ObjectKey, pathOf } from './identities.js'
 import { type IdentityWords, inodeIn, isSameContent, Looks, sizeIn } from './looks.js'
-import { hashPath } from './objects.js'
 import { type Catalogue, type Check, type NeededBy, type Problem, problem } from './problems.js'
 import { beginScrub, endScrub, interruptedScrub } from './scrub-state.js'
-import { type Store, withLock } from './store.js'
 import { isRegular, type Survey, type Suspect, survey, type Unsure } from './survey.js'
 
 /** Hashes a job's files, with as many threads as it likes, and tells of each batch. May end early. */
