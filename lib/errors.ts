@@ -58,6 +58,7 @@ export type ErrorCode =
   | 'GENERATION_UNKNOWN' // the container has no such generation
   | 'SETTING_INVALID' // a file that cannot be a setting, or a place where none can be
   | 'SETTING_UNKNOWN' // the container has no such setting
+  | 'STATE_ARCHIVE' // an archive of state that could not be made or unpacked
   | 'ENTRY_UNKNOWN' // the container has no such entry
   | 'ENTRY_INVALID' // what was named as an entry is no program
   | 'LIBRARY_MISSING' // a needed library that nothing supplies

@@ -1,7 +1,7 @@
 import { AppcError } from '../errors.js'
 import { collect } from '../launch/garbage.js'
 import { openStores } from '../launch/open-store.js'
-import type { Garbage } from '../store/garbage.js'
+import type { Garbage } from '../upkeep/garbage.js'
 import { human, visibleLines } from './report.js'
 
 export interface GcOptions {

@@ -1,6 +1,6 @@
 import { AppcError } from '../errors.js'
 import type { OpenFile } from '../loader/types.js'
-import { type Generation, publish, renewSpare } from '../store/generations.js'
+import { type Generation, publish, renewSpare, syncRefs } from '../store/generations.js'
 import { type Store, withLinks } from '../store/store.js'
 import { Writer } from '../store/writer.js'
 import { readCurrent } from './containers.js'
@@ -27,7 +27,8 @@ export function changeContainer(
     const current = readCurrent(store, name)
     const draft = change(current)
     if (draft === null) {
-      // Whoever made the newest one may have been killed before its second copy.
+      // Whoever made the newest one may have been killed before it was on the disk, or before its second copy.
+      syncRefs(store)
       withLinks(store, () => renewSpare(store, name))
       return current.number
     }

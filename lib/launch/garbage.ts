@@ -4,10 +4,11 @@ import { needsIn } from '../container/containers.js'
 import { planKey } from '../plan/file.js'
 import { changedPaths } from '../plan/refresh.js'
 import type { Plan } from '../plan/types.js'
-import { collectGarbage, type Garbage } from '../store/garbage.js'
 import { hasRef, isName } from '../store/refs.js'
 import { type Store, withLock } from '../store/store.js'
 import type { Stores } from '../store/stores.js'
+import { collectGarbage, type Garbage } from '../upkeep/garbage.js'
+import { usualCare } from './care.js'
 import { readPlan } from './destination.js'
 import { nameInKey } from './signature.js'
 import { findUsed } from './views-in-use.js'
@@ -68,7 +69,7 @@ function isNeeded({ own, system }: Stores, key: string, plan: Plan): boolean {
   if (root === undefined || key !== planKey({ kind, subject, libraryDirectories, root }, plan.loaderEnvironment))
     return false
   // There may be any number for other variables of the loader, which may never be the same again.
-  if (key.includes('~') && changedPaths(own, plan).length > 0) return false
+  if (key.includes('~') && changedPaths(own, plan, usualCare(own).soundness).length > 0) return false
   if (kind === 'program') return plan.request.every(path => existsSync(path))
   const isThere = isName(subject) && [own, system].some(store => store !== null && hasRef(store, subject))
   return isThere && isOfNewest(own, subject, plan)
@@ -77,5 +78,5 @@ function isNeeded({ own, system }: Stores, key: string, plan: Plan): boolean {
 /** One that was made for an earlier generation, or for a container of the system's that the user has himself by now, is made anew. */
 function isOfNewest(own: Store, name: string, plan: Plan): boolean {
   const guards = plan.guards.filter(({ path, kind }) => path.endsWith(kind === 'names' ? '/refs' : `/refs/${name}`))
-  return changedPaths(own, { ...plan, guards }).length === 0
+  return changedPaths(own, { ...plan, guards }, usualCare(own).soundness).length === 0
 }

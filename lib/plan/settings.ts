@@ -1,5 +1,6 @@
+import { NEVER_COVERED } from '../container/excluded.js'
 import { isSecret, type SettingFile, type Settings } from '../container/settings.js'
-import { hostPath } from '../decide/host-paths.js'
+import { hostDirectory, hostPath, within } from '../decide/host-paths.js'
 import type { Decision, Host, PlacedNode, Placement } from '../decide/types.js'
 import { AppcError } from '../errors.js'
 import { parent } from '../loader/file-system.js'
@@ -12,7 +13,7 @@ export type LaidNode =
   /** A secret that the caller may not read, of a container of the system's: a file that nobody can open, as it would be for him on the host. */
   | { readonly kind: 'closed' }
 
-export type Laid = ReadonlyMap<string, LaidNode>
+export type LaidNodes = ReadonlyMap<string, LaidNode>
 
 /**
  * Lays settings over what was decided. They come after deciding and are no part of it: none may lie where something is loaded before a
@@ -23,7 +24,7 @@ export function laySettings(
   { files }: Settings,
   host: Pick<Host, 'fs'>,
   areSecretsOurs: boolean,
-): Laid {
+): LaidNodes {
   const laid = new Map<string, LaidNode>(placement)
   for (const file of files) {
     const path = hostPath(host.fs, file.path)
@@ -34,6 +35,45 @@ export function laySettings(
     laid.set(path, nodeOf(file, areSecretsOurs))
   }
   return laid
+}
+
+/** Where the directories of state are to be mounted on this host, by the paths that they were given. */
+export type StatePlaces = ReadonlyMap<string, string>
+
+/**
+ * Each is mounted on the directory that the host or the container has there; where there is none, one is laid there for it. Throws
+ * SETTING_INVALID where that cannot be.
+ */
+export function placeState(
+  laid: LaidNodes,
+  { state }: Settings,
+  { fs }: Pick<Host, 'fs'>,
+): { laid: LaidNodes; places: StatePlaces } {
+  const all = new Map(laid)
+  const places = new Map<string, string>()
+  for (const path of state) {
+    const target = hostDirectory(fs, path)
+    places.set(path, target)
+    const there = all.get(target)?.kind ?? fs.lstat(target)?.kind
+    if (there === 'directory') continue
+    const because = there === undefined ? stateRefusal(target, fs) : 'something else than a directory is there'
+    if (because !== null) throw misplacedState(path, because)
+    all.set(target, { kind: 'directory', mode: 0o755 })
+  }
+  return { laid: all, places }
+}
+
+function stateRefusal(path: string, fs: Host['fs']): string | null {
+  const covered = NEVER_COVERED.find(directory => within(path, directory))
+  if (covered !== undefined) return `this host has no such directory, and ${covered} is its own and never laid over`
+  return fs.lstat(path.split('/', 2).join('/'))?.kind === 'directory' ? null : 'this host has no directory above it'
+}
+
+function misplacedState(path: string, because: string): AppcError {
+  return new AppcError('SETTING_INVALID', `the state ${path} has no place on this host`, {
+    because,
+    hint: `make an empty directory there: mkdir -p ${path}`,
+  })
 }
 
 function nodeOf(file: SettingFile, areSecretsOurs: boolean): LaidNode {

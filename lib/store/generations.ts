@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { lstatSync } from 'node:fs'
+import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
 import { isDigest } from './objects.js'
 import { refPath, sparePath, unknownContainer } from './refs.js'
 import { readRegular } from './regular.js'
 import { type Store, withLinks } from './store.js'
-import { hasCode, writeDurably } from './writing.js'
+import { hasCode, syncDirectory, writeDurably, writing } from './writing.js'
 
 /** One state of a container, as its ref has it. */
 export interface Generation {
@@ -102,13 +103,22 @@ export function publish(store: Store, name: string, next: Generation): boolean {
 }
 
 /**
- * Replaces the list as a whole: the ref, which is what counts, and then its second copy. Whoever is killed in between leaves a copy
- * that is behind, which the next one here brings up to date. Under the lock `links`.
+ * Replaces the list as a whole: the ref, which is what counts, and then its second copy. Whoever is killed in between leaves a copy that
+ * is behind, which the next one here brings up to date (renewSpare): one that were ahead would, after damage of the ref, bring back what
+ * nobody was told of, and of which the collector may have taken the files. Under the lock `links`.
  */
 export function writeGenerations(store: Store, name: string, generations: Generations | readonly Generation[]): void {
   const text = encode(generations)
   writeDurably(store, refPath(store, name), text, 0o644)
   writeDurably(store, sparePath(store, name), text, 0o644)
+}
+
+/**
+ * For whoever finds a ref as it is to be and tells so: whoever made it may have been killed, or have been refused the sync, right after the
+ * rename, and then it is not on the disk yet.
+ */
+export function syncRefs(store: Store): void {
+  writing(store.home, () => syncDirectory(join(store.home, 'refs')))
 }
 
 /**

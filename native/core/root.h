@@ -1,4 +1,5 @@
-// `--root DIR`: the tree at DIR becomes the root directory.
+// `--root DIR`: the tree at DIR becomes the root directory. And what of the machine is bound into it, or into a
+// container.
 #pragma once
 
 #include "plan.h"
@@ -11,8 +12,6 @@ class RootTree {
  public:
   /** Mounts a clone of the tree over itself: pivot_root wants a mount point. */
   Result mount(const char* directory);
-  /** Puts the plan's machine paths onto paths inside. */
-  Result bind(const Plan& plan);
   /** Makes it the root directory and leaves nothing of the machine's mounts behind but what was bound. */
   Result enter();
   void remove();
@@ -23,5 +22,8 @@ class RootTree {
   const char* directory_ = nullptr;
   sys::Descriptor tree_;
 };
+
+/** Puts the plan's machine paths onto paths inside, which are looked up from `viewRoot`. */
+Result bindInto(const Plan& plan, int viewRoot);
 
 }  // namespace appc

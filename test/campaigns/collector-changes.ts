@@ -5,9 +5,9 @@ import { removeContainer } from '../../lib/container/containers.js'
 import { copyContainer, rollBack } from '../../lib/container/history.js'
 import { takeSetting } from '../../lib/container/setting-files.js'
 import { withFile, withoutFile } from '../../lib/container/settings.js'
-import { listQuarantine } from '../../lib/store/quarantine.js'
 import type { Store } from '../../lib/store/store.js'
 import { withLinks, withLock } from '../../lib/store/store.js'
+import { listQuarantine } from '../../lib/upkeep/quarantine.js'
 import { below } from './collector-checks.js'
 import { objectAt, type World } from './collector-world.js'
 
@@ -57,7 +57,7 @@ function set(mode: number): Operation {
       latest = text
       const source = { bytes: Buffer.from(text), mode, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
       changeSettings(world.own, name, 'settings', (settings, writer) =>
-        withFile(settings, takeSetting(writer, path, source)),
+        withFile(settings, takeSetting(writer, settings, path, source)),
       )
     },
     settle: world => {

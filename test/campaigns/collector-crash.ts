@@ -68,8 +68,7 @@ export class Disk {
   /** The addon's calls, counted as well. */
   through(system: StoreSystem): StoreSystem {
     return {
-      flock: (fd, mode, wait) => system.flock(fd, mode, wait),
-      lockByte: (fd, offset) => system.lockByte(fd, offset),
+      ...system,
       linkOpen: (fd, path) => {
         this.#step()
         system.linkOpen(fd, path)

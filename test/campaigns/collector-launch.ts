@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { openBytes } from '../../lib/container/change.js'
-import { freeReplaced, readContainer } from '../../lib/container/containers.js'
+import { freeReplaced, isExecutable, readContainer } from '../../lib/container/containers.js'
 import { policyPath } from '../../lib/container/host-policy.js'
 import { isSecret } from '../../lib/container/settings.js'
 import { addon } from '../../lib/launch/addon.js'
@@ -13,13 +13,16 @@ import { storeInSignature } from '../../lib/launch/signature.js'
 import { rootFileSystem } from '../../lib/loader/root-file-system.js'
 import { compilePlan } from '../../lib/plan/compile.js'
 import { planKey } from '../../lib/plan/file.js'
+import { noteObjects } from '../../lib/plan/objects.js'
 import type { Layer } from '../../lib/plan/overlays.js'
 import { refreshPlan } from '../../lib/plan/refresh.js'
 import type { LaidNode } from '../../lib/plan/settings.js'
 import type { Plan } from '../../lib/plan/types.js'
-import { buildView, type ViewSystem } from '../../lib/plan/view.js'
+import { buildView } from '../../lib/plan/view.js'
+import type { ViewSystem } from '../../lib/plan/view-nodes.js'
 import { refPath } from '../../lib/store/refs.js'
 import { secretPath } from '../../lib/store/secrets.js'
+import { byHash } from '../../lib/store/soundness.js'
 import { type Store, withLock } from '../../lib/store/store.js'
 import { storeOf } from '../../lib/store/stores.js'
 import { Writer } from '../../lib/store/writer.js'
@@ -56,7 +59,8 @@ export function prepare(world: World, views: Views, asked: Asked, mayFree: boole
     if (from !== own) importObjects(own, system, laid)
     const layers = layersOf(world, laid)
     const built = buildView(own, viewSystem(own), directory, layers)
-    const view = dirname(built[0]?.directory ?? '')
+    const objects = objectsOf(own, laid)
+    const view = dirname(built.layers[0]?.directory ?? '')
     views.set(`${directory}/${basename(view)}`, layers.map(contentOf))
     const placement = new Map(
       [...laid].flatMap(([path, node]) => (node.kind === 'file' ? [[path, node] as const] : [])),
@@ -77,9 +81,18 @@ export function prepare(world: World, views: Views, asked: Asked, mayFree: boole
       needs: [],
       sources: [...sources, world.hostFile],
       variables: {},
+      state: [],
     }
     const host = { fs: rootFileSystem(asked.root ?? '/'), packages: null, context: {} as never, facts: {} as never }
-    const made = compilePlan(own, request, decision, host, asked.root, built, circumstancesOf(world, asked))
+    const made = compilePlan(
+      request,
+      decision,
+      laid,
+      host,
+      asked.root,
+      { view: built, objects },
+      circumstancesOf(world, asked),
+    )
     writePlan({ store: own, key: keyOf(asked), root: asked.root }, made)
   }
 
@@ -96,6 +109,16 @@ export function prepare(world: World, views: Views, asked: Asked, mayFree: boole
     const directory = `=${sha256(`${asked.subject}${world.host}`)}`
     return { directory, laid, sources: [asked.subject] }
   }
+}
+
+/** As they are: no object is damaged here. */
+function objectsOf(own: Store, laid: ReadonlyMap<string, LaidNode>) {
+  const wanted = [...laid.values()].flatMap(node =>
+    node.kind === 'file' ? [{ ...node.file, executable: isExecutable(node.file.mode) }] : [],
+  )
+  const byDigest = new Map(wanted.map(file => [`${file.sha256}${file.executable}`, file]))
+  const { dev, files } = noteObjects(own, [...byDigest.values()])
+  return { dev, files: files.filter(file => file !== null) }
 }
 
 function ofContainer(world: World, from: Store, name: string) {
@@ -158,7 +181,7 @@ function circumstancesOf(world: World, { environment }: Asked) {
 /** A plan that a launch would take as it is. */
 export function planThatHolds(world: World, asked: Asked): Plan | null {
   const known = readPlan({ store: world.own, key: keyOf(asked), root: asked.root })
-  return known && refreshPlan(world.own, known, circumstancesOf(world, asked))
+  return known && refreshPlan(world.own, known, circumstancesOf(world, asked), byHash(world.own))
 }
 
 export const viewIn = ({ overlays }: Plan): string => overlays[0]?.layer.split('/').slice(-3, -1).join('/') ?? ''

@@ -97,7 +97,7 @@ t.test('the collector comes to no view before its plan is written', async t => {
   const within: Store = {
     home: store.home,
     system: {
-      ...bound(store),
+      ...store.system,
       flock: (fd, mode, wait) => {
         if (mode === 'shared')
           ifAlone(store, () => {
@@ -114,12 +114,3 @@ t.test('the collector comes to no view before its plan is written', async t => {
   t.equal(unplanned, 0, 'then each view has its plan')
   t.ok(readPlan({ store, key, root: null }))
 })
-
-function bound({ system }: Store): Store['system'] {
-  return {
-    flock: (fd, mode, wait) => system.flock(fd, mode, wait),
-    lockByte: (fd, offset) => system.lockByte(fd, offset),
-    linkOpen: (fd, path) => system.linkOpen(fd, path),
-    syncfs: fd => system.syncfs(fd),
-  }
-}

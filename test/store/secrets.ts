@@ -1,25 +1,48 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { changeSettings } from '../../lib/container/change.js'
-import { readContainer } from '../../lib/container/containers.js'
-import { readSetting, takeSetting } from '../../lib/container/setting-files.js'
-import { isSecret, withFile } from '../../lib/container/settings.js'
-import { isSoundSecret, secretFactsPath } from '../../lib/store/secrets.js'
-import { newStore, packInto, program, tree } from '../decide/scenario.js'
+import { isSecretOf, isSoundSecret, listSecrets, newSecretId, stageSecret } from '../../lib/store/secrets.js'
+import { createStore, type Store } from '../../lib/store/store.js'
+import { system } from './system.js'
 
-t.test('what a secret is to be does not tell what it is, and a long one can be read', async t => {
-  const store = newStore()
-  packInto(store, tree({ '/usr/bin/app': program('int main(void) { return 0; }') }), ['app'], 'app')
-  const bytes = Buffer.alloc(100_000, 'x')
-  const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0]
-  changeSettings(store, 'app', 'settings', (settings, writer) =>
-    withFile(settings, takeSetting(writer, '/etc/key', { bytes, mode: 0o600, uid, gid })),
-  )
-  const [file] = readContainer(store, 'app').settings.files
-  if (file === undefined || !isSecret(file)) throw new Error('a secret')
-  const facts = JSON.parse(readFileSync(secretFactsPath(store, file.secret), 'utf8'))
-  t.match(facts, { mode: 0o600, uid, gid, size: bytes.length })
-  t.same(Object.keys(facts).sort(), ['gid', 'mode', 'sha256', 'size', 'uid'])
-  t.ok(isSoundSecret(store, file.secret))
-  t.same(readSetting(store, file), bytes)
+const bytes = Buffer.from('hidden')
+const access = { mode: 0o640, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+
+function newStore(home: string): { readonly store: Store; readonly id: string } {
+  const store = { home, system }
+  createStore(store, 0)
+  const id = newSecretId()
+  // As commands give it: with more than is asked for.
+  stageSecret(join(home, 'secrets'), id, bytes, { ...access, bytes } as typeof access)
+  return { store, id }
+}
+
+t.test('what is beside a secret does not hold it', async t => {
+  const { store, id } = newStore(t.testdir({}))
+  t.same(Object.keys(JSON.parse(readFileSync(join(store.home, 'secrets', `${id}.json`), 'utf8'))).sort(), [
+    'gid',
+    'mode',
+    'sha256',
+    'size',
+    'uid',
+  ])
+  t.ok(isSoundSecret(store, id))
+})
+
+t.test('the same secret is known again', async t => {
+  const { store, id } = newStore(t.testdir({}))
+  t.ok(isSecretOf(store, id, bytes, access))
+  t.notOk(isSecretOf(store, id, Buffer.from('Hidden'), access))
+  t.notOk(isSecretOf(store, id, bytes, { ...access, mode: 0o600 }))
+  t.notOk(isSecretOf(store, newSecretId(), bytes, access))
+})
+
+t.test('half a secret, as whoever was killed leaves it, is listed', async t => {
+  for (const lost of ['', '.json']) {
+    const { store, id } = newStore(t.testdir({}))
+    t.same(listSecrets(store), [id])
+    rmSync(join(store.home, 'secrets', `${id}${lost}`))
+    t.same(listSecrets(store), [id])
+    t.notOk(isSecretOf(store, id, bytes, access))
+  }
 })

@@ -1,15 +1,15 @@
 import { readdirSync, renameSync, rmSync, type Stats, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
-import { generationsOrNone } from './generations.js'
+import { generationsOrNone } from '../store/generations.js'
+import { filesBelow } from '../store/names.js'
+import { isDigest } from '../store/objects.js'
+import { listRefs, refPath, sparePath } from '../store/refs.js'
+import { listSecrets, secretFactsPath, secretPath } from '../store/secrets.js'
+import { clearTemporary, type Store, withLinks } from '../store/store.js'
+import { hasCode, syncDirectory, writing } from '../store/writing.js'
 import { type Marks, markNeeded, type NeedsOf } from './marks.js'
-import { filesBelow } from './names.js'
-import { isDigest } from './objects.js'
-import { listRefs, refPath, sparePath } from './refs.js'
-import { listSecrets, secretFactsPath, secretPath } from './secrets.js'
-import { clearTemporary, type Store, withLinks } from './store.js'
 import { usersOf } from './users.js'
-import { hasCode, syncDirectory, writing } from './writing.js'
 
 export interface Freed {
   readonly objects: number
@@ -94,9 +94,8 @@ function sweep(store: Store, marks: Marks): { readonly objects: number; readonly
   for (const { path } of unneeded) unlinkSync(path)
   for (const id of listSecrets(store)) {
     if (marks.secrets.has(id)) continue
-    // What it is to be goes last: a secret without that could not be judged.
-    rmSync(secretPath(store, id), { force: true })
-    rmSync(secretFactsPath(store, id), { force: true })
+    // What it is to be goes last: a secret without that could not be judged. One of the two may have gone already.
+    for (const path of [secretPath(store, id), secretFactsPath(store, id)]) rmSync(path, { force: true })
   }
   return { objects: unneeded.length, bytes: unneeded.reduce((sum, { size }) => sum + size, 0) }
 }

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { listQuarantine, moveAside, newQuarantine, removeQuarantined, viewsIn } from '../../lib/store/quarantine.js'
+import { listQuarantine, moveAside, newQuarantine, removeQuarantined, viewsIn } from '../../lib/upkeep/quarantine.js'
 import { newStore } from '../decide/scenario.js'
 
 t.test('since when something lies there is told by its name', async t => {

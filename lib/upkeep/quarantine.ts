@@ -1,8 +1,8 @@
 import { lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Store, withLinks } from './store.js'
+import { type Store, withLinks } from '../store/store.js'
+import { hasCode } from '../store/writing.js'
 import { listViews, type ViewAt } from './views.js'
-import { hasCode } from './writing.js'
 
 /** What was taken out of the store by the collector, or by a repair as evidence. */
 export type Kind = 'collected' | 'damaged'

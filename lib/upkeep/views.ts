@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { hasCode } from './writing.js'
+import { hasCode } from '../store/writing.js'
 
 /** A view, in views/ or where it was put aside. */
 export interface ViewAt {

@@ -1,7 +1,7 @@
 import { AppcError } from '../errors.js'
-import { type Generation, readGenerations } from './generations.js'
-import { objectPath } from './objects.js'
-import type { Store } from './store.js'
+import { type Generation, readGenerations } from '../store/generations.js'
+import { objectPath } from '../store/objects.js'
+import type { Store } from '../store/store.js'
 
 export interface ObjectName {
   readonly sha256: string

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { AppcError } from '../../lib/errors.js'
 import { type Generation, publish } from '../../lib/store/generations.js'
-import { markNeeded, type NeedsOf } from '../../lib/store/marks.js'
 import { objectPath } from '../../lib/store/objects.js'
+import { markNeeded, type NeedsOf } from '../../lib/upkeep/marks.js'
 import { newStore } from '../decide/scenario.js'
 
 const digest = (of: number) => String(of).repeat(64)

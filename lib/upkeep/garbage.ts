@@ -1,9 +1,13 @@
 import { lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Generation, readGenerations, renewSpare, writeGenerations } from '../store/generations.js'
+import { Names } from '../store/names.js'
+import { listRefs } from '../store/refs.js'
+import { listSecrets, secretFactsPath, secretPath } from '../store/secrets.js'
+import { clearTemporary, type Store, withLinks } from '../store/store.js'
+import { syncDirectory, writing } from '../store/writing.js'
 import { unneededObjects } from './collect.js'
-import { type Generation, readGenerations, renewSpare, writeGenerations } from './generations.js'
 import { type Marks, markNeeded, type NeedsOf } from './marks.js'
-import { Names } from './names.js'
 import {
   listQuarantine,
   moveAside,
@@ -13,11 +17,7 @@ import {
   removeQuarantined,
   viewsIn,
 } from './quarantine.js'
-import { listRefs } from './refs.js'
-import { listSecrets, secretFactsPath, secretPath } from './secrets.js'
-import { clearTemporary, type Store, withLinks } from './store.js'
 import { directoriesIn, type FindUsed, listViews, type ViewAt } from './views.js'
-import { syncDirectory, writing } from './writing.js'
 
 export interface GarbageRequest {
   readonly needsOf: NeedsOf
@@ -66,6 +66,8 @@ export function collectGarbage(store: Store, request: GarbageRequest): Garbage {
   if (all.unreadable.length > 0) return { ...NOTHING, unreadable: all.unreadable }
   const forgotten = keep === null ? [] : oldGenerations(store, keep)
   const marks = keep === null ? all : markNeeded(store, listRefs(store), needsOf, keep)
+  // A disk that fails now and then: what could be read a moment ago may not be read again.
+  if (marks.unreadable.length > 0) return { ...NOTHING, unreadable: marks.unreadable }
   const { views, unseen } = unneededViews(store, request)
   const told = {
     generations: forgotten.flatMap(({ name, old }) => old.map(({ number }) => ({ name, number }))),

@@ -17,12 +17,13 @@ import { changeSettings, openBytes } from '../../lib/container/change.js'
 import { needsIn, readContainer, removeContainer } from '../../lib/container/containers.js'
 import { takeSetting } from '../../lib/container/setting-files.js'
 import { withFile, withoutFile } from '../../lib/container/settings.js'
-import { collectGarbage, type GarbageRequest } from '../../lib/store/garbage.js'
-import { readGenerations, readSpare } from '../../lib/store/generations.js'
+import { AppcError } from '../../lib/errors.js'
+import { publish, readGenerations, readSpare } from '../../lib/store/generations.js'
 import { objectPath } from '../../lib/store/objects.js'
 import { listRefs } from '../../lib/store/refs.js'
 import type { Store } from '../../lib/store/store.js'
 import { Writer } from '../../lib/store/writer.js'
+import { collectGarbage, type GarbageRequest } from '../../lib/upkeep/garbage.js'
 import { newStore, packInto, program, tree } from '../decide/scenario.js'
 
 const root = tree({ '/usr/bin/app': program('int main(void) { return 0; }') })
@@ -64,7 +65,7 @@ function stray(store: Store, text = 'stray'): string {
 function set(store: Store, text: string, mode: number): void {
   const source = { bytes: Buffer.from(text), mode, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
   changeSettings(store, 'app', 'settings', (settings, writer) =>
-    withFile(settings, takeSetting(writer, '/etc/app.conf', source)),
+    withFile(settings, takeSetting(writer, settings, '/etc/app.conf', source)),
   )
 }
 
@@ -243,4 +244,39 @@ t.test('what does not belong into a store is no reason to fail', async t => {
   writeFileSync(join(store.home, 'quarantine/file'), '')
   t.match(collect(store, { grace: 0 }), { unreadable: [], views: [] })
   readContainer(store, 'app')
+})
+
+t.test('nothing is collected where what could be read once cannot be read again', async t => {
+  const store = newStore()
+  const bytes = Buffer.from('needed')
+  const { sha256 } = Writer.use(store, writer => {
+    const source = { size: bytes.length, read: (to: Buffer, at: number) => bytes.copy(to, 0, at), close: () => {} }
+    const object = writer.add(source, false)
+    writer.commit()
+    return object
+  })
+  for (const number of [1, 2]) {
+    const generation = { number, container: sha256, document: JSON.stringify({ number, container: sha256 }) }
+    publish(store, 'app', generation)
+  }
+  // Two generations are looked at, and then the newest once more.
+  let looks = 0
+  const needsOf = () => {
+    if (++looks === 3) throw new AppcError('FILE_UNREADABLE', 'the disk fails')
+    return { objects: [{ sha256, executable: false }], secrets: [] }
+  }
+  const request = {
+    needsOf,
+    keep: 1,
+    grace: 0,
+    evidence: 0,
+    plans: [],
+    plannedViews: new Set<string>(),
+    findUsed: () => ({ used: [], unseen: [] }),
+    now: 0,
+    dryRun: false,
+  }
+  t.match(collectGarbage(store, request), { unreadable: ['app'], objects: 0, generations: [] })
+  t.equal(looks, 3)
+  t.equal(readdirSync(join(store.home, 'objects', sha256.slice(0, 2))).length, 1)
 })

@@ -1,0 +1,195 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { compile } from '../support/fixtures.js'
+import { APPC } from '../support/node.js'
+import { makeSmallTree } from '../support/small-tree.js'
+
+const [command, ...before] = APPC
+const home = t.testdir({})
+const store = join(home, 'store')
+const tree = join(home, 'tree')
+makeSmallTree(tree)
+compile(tree, 'usr/bin/program', 'int main(void) { return 0; }')
+
+function appc(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const all = { ...process.env, APPC_HOME: store, ...env }
+  const { status, stdout, stderr } = spawnSync(command, [...before, ...args], { encoding: 'utf8', env: all })
+  return { status, stdout, stderr }
+}
+
+function file(name: string, content: string | Buffer, mode = 0o644): string {
+  const path = join(home, name)
+  writeFileSync(path, content)
+  chmodSync(path, mode)
+  return path
+}
+
+const numbers = () =>
+  appc(['generations', 'app', '--json'])
+    .stdout.split('\n')
+    .slice(0, -1)
+    .map(line => JSON.parse(line).number)
+
+t.match(appc(['pack', '--root', tree, '--name', 'app', 'program']), { status: 0 })
+
+t.test('set, show, unset: each makes a generation', async t => {
+  t.match(appc(['settings', 'app']), { status: 0, stdout: 'nothing is set for app\n', stderr: '' })
+  const conf = file('a.conf', 'one\ntwo\n')
+  t.match(appc(['settings', 'app', 'set', '/etc/app.conf', conf, '--env', 'A=b c=d']), {
+    stdout: 'app has generation 2 now\n',
+  })
+  t.match(appc(['settings', 'app', 'set', '/etc/app.conf', conf]), { stdout: 'app is set up so already\n' })
+  const { stdout } = appc(['settings', 'app'])
+  t.equal(
+    stdout,
+    'PATH           MODE  SIZE  AGAINST THE HOST\n/etc/app.conf  0644  8 B   the host has none\nA=b c=d\n',
+  )
+  t.match(JSON.parse(appc(['settings', 'app', '--json']).stdout), {
+    schema: 'appc.settings/1',
+    generation: 2,
+    files: [{ path: '/etc/app.conf', mode: 0o644, size: 8, secret: false, against: 'the host has none' }],
+    environment: { A: 'b c=d' },
+    state: [],
+  })
+  t.match(appc(['settings', 'app', 'show']), {
+    stdout: '--- /dev/null\thost\n+++ /etc/app.conf\tsetting\n@@ -0,0 +1,2 @@\n+one\n+two\n',
+  })
+  t.match(appc(['settings', 'app', 'unset', '/etc/app.conf', '--env', 'A']), { stdout: 'app has generation 3 now\n' })
+  t.match(appc(['settings', 'app', 'unset', '/etc/app.conf']), { status: 1, stderr: /has no setting \/etc\/app.conf/ })
+  t.same(numbers(), [1, 2, 3])
+})
+
+t.test('import fixes what the host has now', async t => {
+  t.match(appc(['settings', 'app', 'import', '/etc/os-release']), { status: 0 })
+  t.match(appc(['settings', 'app']), { stdout: /\/etc\/os-release +0644 .* as the host has it\n/ })
+  t.match(appc(['settings', 'app', 'import', '/etc/nowhere']), { status: 1, stderr: /is not there/ })
+})
+
+t.test('edit begins with what is there, and has the editor’s word', async t => {
+  const editor = { EDITOR: "sed -i '$a added'", VISUAL: '' }
+  t.match(appc(['settings', 'app', 'edit', '/etc/os-release'], editor), { status: 0, stdout: /generation/ })
+  t.match(appc(['settings', 'app', 'show', '/etc/os-release']), { stdout: /\n\+added\n/ })
+  t.match(appc(['settings', 'app', 'edit', '/etc/os-release'], { EDITOR: 'true' }), {
+    stdout: 'app is set up so already\n',
+  })
+  const count = numbers().length
+  t.match(appc(['settings', 'app', 'edit', '/etc/os-release'], { EDITOR: 'false' }), {
+    status: 2,
+    stderr: /did not finish/,
+  })
+  t.equal(numbers().length, count)
+})
+
+t.test('rollback and diff', async t => {
+  const conf = file('b.conf', 'first\n')
+  appc(['settings', 'app', 'set', '/etc/b.conf', conf])
+  const first = numbers().at(-1)
+  writeFileSync(conf, 'second\n')
+  appc(['settings', 'app', 'set', '/etc/b.conf', conf, '--env', 'B=1'])
+  const { status, stdout } = appc(['diff', 'app', String(first), String(first + 1)])
+  t.equal(status, 1)
+  t.equal(
+    stdout,
+    'variable B: unset -> 1\nsetting /etc/b.conf: changed\n--- /etc/b.conf\tbefore\n+++ /etc/b.conf\tafter\n@@ -1,1 +1,1 @@\n-first\n+second\n',
+  )
+  t.match(appc(['rollback', 'app']), {
+    stdout: `app is as in generation ${first} again: this is generation ${first + 2}\n`,
+  })
+  t.match(appc(['diff', 'app', String(first), String(first + 2)]), { status: 0, stdout: '' })
+  t.match(appc(['rollback', 'app']), { stdout: new RegExp(`generation ${first - 1} again`) }, 'two back')
+  t.match(appc(['rollback', 'app', '1']), { stdout: /generation 1 again/ })
+  t.match(appc(['settings', 'app']), { stdout: 'nothing is set for app\n' })
+  t.match(appc(['rollback', 'app', '1']), { status: 0 }, 'it is so already')
+  t.match(appc(['rollback', 'app', '99']), { status: 1, stderr: /has no generation 99/ })
+  t.match(appc(['rollback', 'app', '0']), { status: 2 })
+})
+
+t.test('a secret is closed, is not shown, and does not travel', async t => {
+  const key = file('key', 'a secret\n', 0o640)
+  t.match(appc(['settings', 'app', 'set', '/etc/key', key]), { status: 0 })
+  t.match(appc(['settings', 'app', 'set', '/etc/key', key]), { stdout: 'app is set up so already\n' })
+  t.match(appc(['settings', 'app', 'show']), { stdout: '/etc/key: secret\n' })
+  t.equal(lstatSync(join(store, 'secrets')).mode & 0o777, 0o700)
+  const [name = ''] = readdirSync(join(store, 'secrets')).filter(name => !name.endsWith('.json'))
+  t.equal(lstatSync(join(store, 'secrets', name)).mode & 0o777, 0o640, 'its full mode')
+  const out = join(home, 'out.json')
+  t.match(appc(['settings', 'app', 'export', out]), { status: 0 })
+  t.notOk(readFileSync(out, 'utf8').includes(Buffer.from('a secret\n').toString('base64')))
+  t.match(appc(['settings', 'app', 'export', out, '--include-secrets']), { status: 0 })
+  t.ok(readFileSync(out, 'utf8').includes(Buffer.from('a secret\n').toString('base64')))
+  t.equal(lstatSync(out).mode & 0o777, 0o600)
+  t.match(appc(['copy', 'app', 'other']), { status: 0 })
+  t.match(appc(['settings', 'other']), { stdout: /\/etc\/key/ })
+  t.match(appc(['remove', 'app', 'other']), { status: 0 })
+  t.same(readdirSync(join(store, 'secrets')), [], 'the last that needed it is gone')
+  t.match(appc(['pack', '--root', tree, '--name', 'app', 'program']), { status: 0 })
+  t.match(appc(['settings', 'app', 'apply', out]), { status: 0 })
+  t.match(appc(['settings', 'app']), { stdout: /\/etc\/key +0640 .* secret\n/ })
+})
+
+t.test('what is wrong changes nothing', async t => {
+  const conf = file('c.conf', 'x\n')
+  mkdirSync(join(home, 'directory'))
+  const count = numbers().length
+  const objects = () => readdirSync(join(store, 'objects'), { recursive: true }).length
+  const kept = objects()
+  const wrong: readonly (readonly [readonly string[], number, RegExp])[] = [
+    [['set', 'etc/x', conf], 1, /no absolute path|not an absolute path/],
+    [['set', '/etc/../x', conf], 1, /not an absolute path/],
+    [['set', '/var/lib/x', conf], 1, /never laid over/],
+    [['set', '/etc/ld.so.preload', conf], 1, /the loader obeys it/],
+    [['set', '/x', conf], 1, /directly in \//],
+    [['set', '/etc/.appc-host/x', conf], 1, /reserves this name/],
+    [['set', '/etc/x', join(home, 'nowhere')], 1, /is not there/],
+    [['set', '/etc/x', join(home, 'directory')], 1, /not a regular file/],
+    [['set', '/etc/x'], 2, /takes a path and a file/],
+    [['set', '--env', 'LD_PRELOAD=/x'], 2, /sets no variable/],
+    [['set', '--env', 'novalue'], 2, /sets no variable/],
+    [['apply', conf], 1, /no document of settings/],
+    [['frobnicate'], 2, /nothing that can be done/],
+    [['show', '/etc/none'], 1, /has no setting/],
+  ]
+  for (const [args, status, stderr] of wrong)
+    t.match(appc(['settings', 'app', ...args]), { status, stdout: '', stderr }, args.join(' '))
+  t.match(appc(['settings', 'nobody', 'set', '/etc/x', conf]), { status: 1, stderr: /no container nobody/ })
+  t.equal(numbers().length, count)
+  t.equal(objects(), kept)
+  t.same(readdirSync(join(store, 'tmp')), [])
+})
+
+t.test('an update is a new generation, and keeps the settings', async t => {
+  compile(tree, 'usr/bin/program', 'int main(void) { return 7; }')
+  t.match(appc(['pack', '--root', tree, '--name', 'app', 'program']), { status: 1, stderr: /--update/ })
+  const before = appc(['settings', 'app']).stdout
+  t.match(appc(['pack', '--root', tree, '--name', 'app', '--update', 'program']), { status: 0 })
+  t.equal(appc(['settings', 'app']).stdout, before)
+  const count = numbers().length
+  t.match(appc(['pack', '--root', tree, '--name', 'app', '--update', 'program']), { status: 0 })
+  t.equal(numbers().length, count, 'the same again is nothing new')
+  const last = numbers().at(-1)
+  t.match(appc(['diff', 'app', String(last - 1), String(last)]), { status: 1, stdout: '~ /usr/bin/program\n' })
+})
+
+t.test('state', async t => {
+  t.match(appc(['state', 'app']), { status: 0, stdout: 'nothing is kept for app\n' })
+  t.match(appc(['state', 'app', 'add', '/opt/data']), { status: 0, stdout: /generation/ })
+  t.match(appc(['state', 'app', 'add', '/opt/data']), { stdout: 'app is set up so already\n' })
+  t.match(appc(['state', 'app', 'add', '/proc/x']), { status: 1, stderr: /kernel/ })
+  t.match(appc(['state', 'app']), { stdout: /^PATH +SIZE +KEPT IN\n\/opt\/data +- / })
+  mkdirSync(join(store, 'state/app/opt/data'), { recursive: true })
+  writeFileSync(join(store, 'state/app/opt/data/x'), 'kept')
+  const archive = join(home, 'state.tar')
+  t.match(appc(['state', 'app', 'export', archive]), { status: 0 })
+  writeFileSync(join(store, 'state/app/opt/data/y'), 'later')
+  t.match(appc(['state', 'app', 'import', archive]), { status: 0 })
+  t.same(readdirSync(join(store, 'state/app/opt/data')), ['x'])
+  const kept = lstatSync(join(store, 'state/app/opt/data/x')).ino
+  writeFileSync(archive, 'no archive')
+  t.match(appc(['state', 'app', 'import', archive]), { status: 125, stderr: /archive/ })
+  t.equal(lstatSync(join(store, 'state/app/opt/data/x')).ino, kept, 'nothing was exchanged')
+  t.match(appc(['state', 'app', 'drop', '/opt/data']), { status: 0 })
+  t.match(appc(['state', 'app', 'drop', '/opt/data']), { status: 1 })
+  t.ok(existsSync(join(store, 'state/app/opt/data/x')), 'what programs have written is not appc’s to remove')
+})

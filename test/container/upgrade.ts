@@ -1,0 +1,83 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { listContainers } from '../../lib/container/containers.js'
+import { packContainer } from '../../lib/container/pack.js'
+import { requireVersion, upgradeStore } from '../../lib/container/upgrade.js'
+import { readGenerations, readSpare } from '../../lib/store/generations.js'
+import { createStore, type Store } from '../../lib/store/store.js'
+import { system } from '../store/system.js'
+import { compile } from '../support/fixtures.js'
+import { makeSmallTree } from '../support/small-tree.js'
+
+const tree = join(t.testdir({}), 'tree')
+makeSmallTree(tree)
+compile(tree, 'usr/bin/program', 'int main(void) { return 0; }')
+
+/** A store as version 1 had it: a ref is the digest of a manifest. */
+function oldStore(home: string): { readonly store: Store; readonly digests: readonly string[] } {
+  const store = { home, system }
+  createStore(store, 0)
+  const base = { root: tree, entries: ['program'], include: [], withEssential: false, withDocumentation: false }
+  const digests = ['one', 'two'].map(name => packContainer({ ...base, name, withLocales: false }, store).digest)
+  for (const name of ['spare', 'secrets', 'quarantine', 'state', 'version'])
+    rmSync(join(home, name), { recursive: true, force: true })
+  for (const [at, name] of ['one', 'two'].entries()) writeFileSync(join(home, 'refs', name), `${digests[at]}\n`)
+  return { store, digests }
+}
+
+t.test('a store of version 1 is brought up to date, with its containers', async t => {
+  const { store, digests } = oldStore(t.testdir({}))
+  t.throws(() => requireVersion(store), { code: 'STORE_VERSION', hint: /appc list/ })
+  createStore(store, 0)
+  upgradeStore(store)
+  requireVersion(store)
+  t.same(
+    listContainers({ own: store, system: null }).map(({ digest, generation }) => [digest, generation]),
+    [
+      [digests[0], 1],
+      [digests[1], 1],
+    ],
+  )
+  t.same(readSpare(store, 'one'), readGenerations(store, 'one'))
+  const ref = readFileSync(join(store.home, 'refs/one'))
+  upgradeStore(store)
+  t.same(readFileSync(join(store.home, 'refs/one')), ref, 'once')
+})
+
+t.test('one that was brought half the way is brought the rest', async t => {
+  const { store } = oldStore(t.testdir({}))
+  createStore(store, 0)
+  upgradeStore(store)
+  const done = readFileSync(join(store.home, 'refs/two'))
+  rmSync(join(store.home, 'version'))
+  upgradeStore(store)
+  t.same(readFileSync(join(store.home, 'refs/two')), done)
+  t.equal(readFileSync(join(store.home, 'version'), 'utf8'), '2\n')
+})
+
+t.test('a damaged ref stays what it is, and keeps nobody else from being brought', async t => {
+  const { store } = oldStore(t.testdir({}))
+  writeFileSync(join(store.home, 'refs/two'), 'rubbish')
+  rmSync(join(store.home, 'refs/three'), { force: true })
+  mkdirSync(join(store.home, 'refs/three'))
+  createStore(store, 0)
+  upgradeStore(store)
+  t.equal(readGenerations(store, 'one')?.length, 1)
+  t.throws(() => readGenerations(store, 'two'), { code: 'STORE_CORRUPT' })
+  t.same(readdirSync(join(store.home, 'refs')).sort(), ['one', 'three', 'two'])
+})
+
+t.test('a newer one is left alone', async t => {
+  const store = { home: t.testdir({}), system }
+  createStore(store, 0)
+  for (const [version, because] of [
+    ['3\n', /newer appc: its version is 3/],
+    ['', /damaged/],
+    ['2', /damaged/],
+    ['x\n', /damaged/],
+  ] as const) {
+    writeFileSync(join(store.home, 'version'), version)
+    t.throws(() => upgradeStore(store), { code: 'STORE_VERSION', because }, JSON.stringify(version))
+  }
+})
