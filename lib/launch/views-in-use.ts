@@ -66,6 +66,8 @@ const MOUNTINFO_BYTES = 64 << 20
 class Search {
   readonly #store: string
   readonly #layers: ReadonlyMap<string, ViewAt>
+  /** Names of the views that are asked for. */
+  readonly #wanted: ReadonlySet<string>
   readonly #names = new Set<string>()
   readonly #opened = new Set<ViewAt>()
   /** Mount namespaces of which all is known. */
@@ -77,18 +79,26 @@ class Search {
   constructor(store: string, layers: ReadonlyMap<string, ViewAt>) {
     this.#store = store
     this.#layers = layers
+    this.#wanted = new Set([...layers.values()].map(({ view }) => basename(view)))
   }
 
   /** False for one that is no more. */
   lookAt(pid: number): boolean {
     const threads = look(() => numbersIn(`/proc/${pid}/task`))
     if (threads === null) return false
-    for (const name of look(() => numbersIn(`/proc/${pid}/fd`)) ?? []) {
-      const identity = identityOf(`/proc/${pid}/fd/${name}`)
-      const view = identity === null ? undefined : this.#layers.get(identity)
-      if (view !== undefined) this.#opened.add(view)
-    }
+    for (const name of look(() => numbersIn(`/proc/${pid}/fd`)) ?? []) this.#lookAtOpen(`/proc/${pid}/fd/${name}`)
     return threads.map(thread => this.#lookAtMounts(pid, `${pid}/task/${Number(thread)}`)).every(wasThere => wasThere)
+  }
+
+  /** Only what is called as a layer is gone to: what others have open may be on a server that answers no more, or a terminal that is gone. */
+  #lookAtOpen(descriptor: string): void {
+    const view =
+      look(() => readlinkSync(descriptor))
+        ?.split('/')
+        .at(-2) ?? ''
+    if (!this.#wanted.has(view)) return
+    const opened = this.#layers.get(identityOf(descriptor) ?? '')
+    if (opened !== undefined) this.#opened.add(opened)
   }
 
   #lookAtMounts(pid: number, thread: Thread): boolean {
@@ -143,8 +153,14 @@ const MAGICS = [0x794c7630, 0x01021994]
 function mayReachView(thread: Thread, pid: number): boolean {
   const open = look(() => numbersIn(`/proc/${thread}/fd`))
   if (open === null) return readProcess(pid) !== null
-  const places = ['root', 'cwd', ...open.map(name => `fd/${name}`)].map(name => `/proc/${thread}/${name}`)
-  return places.some(place =>
-    look(() => statSync(place).isDirectory() && MAGICS.includes(Number(statfsSync(place).type))),
-  )
+  return ['root', 'cwd', ...open.map(name => `fd/${name}`)].some(name => mayLeadToView(`/proc/${thread}/${name}`))
+}
+
+function mayLeadToView(place: string): boolean {
+  try {
+    return statSync(place).isDirectory() && MAGICS.includes(Number(statfsSync(place).type))
+  } catch (error) {
+    // It was closed meanwhile; of what cannot be looked at nothing is known.
+    return !hasCode(error, 'ENOENT', 'ESRCH')
+  }
 }
