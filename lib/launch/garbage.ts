@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { needsIn } from '../container/containers.js'
 import { AppcError } from '../errors.js'
+import { unreadable } from '../loader/unreadable.js'
 import { decodePlan } from '../plan/file.js'
 import { MAX_SIZE } from '../plan/layout.js'
 import { viewOf } from '../plan/refresh.js'
@@ -56,7 +57,7 @@ function readPlanAt(store: Store, key: string): Plan | null {
     return decodePlan(readRegular(path, MAX_SIZE, 'it is made anew'))
   } catch (error) {
     if (error instanceof AppcError) return null
-    throw error
+    throw unreadable(path, error)
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { unneededObjects } from './collect.js'
 import { type Generation, readGenerations, writeGenerations } from './generations.js'
@@ -67,6 +67,7 @@ export function collectGarbage(store: Store, request: GarbageRequest): Garbage {
     for (const plan of plans) rmSync(join(store.home, 'plans', plan), { recursive: true, force: true })
     const aside = newQuarantine(store, 'collected', request.now)
     for (const view of views) moveAside(store, aside, join(store.home, 'views', view))
+    removeEmpty(join(store.home, 'views'))
     // Views hold objects: of one that goes for good, so do they.
     const freed = expire(store, request)
     const gone = takeObjects(store, aside, marks)
@@ -96,6 +97,12 @@ function listViews({ home }: Store): readonly string[] {
   return readdirSync(views).flatMap(container =>
     readdirSync(join(views, container)).map(view => `${container}/${view}`),
   )
+}
+
+/** A container that has no view left has no directory for them. */
+function removeEmpty(directory: string): void {
+  for (const name of readdirSync(directory))
+    if (readdirSync(join(directory, name)).length === 0) rmdirSync(join(directory, name))
 }
 
 function takeObjects(store: Store, aside: string, marks: Marks) {

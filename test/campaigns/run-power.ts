@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { temporaryDirectory } from '../support/fixtures.js'
-import { undisturbed } from './crash.js'
 import { type Operation, operations } from './operations.js'
 import { makeTree, Place } from './place.js'
 import { isNoticed, type Loss, losses, type Recorded, record, wrongsOfLoss } from './power.js'
@@ -43,10 +42,9 @@ async function sweep(
   const next = losses(recorded, byChance, seed)[Symbol.iterator]()
   await Promise.all(
     places.map(async place => {
-      const { settled } = await undisturbed(place, operation)
       for (let item = next.next(); item.done !== true; item = next.next()) {
         count++
-        const wrongs = await wrongsOfLoss(place, operation, item.value, recorded, settled)
+        const wrongs = await wrongsOfLoss(place, operation, item.value, recorded)
         if (wrongs.length > 0) findings.push({ loss: item.value, wrongs })
       }
     }),
