@@ -15,6 +15,7 @@
       'native/core/mounts.cpp',
       'native/core/namespaces.cpp',
       'native/core/network.cpp',
+      'native/core/objects.cpp',
       'native/core/path-of.cpp',
       'native/core/plan.cpp',
       'native/core/private-mounts.cpp',

@@ -3,13 +3,13 @@ import { isExecutable } from '../container/containers.js'
 import type { PackedRegular } from '../container/types.js'
 import { AppcError } from '../errors.js'
 import type { FileSystem } from '../loader/types.js'
-import type { Laid } from '../plan/settings.js'
+import type { LaidNodes } from '../plan/settings.js'
 import { objectPath } from '../store/objects.js'
 import type { Store } from '../store/store.js'
 import { Writer } from '../store/writer.js'
 
 /** Copies the private files of a plain program into the store; returns where on the machine they were read. */
-export function importFiles(store: Store, laid: Laid, fs: FileSystem): readonly string[] {
+export function importFiles(store: Store, laid: LaidNodes, fs: FileSystem): readonly string[] {
   const files = privateFiles(laid)
   addAll(store, files, (writer, file) => {
     const source = fs.open(file.path)
@@ -27,7 +27,7 @@ export function importFiles(store: Store, laid: Laid, fs: FileSystem): readonly 
  * Copies what is private of a container of the system's into the caller's store, where it is not there yet: nobody may link files that are
  * root's (fs.protected_hardlinks, proc_sys_fs(5)), nor across file systems. Throws STORE_CORRUPT for the system's.
  */
-export function importObjects(own: Store, system: Store, laid: Laid): void {
+export function importObjects(own: Store, system: Store, laid: LaidNodes): void {
   const missing = privateFiles(laid).filter(file => sizeOf(own, file) !== file.size)
   for (const file of missing) if (sizeOf(system, file) !== file.size) throw corrupt(system, file)
   addAll(own, missing, (writer, file) => {
@@ -37,8 +37,19 @@ export function importObjects(own: Store, system: Store, laid: Laid): void {
   })
 }
 
+/** The same for one that is damaged in the caller's store. False where the system's is no better. */
+export function importAgain(own: Store, system: Store, file: PackedRegular): boolean {
+  if (sizeOf(system, file) !== file.size) return false
+  return Writer.use(own, writer => {
+    const executable = isExecutable(file.mode)
+    const { sha256 } = writer.copy(objectPath(system, file.sha256, executable), executable)
+    if (sha256 === file.sha256) writer.commit()
+    return sha256 === file.sha256
+  })
+}
+
 /** Those of different bytes. */
-function privateFiles(laid: Laid): readonly PackedRegular[] {
+function privateFiles(laid: LaidNodes): readonly PackedRegular[] {
   const files = [...laid.values()].flatMap(node => (node.kind === 'file' ? [node.file] : []))
   return [...new Map(files.map(file => [`${file.sha256}${isExecutable(file.mode)}`, file])).values()]
 }

@@ -17,18 +17,18 @@ import type { FileSystem } from '../loader/types.js'
 import { compilePlan, mountsInside, type Request } from '../plan/compile.js'
 import { haveYoung } from '../plan/guards.js'
 import { layersOf, Targets } from '../plan/overlays.js'
-import { type Laid, laySettings, placeState } from '../plan/settings.js'
+import { type LaidNodes, laySettings, placeState } from '../plan/settings.js'
 import type { BindMount, Plan } from '../plan/types.js'
-import { buildView } from '../plan/view.js'
 import { objectPath } from '../store/objects.js'
 import { refPath } from '../store/refs.js'
 import { isSoundSecret, secretPath } from '../store/secrets.js'
 import { makeState } from '../store/state.js'
 import { clearTemporary, ifAlone, type Store, withLock } from '../store/store.js'
 import { storeOf } from '../store/stores.js'
-import { addon } from './addon.js'
+import { type Care, usualCare } from './care.js'
 import { type Destination, writePlan } from './destination.js'
-import { importFiles, importObjects } from './import-private.js'
+import { importAgain, importFiles, importObjects } from './import-private.js'
+import { layOut } from './lay-out.js'
 import { circumstances } from './machine.js'
 import { whileUnchanged } from './while-unchanged.js'
 
@@ -69,18 +69,20 @@ export function prepareContainer(
   system: Store | null,
   name: string,
   openHost: OpenHost,
+  careOf = usualCare,
 ): void {
   const own = destination.store
+  const care = careOf(own)
   writeSettled(destination, looks => {
     const store = storeOf({ own, system }, name)
     const host = openHost(store, looks)
     return store === own
-      ? withLock(own, 'shared', () => prepareOwn(destination, name, host))
-      : withLock(store, 'shared', () => prepareSystems(destination, store, name, host))
+      ? withLock(own, 'shared', () => prepareOwn(destination, name, host, care))
+      : withLock(store, 'shared', () => prepareSystems(destination, store, name, host, care))
   })
 }
 
-function prepareOwn(destination: Destination, name: string, host: Host): Prepared {
+function prepareOwn(destination: Destination, name: string, host: Host, care: Care): Prepared {
   const { store } = destination
   const decided = decideContainer(store, name, host)
   const { container, decision } = decided
@@ -92,7 +94,7 @@ function prepareOwn(destination: Destination, name: string, host: Host): Prepare
     secrets.map(id => secretPath(store, id)),
   )
   const { laid, state } = layAll(destination, decided, host, true)
-  return makePlan(destination, container.digest, { ...request, state }, decision, laid, host)
+  return makePlan(destination, container.digest, { ...request, state }, decision, laid, host, care)
 }
 
 /** What was decided with the settings over it, and the directories that programs may write, which are always the caller's own. */
@@ -101,7 +103,7 @@ function layAll(
   { container, decision }: Decided,
   host: Host,
   areSecretsOurs: boolean,
-): { readonly laid: Laid; readonly state: readonly BindMount[] } {
+): { readonly laid: LaidNodes; readonly state: readonly BindMount[] } {
   const { name, settings } = container
   const { laid, places } = placeState(laySettings(decision, settings, host, areSecretsOurs), settings, host)
   const state = [...places].map(([path, target]) => ({
@@ -115,7 +117,7 @@ function layAll(
  * A container of the system's, for one of its users: manifest and files are read where they are, and plan, view and a copy of what is
  * private are his own. That he has none of this name himself is a part of what the plan rests on.
  */
-function prepareSystems(destination: Destination, system: Store, name: string, host: Host): Prepared {
+function prepareSystems(destination: Destination, system: Store, name: string, host: Host, care: Care): Prepared {
   const own = destination.store
   freeReplaced(own, system)
   const decided = decideContainer(system, name, host)
@@ -125,7 +127,8 @@ function prepareSystems(destination: Destination, system: Store, name: string, h
   return withLock(own, 'shared', () => {
     const { laid, state } = layAll(destination, decided, host, false)
     importObjects(own, system, laid)
-    return makePlan(destination, container.digest, { ...request, state }, decision, laid, host)
+    const mend: Care['mend'] = file => importAgain(own, system, file) || care.mend(file)
+    return makePlan(destination, container.digest, { ...request, state }, decision, laid, host, { ...care, mend })
   })
 }
 
@@ -156,8 +159,8 @@ function writeSettled(destination: Destination, prepare: (looks: Looks) => Prepa
       return { ...prepare(looks), began }
     },
     ({ plan, evidence, began }, looks) => {
-      // The store's own objects get links while the view is built.
-      const guards = plan.guards.filter(({ path }) => !within(path, join(store.home, 'objects')))
+      // What is private is looked at when its identity has been noted (lay-out.ts).
+      const guards = plan.guards.filter(({ path }) => !within(path, join(store.home, 'views')))
       return !looks.haveChanged(evidence) && !haveYoung(guards, began)
     },
   )
@@ -217,7 +220,7 @@ function prepareProgramOnce(
   return withLock(store, 'shared', () => {
     const sources = importFiles(store, decision.placement, described.fs)
     const whole = { ...request, sources: [...request.sources, ...sources] }
-    return makePlan(destination, `=${digest}`, whole, decision, decision.placement, host)
+    return makePlan(destination, `=${digest}`, whole, decision, decision.placement, host, usualCare(store))
   })
 }
 
@@ -232,15 +235,16 @@ function makePlan(
   views: string,
   request: Request,
   decision: Decision,
-  laid: Laid,
+  nodes: LaidNodes,
   host: Host,
+  care: Care,
 ): Prepared {
   requireRunnable(request, decision)
   const { store, root } = destination
   const now = circumstances()
   const directories = new Targets(host.fs, mountsInside(now.mountPoints, root), now.uid === 0 ? 'deepest' : 'common')
-  const layers = buildView(store, addon(), views, layersOf(laid, directories))
-  return { plan: compilePlan(store, request, decision, host, root, layers, now), evidence: decision.evidence }
+  const laid = layOut(store, request.name, views, layersOf(nodes, directories), care)
+  return { plan: compilePlan(request, decision, nodes, host, root, laid, now), evidence: decision.evidence }
 }
 
 function requireRunnable({ name, programs }: Request, decision: Decision): void {

@@ -4,6 +4,7 @@ import { changedPaths, viewOf } from '../plan/refresh.js'
 import type { Plan } from '../plan/types.js'
 import type { Store } from '../store/store.js'
 import { addon } from './addon.js'
+import { usualCare } from './care.js'
 import { readPlan } from './destination.js'
 import { look, type Process } from './processes.js'
 import type { Running } from './running.js'
@@ -25,7 +26,7 @@ export function stateOf(store: Store, { signature, program }: Running): State {
   const plan = readPlan({ store, key: signature.key, root: null })
   if (plan === null) return { state: 'unplanned', changed: [], otherView: false }
   const otherView = viewOf(plan) !== signature.view
-  const changed = new Set(changedPaths(store, plan))
+  const changed = new Set(changedPaths(store, plan, usualCare(store).soundness))
   const stale = otherView ? null : staleIn(program, plan)
   if (stale !== null) changed.add(stale)
   const moved = otherView || changed.size > 0

@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs'
 import { refreshPlan } from '../plan/refresh.js'
 import { holdLinks, withLock, withPlanning } from '../store/store.js'
+import { usualCare } from './care.js'
 import { type Destination, readPlan, writePlan } from './destination.js'
 import { circumstances } from './machine.js'
 
@@ -31,7 +32,7 @@ function refresh(destination: Destination): { readonly state: State; readonly li
     const links = holdLinks(store)
     try {
       const known = readPlan(destination)
-      const plan = known && refreshPlan(store, known, circumstances())
+      const plan = known && refreshPlan(store, known, circumstances(), usualCare(store).soundness)
       if (plan === null) return { state: 'failed', links }
       if (plan === known) return { state: 'holds', links }
       writePlan(destination, plan)

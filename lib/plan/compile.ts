@@ -1,13 +1,11 @@
-import { isExecutable } from '../container/containers.js'
 import { hostPath, within } from '../decide/host-paths.js'
 import type { Decision, Host } from '../decide/types.js'
 import { base, parent } from '../loader/file-system.js'
-import { objectPath } from '../store/objects.js'
-import type { Store } from '../store/store.js'
 import { guardOf, guardsOf } from './guards.js'
 import { gathered } from './names.js'
-import type { BindMount, Guard, Plan } from './types.js'
-import type { BuiltLayer } from './view.js'
+import type { LaidNodes } from './settings.js'
+import type { BindMount, GuardedObjects, Plan } from './types.js'
+import type { BuiltView } from './view.js'
 
 /** What of the machine and the caller a plan is bound to. */
 export interface Circumstances {
@@ -38,22 +36,28 @@ export interface Request {
   readonly state: readonly BindMount[]
 }
 
-/** Compiles a decision into what the launcher does. The view must have been built. */
+/** What is private, as it lies on the disk. */
+export interface Laid {
+  readonly view: BuiltView
+  readonly objects: GuardedObjects
+}
+
+/** Compiles a decision into what the launcher does. */
 export function compilePlan(
-  store: Store,
   request: Request,
   decision: Decision,
+  nodes: LaidNodes,
   host: Host,
   root: string | null,
-  layers: readonly BuiltLayer[],
+  { view, objects }: Laid,
   circumstances: Circumstances,
 ): Plan {
   const prefix = root ?? ''
   const mounts = mountsInside(circumstances.mountPoints, root)
   const { startUp } = decision
-  const covered = withAncestors(decision.placement.keys())
+  const covered = withAncestors(nodes.keys())
   const isSeenInside = (path: string, evidence: string) =>
-    startUp.has(evidence) && layers.some(({ target }) => within(path, target)) && !covered.has(path)
+    startUp.has(evidence) && view.layers.some(({ target }) => within(path, target)) && !covered.has(path)
   return {
     name: request.name,
     request: request.request,
@@ -67,9 +71,10 @@ export function compilePlan(
       ...(root === null ? [] : [guardOf(root, null)]),
       ...request.sources.map(path => guardOf(path, null)),
       ...guardsOf(prefix, decision.evidence, isSeenInside),
-      ...privateGuards(store, decision),
+      ...view.guards,
     ]),
-    overlays: layers.map(({ target, directory }) => ({
+    objects,
+    overlays: view.layers.map(({ target, directory }) => ({
       target,
       layer: directory,
       carried: carriedOn(target, mounts),
@@ -89,20 +94,6 @@ function withAncestors(paths: Iterable<string>): ReadonlySet<string> {
   const all = new Set<string>()
   for (const path of paths) for (let up = path; !all.has(up); up = parent(up)) all.add(up)
   return all
-}
-
-/**
- * The private files that an entry loads at its start, as objects of the store, which the view's files are hard links of: an object's
- * name is its digest, so that one whose times alone changed can be judged by its bytes. The others are left out: the view is the
- * store's own, and guards for all the libraries of a desktop, or all files of a Python, would cost more than its launch.
- */
-function privateGuards(store: Store, { placement, startUp }: Decision): readonly Guard[] {
-  const paths = new Set<string>()
-  for (const path of startUp) {
-    const node = placement.get(path)
-    if (node?.kind === 'file') paths.add(objectPath(store, node.file.sha256, isExecutable(node.file.mode)))
-  }
-  return [...paths].sort().map(path => guardOf(path, null))
 }
 
 /** Those of the mount points, as seen from inside, that an overlay on `target` would hide. */

@@ -1,5 +1,6 @@
 import { type BigIntStats, lstatSync } from 'node:fs'
 import { parent } from '../loader/file-system.js'
+import { TICK_NS } from '../store/settled.js'
 import { hasCode } from '../store/writing.js'
 import { MAX_LENGTH } from './layout.js'
 import type { AbsentGuard, Guard, IdentityGuard } from './types.js'
@@ -50,9 +51,6 @@ export function guardOf(path: string, seenAs: string | null): IdentityGuard | Ab
   }
 }
 
-/** How coarse the kernel's file times are: they are those of the last timer tick (current_time in fs/inode.c). */
-const TICK_NS = 20_000_000n
-
 /**
  * Whether a file that a plan rests on, or a directory whose links it does, changed since it began to be decided, or so shortly before
  * that a change since would not show in its times: the guards would bless what was never looked at.
@@ -73,7 +71,8 @@ function nearestMissing(root: string, path: string): string {
   return missing
 }
 
-function look(path: string): BigIntStats | null {
+/** What lstat(2) says; null where nothing can be seen. */
+export function look(path: string): BigIntStats | null {
   return unlessUnseen(() => lstatSync(path, { bigint: true }))
 }
 

@@ -3,7 +3,7 @@
  * structures and limits. All numbers are little-endian; `String` and `Table` are pairs of 32-bit numbers.
  */
 export const MAGIC = 'appcplan'
-export const VERSION = 4
+export const VERSION = 5
 export const MAX_SIZE = 16 << 20
 
 /** Byte offsets in the header. */
@@ -27,7 +27,10 @@ export const HEADER = {
   programs: 104,
   environment: 112,
   needs: 120,
-  end: 128,
+  objects: 128,
+  /** Of all objects. */
+  objectsDev: 136,
+  end: 144,
 } as const
 
 /** Bytes of a record of each table. */
@@ -41,6 +44,7 @@ export const RECORD = {
   programs: 16,
   environment: 8,
   needs: 8,
+  objects: 72,
 } as const
 
 export type TableName = keyof typeof RECORD
@@ -56,6 +60,7 @@ export const MAX_COUNT: Readonly<Record<TableName, number>> = {
   programs: 65536,
   environment: 65536,
   needs: 64,
+  objects: 131072,
 }
 
 /**

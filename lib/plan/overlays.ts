@@ -2,7 +2,7 @@ import { within } from '../decide/host-paths.js'
 import { AppcError } from '../errors.js'
 import { join, parent } from '../loader/file-system.js'
 import type { FileSystem } from '../loader/types.js'
-import type { Laid, LaidNode } from './settings.js'
+import type { LaidNode, LaidNodes } from './settings.js'
 
 /** Too much of the host lies in these to cover them for the sake of what is deeper. */
 const SHALLOW = ['/usr', '/etc']
@@ -27,7 +27,7 @@ export interface Attributes {
  * Groups what is placed into as few overlay mounts as do: one for each host directory that gains or changes names, and none below
  * another, since an overlay merges the directories below it by itself.
  */
-export function layersOf(placement: Laid, targets: Targets): readonly Layer[] {
+export function layersOf(placement: LaidNodes, targets: Targets): readonly Layer[] {
   const wanted = [...new Set([...placement.keys()].map(path => targets.of(path)))].sort()
   const topmost = wanted.filter(target => !wanted.some(other => other !== target && within(target, other)))
   return topmost.map(target => {

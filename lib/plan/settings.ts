@@ -13,7 +13,7 @@ export type LaidNode =
   /** A secret that the caller may not read, of a container of the system's: a file that nobody can open, as it would be for him on the host. */
   | { readonly kind: 'closed' }
 
-export type Laid = ReadonlyMap<string, LaidNode>
+export type LaidNodes = ReadonlyMap<string, LaidNode>
 
 /**
  * Lays settings over what was decided. They come after deciding and are no part of it: none may lie where something is loaded before a
@@ -24,7 +24,7 @@ export function laySettings(
   { files }: Settings,
   host: Pick<Host, 'fs'>,
   areSecretsOurs: boolean,
-): Laid {
+): LaidNodes {
   const laid = new Map<string, LaidNode>(placement)
   for (const file of files) {
     const path = hostPath(host.fs, file.path)
@@ -45,10 +45,10 @@ export type StatePlaces = ReadonlyMap<string, string>
  * SETTING_INVALID where that cannot be.
  */
 export function placeState(
-  laid: Laid,
+  laid: LaidNodes,
   { state }: Settings,
   { fs }: Pick<Host, 'fs'>,
-): { laid: Laid; places: StatePlaces } {
+): { laid: LaidNodes; places: StatePlaces } {
   const all = new Map(laid)
   const places = new Map<string, string>()
   for (const path of state) {

@@ -18,6 +18,7 @@ export interface Plan {
   /** Values of the variables that the loader obeys, for each of LOADER_VARIABLES that was set. */
   readonly loaderEnvironment: Readonly<Record<string, string>>
   readonly guards: readonly Guard[]
+  readonly objects: GuardedObjects
   /** Mounted in order: a directory comes before those below it. */
   readonly overlays: readonly OverlayMount[]
   /** After the overlays: directories and files of the machine that a --root tree sees. */
@@ -69,6 +70,24 @@ export interface GuardedName {
   readonly name: string
   /** The text of the link of this name, or null where there is nothing. */
   readonly link: string | null
+}
+
+/** The private files, as what they are in the store: the view's are hard links of these, so whatever happens to the one does to the other. */
+export interface GuardedObjects {
+  /** Of the file system that they all are on; 0 where there are none. */
+  readonly dev: bigint
+  /** Each once, in the order of their paths. */
+  readonly files: readonly GuardedObject[]
+}
+
+/** An object with its identity when its bytes were found to be those that it is named by. Its mode is fixed. */
+export interface GuardedObject {
+  readonly sha256: string
+  readonly executable: boolean
+  readonly ino: bigint
+  readonly size: number
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
 }
 
 export interface OverlayMount {

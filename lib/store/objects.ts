@@ -32,6 +32,11 @@ export function readObject(store: Store, digest: string, executable: boolean, ma
   return bytes
 }
 
+/** Mode in the store: never writable, so that a program that finds the file through a view cannot spoil it for others. */
+export function objectMode(executable: boolean): number {
+  return executable ? 0o555 : 0o444
+}
+
 /** Whether a file is a regular file with these bytes. An unreadable one (EIO) is as bad as a wrong one. */
 export function isSound(path: string, digest: string, size: number, mode: number): boolean {
   let fd: number
@@ -50,6 +55,20 @@ export function isSound(path: string, digest: string, size: number, mode: number
     throw error
   } finally {
     closeSync(fd)
+  }
+}
+
+/** The sha256 of a regular file's bytes, or the code of what failed: EINVAL where it is none. */
+export function hashPath(path: string): { readonly digest: string } | { readonly errorCode: string } {
+  let fd: number | null = null
+  try {
+    fd = openSync(path, OPEN_OWN)
+    return fstatSync(fd).isFile() ? { digest: hashDescriptor(fd) } : { errorCode: 'EINVAL' }
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error
+    return { errorCode: String(error.code) }
+  } finally {
+    if (fd !== null) closeSync(fd)
   }
 }
 

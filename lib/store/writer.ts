@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { OpenFile } from '../loader/types.js'
-import { eachPiece, hashDescriptor, isSound, objectPath } from './objects.js'
+import { eachPiece, hashDescriptor, isSound, objectMode, objectPath } from './objects.js'
 import { type Access, isSecretOf, newSecretId, secretFactsPath, secretPath, stageSecret } from './secrets.js'
 import { clearTemporary, ifAlone, type Store, withLinks, withLock } from './store.js'
 import { hasCode, writing } from './writing.js'
@@ -142,12 +142,7 @@ export class Writer {
   }
 }
 
-/** Mode in the store: never writable, so that a program that finds the file through a view cannot spoil it for others. */
-function objectMode(executable: boolean): number {
-  return executable ? 0o555 : 0o444
-}
-
-function makeFanOut(directory: string): void {
+export function makeFanOut(directory: string): void {
   try {
     mkdirSync(directory, 0o755)
     // Once more by chmod, since mkdir's mode is cut by the umask.

@@ -10,8 +10,6 @@ namespace {
 
 constexpr int64_t nanoseconds = 1000000000;
 
-int64_t inNanoseconds(const struct statx_timestamp& time) { return time.tv_sec * nanoseconds + time.tv_nsec; }
-
 bool isSame(const struct statx& status, const file::Guard& guard) {
   return status.stx_ino == guard.ino && status.stx_size == guard.size && status.stx_mode == guard.mode &&
          inNanoseconds(status.stx_mtime) == guard.mtimeNs && inNanoseconds(status.stx_ctime) == guard.ctimeNs &&
@@ -83,6 +81,8 @@ uint64_t deviceNumber(const struct statx& status) {
   const uint64_t minor = status.stx_dev_minor;
   return ((major & 0xfffff000) << 32) | ((major & 0xfff) << 8) | ((minor & 0xffffff00) << 12) | (minor & 0xff);
 }
+
+int64_t inNanoseconds(const struct statx_timestamp& time) { return time.tv_sec * nanoseconds + time.tv_nsec; }
 
 Result checkHost(const Plan& plan, uint32_t uid, uint32_t gid, uint32_t cpuLevel) {
   const file::Header& header = plan.header();

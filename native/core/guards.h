@@ -19,6 +19,8 @@ bool isAbsent(int error);
 /** dev_t as glibc and Node give it. */
 uint64_t deviceNumber(const struct statx& status);
 
+int64_t inNanoseconds(const struct statx_timestamp& time);
+
 /** Kernel and ids that the plan was made for, and the processor's level, as it is now. */
 Result checkHost(const Plan& plan, uint32_t uid, uint32_t gid, uint32_t cpuLevel);
 

@@ -9,7 +9,7 @@ namespace appc {
 namespace {
 
 constexpr char magic[8] = {'a', 'p', 'p', 'c', 'p', 'l', 'a', 'n'};
-constexpr uint32_t version = 4;
+constexpr uint32_t version = 5;
 constexpr uint32_t maxPath = 4095;
 constexpr uint32_t maxFileName = 255;
 constexpr uint32_t maxString = 131071;  // MAX_ARG_STRLEN of the kernel: execve refuses longer ones
@@ -59,7 +59,8 @@ bool tablesFit(const file::Header& header, const Bytes& bytes) {
          bytes.holdsTable<file::Bind>(header.binds, maxBinds) &&
          bytes.holdsTable<file::Program>(header.programs, maxRecords) &&
          bytes.holdsTable<file::String>(header.environment, maxRecords) &&
-         bytes.holdsTable<file::String>(header.needs, maxNeeds);
+         bytes.holdsTable<file::String>(header.needs, maxNeeds) &&
+         bytes.holdsTable<file::Object>(header.objects, maxObjects);
 }
 
 bool guardHolds(const file::Guard& guard, const Bytes& bytes) {
@@ -110,6 +111,9 @@ bool operationsHold(const Plan& plan, const Bytes& bytes) {
   }
   for (const file::String& need : plan.needs()) {
     if (!bytes.holdsString(need, maxPath)) return false;
+  }
+  for (const file::Object& object : plan.objects()) {
+    if (object.executable > 1) return false;
   }
   return true;
 }

@@ -20,6 +20,7 @@ inline constexpr size_t maxPlanSize = 16 << 20;
 inline constexpr uint32_t maxOverlays = 64;
 inline constexpr uint32_t maxCarried = 256;
 inline constexpr uint32_t maxBinds = 64;
+inline constexpr uint32_t maxObjects = 131072;
 
 /** The records as they lie in the file; little-endian like the machines. */
 namespace file {
@@ -56,6 +57,9 @@ struct Header {
   Table programs;
   Table environment;
   Table needs;
+  Table objects;
+  /** Of all objects. */
+  uint64_t objectsDev;
 };
 
 enum class GuardKind : uint32_t { identity = 0, absent = 1, names = 2 };
@@ -92,7 +96,19 @@ struct Program {
   String path;
 };
 
-static_assert(sizeof(Header) == 128 && sizeof(Guard) == 72 && sizeof(Overlay) == 24);
+/** A private file, by its name in the store and its identity there. */
+struct Object {
+  uint8_t sha256[32];
+  uint64_t ino;
+  uint64_t size;
+  int64_t mtimeNs;
+  int64_t ctimeNs;
+  /** 0 or 1. */
+  uint32_t executable;
+  uint32_t unused;
+};
+
+static_assert(sizeof(Header) == 144 && sizeof(Guard) == 72 && sizeof(Overlay) == 24 && sizeof(Object) == 72);
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 
 }  // namespace file
@@ -131,6 +147,7 @@ class Plan {
   Records<file::String> environment() const { return records<file::String>(header_->environment); }
   /** What the container's programs need of the host when they are confined, in the words of --allow. */
   Records<file::String> needs() const { return records<file::String>(header_->needs); }
+  Records<file::Object> objects() const { return records<file::Object>(header_->objects); }
 
  private:
   template <typename Record>

@@ -71,6 +71,15 @@ Result checkLoaderEnvironment(const Launch& launch) {
   return success();
 }
 
+/** By the way that the store was found: whatever lies there now is what the view is made of. */
+Result checkPrivateFiles(Launch& launch) {
+  if (launch.plan.objects().count == 0) return success();
+  const char* path = joined(launch.request.store, "/objects");
+  const sys::Descriptor objects(sys::open(AT_FDCWD, path, O_PATH | O_DIRECTORY));
+  if (objects.error() != 0) return failure(Step::checkGuard, path, objects.error());
+  return checkObjects(launch.plan, objects.get(), launch.object);
+}
+
 /**
  * Whether what is mounted below the targets need not be looked up in the mount table, which takes as long as fifty
  * guards: where there should be nothing, the clones of the targets show whether there is.
@@ -90,6 +99,7 @@ Result findPlan(Launch& launch) {
   if (result.ok()) result = checkHost(launch.plan, launch.uid, launch.gid, level);
   if (result.ok()) result = checkLoaderEnvironment(launch);
   if (result.ok()) result = checkGuards(launch.plan);
+  if (result.ok()) result = checkPrivateFiles(launch);
   // Who asks what would be run has no clones made.
   if (!result.ok() || (canAskClones(launch) && !launch.options.info)) return result;
   MountTable& mounts = mountTable(launch);

@@ -9,6 +9,7 @@
 #include "mountinfo.h"
 #include "mounts.h"
 #include "namespaces.h"
+#include "objects.h"
 #include "options.h"
 #include "plan.h"
 #include "replanned.h"
@@ -41,6 +42,8 @@ struct Launch {
   KnownHost host;
   Namespaces namespaces;
   Plan plan;
+  /** The private file that was looked at last. */
+  ObjectPath object;
   RootTree root;
   Overlays overlays;
   /** Null without a confinement. */

@@ -98,6 +98,7 @@ export class Sandbox {
       cpuLevel: addon().cpuLevel(),
       loaderEnvironment: {},
       guards: [],
+      objects: { dev: 0n, files: [] },
       overlays: [],
       binds: [],
       programs: [{ name: 'sh', path: '/bin/sh' }],

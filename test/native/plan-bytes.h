@@ -47,6 +47,11 @@ inline size_t readAll(const appc::Plan& plan) {
   for (const auto& program : plan.programs()) total += readAll(plan, program.name) + readAll(plan, program.path);
   for (const auto& string : plan.environment()) total += readAll(plan, string);
   for (const auto& string : plan.needs()) total += readAll(plan, string);
+  for (const auto& object : plan.objects()) {
+    if (object.executable > 1) abort();
+    for (const uint8_t byte : object.sha256) total += byte;
+    total += object.ino + object.size + static_cast<size_t>(object.mtimeNs ^ object.ctimeNs);
+  }
   return total;
 }
 

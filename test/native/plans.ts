@@ -20,11 +20,14 @@ export function samplePlans(sandbox: Sandbox): readonly [whole: Plan, ...others:
     mtimeNs: 3n,
     ctimeNs: 4n,
   } as const
+  const object = { sha256: 'ab'.repeat(32), executable: false, ino: 1n, size: 2, mtimeNs: 3n, ctimeNs: 4n }
+  const objects = Array.from({ length: 20 }, (_, i) => ({ ...object, sha256: `${10 + i}`.repeat(32) }))
   const whole = sandbox.plan('whole', {
     request: ['/bin/x', '/lib'],
     root: '/tree',
     guards: [identity('/etc', '/etc'), { kind: 'absent', path: '/nonexistent', seenAs: null }, names],
     overlays: [overlay, { target: '/opt', layer: '/other', carried: [] }],
+    objects: { dev: 5n, files: [object, { ...object, executable: true }] },
     binds: [{ source: '/proc', target: '/proc' }],
     environment: [
       { name: 'A', value: 'b' },
@@ -43,6 +46,7 @@ export function samplePlans(sandbox: Sandbox): readonly [whole: Plan, ...others:
       overlays: directories.slice(1).map(target => ({ target, layer: `/view${target}`, carried: [] })),
     }),
     sandbox.plan('carrying', { overlays: [{ ...overlay, carried }] }),
+    sandbox.plan('private', { objects: { dev: 5n, files: objects } }),
     sandbox.plan('in-a-tree', { root: '/tree', binds: directories.map(path => ({ source: path, target: path })) }),
   ]
 }

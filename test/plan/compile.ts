@@ -8,7 +8,6 @@ import { type Circumstances, compilePlan, mountsInside } from '../../lib/plan/co
 import { decodePlan, encodePlan } from '../../lib/plan/file.js'
 import { layersOf, Targets } from '../../lib/plan/overlays.js'
 import { buildView } from '../../lib/plan/view.js'
-import { objectPath } from '../../lib/store/objects.js'
 import { refPath } from '../../lib/store/refs.js'
 import { library } from '../container/tree.js'
 import { libraries, newStore, openIn, packInto, program, put, tree } from '../decide/scenario.js'
@@ -43,7 +42,7 @@ function compiled(mountPoints: readonly string[], uid = 0) {
     loaderEnvironment: { LD_BIND_NOW: '1' },
     mountPoints,
   }
-  const layers = buildView(
+  const view = buildView(
     store,
     addon(),
     digest,
@@ -58,18 +57,19 @@ function compiled(mountPoints: readonly string[], uid = 0) {
     variables: {},
     state: [],
   }
-  const plan = compilePlan(store, request, decision, at, host, layers, now)
-  return { store, manifest, plan, layers }
+  const objects = { dev: 1n, files: [] }
+  const plan = compilePlan(request, decision, decision.placement, at, host, { view, objects }, now)
+  return { store, plan, view, objects }
 }
 
 t.test('what the plan is bound to, and what it does', async t => {
-  const { store, manifest, plan, layers } = compiled([])
+  const { store, plan, view, objects } = compiled([])
   t.match(plan, { name: 'app', request: ['app'], root: host, uid: 0, gid: 7, kernelRelease: '6.1', cpuLevel: 2 })
   t.same(plan.environment, [{ name: 'APPC_CONTAINER', value: 'app' }])
   t.same(plan.programs, [{ name: 'app', path: '/usr/bin/app' }])
   t.same(
     plan.overlays,
-    layers.map(({ target, directory }) => ({ target, layer: directory, carried: [] })),
+    view.layers.map(({ target, directory }) => ({ target, layer: directory, carried: [] })),
   )
   t.same(
     plan.overlays.map(({ target }) => target),
@@ -78,10 +78,8 @@ t.test('what the plan is bound to, and what it does', async t => {
   const guarded = new Map(plan.guards.map(guard => [guard.path, guard]))
   t.ok(guarded.has(host), 'the root itself')
   t.ok(guarded.has(refPath(store, 'app')), 'what the name stands for')
-  for (const file of manifest.files) {
-    const isPrivate = file.type === 'file' && /\/(app|libtaken\.so\.1)$/.test(file.path)
-    if (isPrivate) t.ok(guarded.has(objectPath(store, file.sha256, true)), file.path)
-  }
+  t.equal(plan.objects, objects)
+  for (const { directory } of view.layers) t.ok(guarded.has(directory), 'each directory of the view')
   const seenAs = (path: string) => {
     const guard = guarded.get(host + path)
     return guard?.kind === 'names' ? undefined : guard?.seenAs

@@ -39,6 +39,13 @@ const plan: Plan = {
     },
     { kind: 'names', path: '/opt', names: [absent('ä')], dev: 1n, ino: 3n, mtimeNs: 0n, ctimeNs: 0n },
   ],
+  objects: {
+    dev: 2n ** 63n + 1n,
+    files: [
+      { sha256: '0123456789abcdef'.repeat(4), executable: false, ino: 2n ** 63n, size: 0, mtimeNs: -1n, ctimeNs: 5n },
+      { sha256: 'f'.repeat(64), executable: true, ino: 7n, size: 2 ** 40, mtimeNs: 3n, ctimeNs: 2n ** 62n },
+    ],
+  },
   overlays: [
     { target: '/usr/lib', layer: '/store/1', carried: ['/usr/lib/a', '/usr/lib/b'] },
     { target: '/opt', layer: '/store/2', carried: ['/opt/c'] },
@@ -57,6 +64,7 @@ const bare: Plan = {
   root: null,
   request: [],
   guards: [],
+  objects: { dev: 0n, files: [] },
   overlays: [],
   binds: [],
   programs: [],
@@ -74,12 +82,17 @@ t.test('what is written is read again', async t => {
 
 t.test('what the format cannot hold is not written', async t => {
   const [overlay] = plan.overlays
-  if (overlay === undefined) throw new Error('the plan has an overlay')
+  const [object] = plan.objects.files
+  if (overlay === undefined || object === undefined) throw new Error('the plan has both')
   const wrong: Readonly<Record<string, Partial<Plan>>> = {
     'a relative path': { root: 'tree' },
     'a NUL': { name: 'a\0b' },
     'a long path': { root: `/${'x'.repeat(4095)}` },
     'a mount that is not below its target': { overlays: [{ ...overlay, carried: ['/usr/libexec'] }] },
+    'a name that is no sha256': {
+      objects: { ...plan.objects, files: [{ ...object, sha256: 'F'.repeat(64) }] },
+    },
+    'too many objects': { objects: { ...plan.objects, files: Array(131073).fill(object) } },
     'too many overlays': { overlays: Array(65).fill({ ...overlay, carried: [] }) },
     'too many mounts': { overlays: [{ ...overlay, carried: Array(257).fill('/usr/lib/a') }] },
     'a long name': {

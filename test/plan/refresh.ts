@@ -4,6 +4,7 @@ import {
   chmodSync,
   cpSync,
   linkSync,
+  lstatSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -16,9 +17,10 @@ import t, { type Test } from 'tap'
 import { isExecutable } from '../../lib/container/containers.js'
 import type { Circumstances } from '../../lib/plan/compile.js'
 import { decodePlan } from '../../lib/plan/file.js'
-import { refreshPlan } from '../../lib/plan/refresh.js'
+import { refreshPlan as refresh } from '../../lib/plan/refresh.js'
 import type { Plan } from '../../lib/plan/types.js'
 import { objectPath } from '../../lib/store/objects.js'
+import { byHash } from '../../lib/store/soundness.js'
 import type { Store } from '../../lib/store/store.js'
 import { library } from '../container/tree.js'
 import { fresh, launch, libraries, newStore, packInto, program, tree } from '../decide/scenario.js'
@@ -28,13 +30,15 @@ const app = program('int one(void); int main(void) { return one(); }', { 'libone
 const home = tree({ '/usr/bin/app': app, [`${libraries}/libone.so.1`]: one })
 const host = tree({})
 
+const refreshPlan = (store: Store, plan: Plan, now: Circumstances) => refresh(store, plan, now, byHash(store))
+
 const MODIFIED = new Date('2020-01-01T00:00:00Z')
 
 interface Planned {
   readonly store: Store
   readonly plan: Plan
   readonly now: Circumstances
-  /** The objects that the plan guards. */
+  /** Their paths, in the plan's order. */
   readonly objects: readonly string[]
 }
 
@@ -49,22 +53,21 @@ function planned(t: Test): Planned {
   const plans = join(store.home, 'plans')
   const plan = decodePlan(readFileSync(join(plans, readdirSync(plans)[0] ?? '')))
   const { uid, gid, kernelRelease, cpuLevel, loaderEnvironment } = plan
-  const objects = plan.guards.map(({ path }) => path).filter(path => path.startsWith(join(store.home, 'objects')))
+  const objects = plan.objects.files.map(({ sha256, executable }) => objectPath(store, sha256, executable))
   t.equal(objects.length, 2)
   return { store, plan, now: { uid, gid, kernelRelease, cpuLevel, loaderEnvironment, mountPoints: [] }, objects }
 }
 
-t.test('an object that only got another link: new guards, the same plan', async t => {
+t.test('an object that only got another link: another identity, the same plan', async t => {
   const { store, plan, now, objects } = planned(t)
   linkSync(objects[0] as string, join(fresh(), 'elsewhere'))
   const refreshed = refreshPlan(store, plan, now)
   t.ok(refreshed)
-  t.same({ ...refreshed, guards: [] }, { ...plan, guards: [] })
-  t.same(
-    refreshed?.guards.map(({ path }) => path),
-    plan.guards.map(({ path }) => path),
-  )
-  t.equal(refreshed?.guards.filter((guard, at) => guard !== plan.guards[at]).length, 1)
+  t.same({ ...refreshed, objects: plan.objects }, plan)
+  const { ctimeNs } = lstatSync(objects[0] as string, { bigint: true })
+  const [first, ...others] = plan.objects.files
+  t.same(refreshed?.objects, { dev: plan.objects.dev, files: [{ ...first, ctimeNs }, ...others] })
+  t.not(ctimeNs, first?.ctimeNs)
   // So does the launcher, without deciding: by way of Node, and then without.
   t.match(launch(store, host), { status: 0, stderr: '' })
   t.match(launch(store, host, [], { PATH: '/nonexistent' }), { status: 0, stderr: '' })

@@ -22,7 +22,7 @@ function filled(): Store {
   return store
 }
 
-const build = (store: Store) => buildView(store, addon(), 'c', layersFor())
+const build = (store: Store) => buildView(store, addon(), 'c', layersFor()).layers
 
 function checkView(t: Test, store: Store, directory: string): void {
   const whiteout = lstatSync(join(directory, 'gone'))
@@ -89,7 +89,7 @@ t.test('the same decision has the same view, another one another', async t => {
     [{ ...lib, nodes: new Map([...lib.nodes].map(([name, node]) => [name === 'link' ? 'link2' : name, node])) }, opt],
     [{ ...lib, nodes: new Map([...lib.nodes, ['link', { kind: 'symlink', target: 'two' }] as const]) }, opt],
   ]
-  const places = others.map(layers => dirname(buildView(store, addon(), 'c', layers)[0]?.directory as string))
+  const places = others.map(layers => dirname(buildView(store, addon(), 'c', layers).layers[0]?.directory as string))
   t.equal(new Set([...places, dirname(first[0]?.directory as string)]).size, others.length + 1)
 })
 
