@@ -149,6 +149,8 @@ function steadyOf(line: string, home: string): string {
   if (/^plans\/./.test(path)) return path
   if (/^(refs|spare)\/./.test(path)) return `${path} ${meaningOf(readFileSync(join(home, path), 'utf8'), home)}`
   if (/^secrets\/.*\.json$/.test(path)) return `secrets/*.json ${readFileSync(join(home, path), 'utf8')}`
+  // Evidence tells when it was found, and who was killed leaves some of it twice.
+  if (/^quarantine\/damaged/.test(path)) return path.replace(/-[0-9a-f-]+/, '').replace(/[^/]*\.json$/, '*.json')
   return line.replace(/^secrets\/[0-9a-f]+/, 'secrets/*').replace(/^(quarantine\/[a-z]+)-[0-9a-f-]+/, '$1')
 }
 
