@@ -122,10 +122,12 @@ function launched(place: Place): void {
   place.launch('second')
 }
 
+/** What is damaged belongs to containers whose ref is sound, so that it can be told what they lacked before. */
 function damaged(place: Place): void {
   launched(place)
-  spoil(place, 'bin/first')
+  pack(place, 'third')
   spoil(place, 'bin/second')
+  spoil(place, 'bin/third')
   writeFileSync(join(place.home, 'refs/first'), 'not a ref')
 }
 

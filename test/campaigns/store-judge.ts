@@ -137,10 +137,10 @@ function isWhole(view: string): boolean {
 
 /**
  * Everything in a store that must be the same after the same commands, a line each. Not: what saves time only (cache/), the bytes of
- * plans, which hold inode numbers and times, and names by chance.
+ * plans, which hold inode numbers and times, names by chance, and evidence of damage, which a disk that fails for a moment adds to.
  */
 export function stateOf(home: string): readonly string[] {
-  const lines = listingOf(home).filter(line => !/^(cache\/|tmp\/ )/.test(line))
+  const lines = listingOf(home).filter(line => !/^(cache\/|tmp\/ |quarantine\/damaged)/.test(line))
   return [...new Set(lines.map(line => steadyOf(line, home)))]
 }
 
@@ -149,9 +149,10 @@ function steadyOf(line: string, home: string): string {
   if (/^plans\/./.test(path)) return path
   if (/^(refs|spare)\/./.test(path)) return `${path} ${meaningOf(readFileSync(join(home, path), 'utf8'), home)}`
   if (/^secrets\/.*\.json$/.test(path)) return `secrets/*.json ${readFileSync(join(home, path), 'utf8')}`
-  // Evidence tells when it was found, and who was killed leaves some of it twice.
-  if (/^quarantine\/damaged/.test(path)) return path.replace(/-[0-9a-f-]+/, '').replace(/[^/]*\.json$/, '*.json')
-  return line.replace(/^secrets\/[0-9a-f]+/, 'secrets/*').replace(/^(quarantine\/[a-z]+)-[0-9a-f-]+/, '$1')
+  return line
+    .replace(/ [0-9]+ (?=[0-9a-f]{64}$)/, ' ')
+    .replace(/^secrets\/[0-9a-f]+/, 'secrets/*')
+    .replace(/^(quarantine\/[a-z]+)-[0-9a-f-]+/, '$1')
 }
 
 /** All that there is, a line each. */
