@@ -1,22 +1,8 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { needsIn } from '../container/containers.js'
-
-<<<<<<< HEAD
-
 import { planKey } from '../plan/file.js'
 import { changedPaths } from '../plan/refresh.js'
-
-=======
-
-import { AppcError } from '../errors.js'
-import { unreadable } from '../loader/unreadable.js'
-import { decodePlan } from '../plan/file.js'
-import { MAX_SIZE } from '../plan/layout.js'
-import { viewOf } from '../plan/refresh.js'
-
->>>>>>> 3c384716d60b1961f4259d5811fed50002bec084
-
 import type { Plan } from '../plan/types.js'
 import { hasRef, isName } from '../store/refs.js'
 import { type Store, withLock } from '../store/store.js'
@@ -69,21 +55,10 @@ export function judgePlans(stores: Stores): {
   return { plans: keys.filter(key => !needed.has(key)), plannedViews: new Set(views) }
 }
 
-<<<<<<< HEAD
 /** `CONTAINER/VIEW`; the store may have had another path when it was planned for. */
 function viewAt(layer: string): string {
   const view = dirname(layer)
   return join(basename(dirname(view)), basename(view))
-=======
-function readPlanAt(store: Store, key: string): Plan | null {
-  const path = join(store.home, 'plans', key)
-  try {
-    return decodePlan(readRegular(path, MAX_SIZE, 'it is made anew'))
-  } catch (error) {
-    if (error instanceof AppcError) return null
-    throw unreadable(path, error)
-  }
->>>>>>> 3c384716d60b1961f4259d5811fed50002bec084
 }
 
 function isNeeded({ own, system }: Stores, key: string, plan: Plan): boolean {

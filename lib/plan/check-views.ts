@@ -3,17 +3,8 @@ import { AppcError } from '../errors.js'
 import { generationsOrNone } from '../store/generations.js'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
-
-<<<<<<< HEAD
-
 import { type Problem, problem } from '../upkeep/problems.js'
-
-=======
-
 import { namesIn } from './names-in.js'
-
->>>>>>> 3c384716d60b1961f4259d5811fed50002bec084
-
 import { type Difference, differencesOf } from './view-check.js'
 
 const MEANINGS: Readonly<Record<Difference['problem'], string>> = {
