@@ -217,6 +217,27 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .argument('<name...>', 'containers')
     .option('--json', 'print JSON', false)
     .action(async (names, options) => finish((await import('./remove.js')).runRemove(names, options)))
+  appc
+    .command('verify')
+    .description('whether all that is kept is as it should be: objects, refs, manifests, plans')
+    .argument('[name]', 'only what this container needs')
+    .option('--full', 'read every object from the disk, not only those that changed since they were found sound', false)
+    .option('--restart', 'begin a full check anew that was interrupted, instead of going on with it', false)
+    .option('--max-rate <bytes>', 'read at most so many bytes a second: 800k, 50M, 1G')
+    .option('--json', 'print one JSON object a line for each thing that is wrong, and one for the whole', false)
+    .action(async (name, options) => finish(await (await import('./verify.js')).runVerify(name, options)))
+  appc
+    .command('repair')
+    .description('mend what verify finds, with right bytes from this machine or from --from; the damaged is kept aside')
+    .argument('[name]', 'only what this container needs')
+    .option('--from <dir>', 'a tree that has right files, such as the one it was packed from (repeatable)', collect, [])
+    .option('--full', 'read every object from the disk to find what is damaged', false)
+    .option('--dry-run', 'tell what could be mended, and change nothing', false)
+    .option('--max-rate <bytes>', 'read at most so many bytes a second to find it: 800k, 50M, 1G')
+    .option('--json', 'print one JSON object a line for each thing, and one for the whole', false)
+    .action(async (name, options) =>
+      finish(await (await import('./repair.js')).runRepair(name, { ...options, from: options.from.map(absolute) })),
+    )
   return appc
 }
 

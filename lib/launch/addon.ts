@@ -71,6 +71,12 @@ export interface Addon {
    */
   takeOpened(opening: Opening): { descriptors: Int32Array; stats: BigUint64Array; counts: Int32Array }
   /**
+   * Opens regular files, links not followed: for each a descriptor or a negative errno (EINVAL: it is something else), and what fstat(2)
+   * tells, as above. `fromDisk`: what is read of them comes from the disk where it can, not from memory, and begins to be read. Whoever
+   * opens them has them closed.
+   */
+  openMany(paths: readonly Bytes[], fromDisk: boolean): { descriptors: Int32Array; stats: BigUint64Array }
+  /**
    * From each descriptor at its position, to fill buffer from starts[i] up to starts[i + 1]: how many bytes there were, fewer
    * only at the end of the file, or a negative errno.
    */

@@ -58,6 +58,20 @@ export function isSound(path: string, digest: string, size: number, mode: number
   }
 }
 
+/** The sha256 of a regular file's bytes, or the code of what failed: EINVAL where it is none. */
+export function hashPath(path: string): { readonly digest: string } | { readonly errorCode: string } {
+  let fd: number | null = null
+  try {
+    fd = openSync(path, OPEN_OWN)
+    return fstatSync(fd).isFile() ? { digest: hashDescriptor(fd) } : { errorCode: 'EINVAL' }
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error
+    return { errorCode: String(error.code) }
+  } finally {
+    if (fd !== null) closeSync(fd)
+  }
+}
+
 /** The sha256 of what an open file holds. */
 export function hashDescriptor(fd: number): string {
   const hash = createHash('sha256')

@@ -137,7 +137,7 @@ export class Writer {
   }
 }
 
-function makeFanOut(directory: string): void {
+export function makeFanOut(directory: string): void {
   try {
     mkdirSync(directory, 0o755)
     // Once more by chmod, since mkdir's mode is cut by the umask.

@@ -1,0 +1,56 @@
+import { base, resolvePath } from '../loader/file-system.js'
+import { rootFileSystem } from '../loader/root-file-system.js'
+import type { FileSystem } from '../loader/types.js'
+import { pathOf } from '../store/identities.js'
+import { type FoundFile, filesBelow, readable, type Source } from '../store/sources.js'
+
+/** The files of this machine at the paths that an object has in containers: packages are often the same. */
+export function onHost(): Source {
+  const fs = rootFileSystem('/')
+  return function* ({ paths, size }) {
+    // Of what size it is to be nothing is known only of documents, which no host has.
+    for (const path of size === null ? [] : paths) {
+      const found = inTree(fs, path)
+      if (found !== null) yield { path: found, from: 'the host' }
+    }
+  }
+}
+
+/**
+ * Files of a directory tree: by their paths, as in the tree that was packed from; else by name and size; else by size alone. Another
+ * store is searched by the names of its objects. Throws ROOT_INVALID.
+ */
+export function inDirectory(directory: string): Source {
+  const fs = rootFileSystem(directory)
+  let files: ReadonlyMap<number, readonly FoundFile[]> | null = null
+  return function* ({ key, paths, size }) {
+    const from = directory
+    yield { path: pathOf({ home: directory }, key), from }
+    if (size === null) return
+    for (const path of paths) {
+      const found = inTree(fs, path)
+      if (found !== null) yield { path: found, from }
+    }
+    files ??= bySize(directory)
+    const names = new Set(paths.map(base))
+    const same = files.get(size) ?? []
+    for (const { path } of same.filter(({ path }) => names.has(base(path)))) yield { path, from }
+    for (const { path } of same) yield { path, from }
+  }
+}
+
+/** Where it leads to, links followed inside of the tree; null where there is nothing. */
+function inTree(fs: FileSystem, path: string): string | null {
+  const resolved = readable(() => resolvePath(fs, path))
+  return resolved?.stat?.kind === 'file' && resolved.path !== null ? fs.hostPath(resolved.path) : null
+}
+
+function bySize(directory: string): ReadonlyMap<number, readonly FoundFile[]> {
+  const sizes = new Map<number, FoundFile[]>()
+  for (const file of filesBelow(directory)) {
+    const known = sizes.get(file.size)
+    if (known === undefined) sizes.set(file.size, [file])
+    else known.push(file)
+  }
+  return sizes
+}

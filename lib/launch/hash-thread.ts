@@ -1,0 +1,6 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { type HashJob, hashShare } from '../store/hashing.js'
+import { addon } from './addon.js'
+
+/* A thread of hashing-pool.ts. */
+for (const hashed of hashShare(addon(), workerData as HashJob)) parentPort?.postMessage(hashed)

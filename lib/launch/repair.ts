@@ -1,0 +1,180 @@
+import { catalogueOf } from '../container/catalogue.js'
+import { inDirectory, onHost } from '../container/host-sources.js'
+import { NeededMemory } from '../container/needed-memory.js'
+import { Evidence } from '../store/evidence.js'
+import { type Holder, holdersOf } from '../store/holders.js'
+import type { ObjectKey } from '../store/identities.js'
+import { isMendable, mendInPlace, setAside } from '../store/mend.js'
+import type { NeededFile, Problem } from '../store/problems.js'
+import { type Damaged, type MendedObject, repairObjects } from '../store/repair.js'
+import { inStore, type Source, storeSources } from '../store/sources.js'
+import { type Store, withLock } from '../store/store.js'
+import type { Stores } from '../store/stores.js'
+import { type VerifyOptions, verify } from './verify.js'
+
+export interface RepairOptions extends Omit<VerifyOptions, 'restart'> {
+  /** Trees that hold right files, looked at in this order when nothing nearer has them. */
+  readonly from?: readonly string[] | undefined
+  /** Find out what can be mended, and change nothing. */
+  readonly dryRun?: boolean | undefined
+}
+
+export interface Mended {
+  readonly problem: Problem
+  /** In words. */
+  readonly how: string
+  /** The file that had the right bytes; null where it needed none. */
+  readonly source: string | null
+  /** Where what was damaged lies now; null where there was nothing. */
+  readonly evidence: string | null
+}
+
+export interface Left {
+  readonly problem: Problem
+  /** Where the right bytes could come from, such as a package and its system; empty where nobody knows. */
+  readonly origins: readonly string[]
+}
+
+export interface Repaired {
+  readonly mended: readonly Mended[]
+  readonly left: readonly Left[]
+  /** Processes that have damaged files still, and go on with them until they end. */
+  readonly holders: readonly (Holder & { readonly paths: readonly string[] })[]
+  /** Of sources. */
+  readonly bytesRead: number
+  /** False where it was stopped while it looked for damage: then nothing was mended. */
+  readonly complete: boolean
+}
+
+/** What comes to light when a directory or a manifest is there again needs another round. */
+const ROUNDS = 4
+
+/** Finds what is wrong in the caller's store and mends what can be mended. What has no source stays as it is. */
+export async function repair({ own, system }: Stores, options: RepairOptions): Promise<Repaired> {
+  const { from = [], dryRun = false, ...verifying } = options
+  const outside = [
+    ...(system === null ? [] : [inStore(system, 'the system’s store')]),
+    onHost(),
+    ...from.map(inDirectory),
+  ]
+  const evidence = new Evidence(own)
+  const mended: Mended[] = []
+  const inodes = new Map<number, string>()
+  const tried = new Set<string>()
+  let bytesRead = 0
+  for (let round = 1; ; round++) {
+    const { problems, complete } = await verify(own, { ...verifying, full: options.full === true && round === 1 })
+    const end = () => ({ mended, left: problems, holders: holders(own, inodes), bytesRead, complete })
+    // What does not stay mended is damaged again by something.
+    const untried = problems.filter(problem => !tried.has(nameOf(problem)))
+    if (!complete || untried.length === 0 || round > ROUNDS) return withOrigins(own, end())
+    const step = dryRun ? findOut(own, untried, outside) : mendAll(own, untried, outside, evidence)
+    mended.push(...step.mended.map(each => asMended(each, dryRun)))
+    bytesRead += step.bytesRead
+    for (const { inode, problem } of step.mended) if (inode !== null) inodes.set(inode, problem.path)
+    for (const { problem } of step.mended) tried.add(nameOf(problem))
+    const isMended = new Set(step.mended.map(({ problem }) => problem))
+    if (dryRun) return withOrigins(own, { ...end(), left: problems.filter(problem => !isMended.has(problem)) })
+    if (isMended.size === 0) return withOrigins(own, end())
+  }
+}
+
+function nameOf({ kind, path }: Problem): string {
+  return `${kind} ${path}`
+}
+
+/** One round. */
+interface Step {
+  readonly mended: readonly StepMended[]
+  readonly bytesRead: number
+}
+
+type StepMended = Pick<MendedObject, 'problem' | 'from' | 'evidence' | 'inode'> & { readonly source: string | null }
+
+function asMended({ problem, from, source, evidence }: StepMended, dryRun: boolean): Mended {
+  const taken = dryRun ? 'would be taken from' : 'taken from'
+  return { problem, how: source === null ? from : `${taken} ${from}`, source, evidence }
+}
+
+/** Directories first, which what is to be mended lies in. */
+function mendAll(store: Store, problems: readonly Problem[], outside: readonly Source[], evidence: Evidence): Step {
+  const inPlace = withLock(store, 'shared', () =>
+    [...problems]
+      .sort((a, b) => Number(b.kind === 'directory') - Number(a.kind === 'directory'))
+      .flatMap(problem => {
+        const how = mendInPlace(store, evidence, problem)
+        return how === null ? [] : [{ problem, from: how, source: null, evidence: null, inode: null }]
+      }),
+  )
+  const sources = [...storeSources(store, problems), ...outside]
+  const { mended, left, bytesRead } = repairObjects(store, damagedObjects(store, problems), sources, { evidence })
+  const unneeded = withLock(store, 'shared', () =>
+    unneededOf(store, left).flatMap(({ problem }) => {
+      const how = setAside(store, evidence, problem)
+      return how === null ? [] : [{ problem, from: how, source: null, evidence: null, inode: null }]
+    }),
+  )
+  return { mended: [...inPlace, ...mended, ...unneeded], bytesRead }
+}
+
+/** None where it cannot be told of all containers what they need. */
+function unneededOf(store: Store, left: readonly Damaged[]): readonly Damaged[] {
+  if (left.length === 0) return []
+  const catalogue = catalogueOf(store, new NeededMemory(store))
+  const needs = catalogue.names().map(catalogue.needsOf)
+  if (needs.some(({ faults, isWhole }) => faults.length > 0 || !isWhole)) return []
+  const needed = new Set(needs.flatMap(({ keys }) => keys))
+  return left.filter(({ key }) => !needed.has(key))
+}
+
+function findOut(store: Store, problems: readonly Problem[], outside: readonly Source[]): Step {
+  const inPlace = problems
+    .filter(problem => isMendable(store, problem))
+    .map(problem => ({ problem, from: 'can be mended', source: null, evidence: null, inode: null }))
+  const sources = [...storeSources(store, problems), ...outside]
+  const { mended, bytesRead } = repairObjects(store, damagedObjects(store, problems), sources, { dryRun: true })
+  return { mended: [...inPlace, ...mended], bytesRead }
+}
+
+const OF_BYTES: ReadonlySet<Problem['kind']> = new Set(['missing', 'bytes', 'unreadable', 'type'])
+
+function damagedObjects(store: Store, problems: readonly Problem[]): readonly Damaged[] {
+  const damaged = problems.filter(({ kind, object }) => object !== null && OF_BYTES.has(kind))
+  const files = filesByKey(store, damaged)
+  return damaged.map(problem => {
+    const key = problem.object as ObjectKey
+    const known = files.get(key) ?? []
+    const paths = [...new Set(known.flatMap(({ path }) => path ?? []))]
+    return { problem, key, paths, size: known[0]?.size ?? null }
+  })
+}
+
+function filesByKey(store: Store, problems: readonly Problem[]): ReadonlyMap<ObjectKey, readonly NeededFile[]> {
+  const keys = new Set(problems.flatMap(({ object }) => object ?? []))
+  const names = new Set(problems.flatMap(({ neededBy }) => neededBy.map(({ name }) => name)))
+  const catalogue = catalogueOf(store, new NeededMemory(store))
+  const files = new Map<ObjectKey, NeededFile[]>()
+  for (const file of [...names].flatMap(catalogue.filesOf)) {
+    if (!keys.has(file.key)) continue
+    files.set(file.key, [...(files.get(file.key) ?? []), file])
+  }
+  return files
+}
+
+function holders(store: Store, paths: ReadonlyMap<number, string>): Repaired['holders'] {
+  return holdersOf(store, new Set(paths.keys())).map(holder => ({
+    ...holder,
+    paths: holder.inodes.map(inode => paths.get(inode) as string),
+  }))
+}
+
+function withOrigins(store: Store, repaired: Omit<Repaired, 'left'> & { readonly left: readonly Problem[] }): Repaired {
+  const isLeft = new Set(repaired.left.map(nameOf))
+  const mended = repaired.mended.filter(({ problem }) => !isLeft.has(nameOf(problem)))
+  const files = filesByKey(store, repaired.left)
+  const left = repaired.left.map(problem => {
+    const known = problem.object === null ? [] : (files.get(problem.object) ?? [])
+    return { problem, origins: [...new Set(known.flatMap(({ origin }) => origin ?? []))] }
+  })
+  return { ...repaired, mended, left }
+}

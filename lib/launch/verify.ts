@@ -1,0 +1,47 @@
+import { catalogueOf } from '../container/catalogue.js'
+import { NeededMemory } from '../container/needed-memory.js'
+import { checkPlans } from '../plan/check.js'
+import type { Check } from '../store/problems.js'
+import type { Store } from '../store/store.js'
+import { type Progress, type Verified, verifyStore } from '../store/verify.js'
+import { hashTogether } from './hashing-pool.js'
+
+export interface VerifyOptions {
+  /** What this container needs; absent: the whole store. */
+  readonly name?: string | undefined
+  /** Read every object from the disk, not only those that are not known as they are. */
+  readonly full?: boolean | undefined
+  /** Begin a full check anew that was interrupted. */
+  readonly restart?: boolean | undefined
+  /** Bytes a second that are read at most. */
+  readonly maxRate?: number | undefined
+  /** Default: one for each processor. */
+  readonly threads?: number | undefined
+  /** Ends it early. */
+  readonly signal?: AbortSignal | undefined
+  readonly progress?: ((progress: Progress) => void) | undefined
+}
+
+/** Checks all that lies in a store. Nothing is changed but what is remembered of it. */
+export async function verify(store: Store, options: VerifyOptions): Promise<Verified> {
+  const { name = null, full = false, restart = false, maxRate = null, threads, signal, progress = () => {} } = options
+  const needed = new NeededMemory(store)
+  const verified = await verifyStore(store, {
+    name,
+    full,
+    restart,
+    maxRate,
+    catalogue: catalogueOf(store, needed),
+    checks: checksOf(store),
+    hashAll: (job, bytes, tell) => hashTogether(job, bytes, tell, { threads, signal }),
+    isStopped: () => signal?.aborted === true,
+    progress,
+  })
+  if (name === null) needed.forgetUnused()
+  needed.save()
+  return verified
+}
+
+function checksOf(store: Store): readonly Check[] {
+  return [name => checkPlans(store, name)]
+}
