@@ -57,6 +57,9 @@ enum class Step {
   syncFileSystem,
   makePipe,
   makeWhiteout,
+  watchFiles,
+  readChanges,
+  tellManager,
   probe,
 };
 
