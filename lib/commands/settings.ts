@@ -123,7 +123,7 @@ function setFiles(
 ): void {
   change(stores, name, options, (settings, writer) => {
     let changed = settings
-    for (const [path, source] of files) changed = withFile(changed, takeSetting(writer, path, source))
+    for (const [path, source] of files) changed = withFile(changed, takeSetting(writer, settings, path, source))
     for (const [variable, value] of variables) changed = withVariable(changed, variable, value)
     return changed
   })

@@ -1,6 +1,6 @@
 import { AppcError } from '../errors.js'
 import type { OpenFile } from '../loader/types.js'
-import { type Generation, publish } from '../store/generations.js'
+import { type Generation, publish, syncRefs } from '../store/generations.js'
 import type { Store } from '../store/store.js'
 import { Writer } from '../store/writer.js'
 import { readCurrent } from './containers.js'
@@ -26,7 +26,10 @@ export function changeContainer(
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const current = readCurrent(store, name)
     const draft = change(current)
-    if (draft === null) return current.number
+    if (draft === null) {
+      syncRefs(store)
+      return current.number
+    }
     const next = commitGeneration(writer, name, current.number + 1, draft)
     if (publish(store, name, next)) return next.number
   }

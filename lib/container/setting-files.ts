@@ -7,7 +7,7 @@ import type { Store } from '../store/store.js'
 import type { Writer } from '../store/writer.js'
 import { openBytes } from './change.js'
 import { isExecutable } from './containers.js'
-import { isSecret, isSecretMode, MAX_SETTING_BYTES, type SettingFile } from './settings.js'
+import { isSecret, isSecretMode, MAX_SETTING_BYTES, type SettingFile, type Settings } from './settings.js'
 
 /** A file that is to become a setting: its bytes, and who may read it. */
 export interface SettingSource extends Access {
@@ -42,10 +42,12 @@ function readAll(fd: number, size: number): Buffer {
   return bytes.subarray(0, filled)
 }
 
-/** Takes it into the store: one that not everybody may read into the closed area. */
-export function takeSetting(writer: Writer, path: string, source: SettingSource): SettingFile {
+/** Takes it into the store: one that not everybody may read into the closed area, where that is not what is there already. */
+export function takeSetting(writer: Writer, { files }: Settings, path: string, source: SettingSource): SettingFile {
   const { bytes, mode } = source
   const base = { path, size: bytes.length, mode }
+  const here = files.find(file => file.path === path)
+  if (here !== undefined && isSecret(here) && writer.hasSecret(here.secret, bytes, source)) return here
   if (isSecretMode(mode)) return { ...base, secret: writer.addSecret(bytes, source) }
   return { ...base, sha256: writer.add(openBytes(bytes), isExecutable(mode)).sha256 }
 }

@@ -58,7 +58,7 @@ export function takeSettingsFile(file: SettingsFile, current: Settings, writer: 
         uid: process.geteuid?.() ?? 0,
         gid: process.getegid?.() ?? 0,
       }
-      return takeSetting(writer, path, source)
+      return takeSetting(writer, current, path, source)
     }
     if (here !== undefined && isSecret(here)) return here
     throw new AppcError('SETTING_INVALID', `the secret setting ${path} is withheld by the document`, {

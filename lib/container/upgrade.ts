@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
+import { unreadable } from '../loader/unreadable.js'
 import { writeGenerations } from '../store/generations.js'
 import { isDigest } from '../store/objects.js'
 import { listRefs, refPath } from '../store/refs.js'
@@ -45,8 +46,9 @@ function readVersion(store: Store): number | null {
   try {
     text = readRegular(versionPath(store), MAX_BYTES, `write ${VERSION} into it`).toString()
   } catch (error) {
+    if (error instanceof AppcError) throw error
     if (hasCode(error, 'ENOENT')) return null
-    throw error
+    throw unreadable(versionPath(store), error)
   }
   const version = /^[0-9]{1,9}\n$/.test(text) ? Number(text) : 0
   if (version >= 1 && version <= VERSION) return version

@@ -1,5 +1,14 @@
+import { isExecutable } from '../container/containers.js'
+import { onHost } from '../container/host-sources.js'
 import type { PackedRegular } from '../container/types.js'
+import { Evidence } from '../store/evidence.js'
+import { objectKey, pathOf } from '../store/identities.js'
+import { mendInPlace } from '../store/mend.js'
+import { hashPath } from '../store/objects.js'
+import { problem } from '../store/problems.js'
+import { repairObjects } from '../store/repair.js'
 import { byHash, type Soundness } from '../store/soundness.js'
+import { storeSources } from '../store/sources.js'
 import type { Store } from '../store/store.js'
 
 /** What is done for a store's files before a program gets them. */
@@ -9,6 +18,19 @@ export interface Care {
   mend(file: PackedRegular): boolean
 }
 
+/** What is damaged is mended from what is at hand, as `appc repair` does: without searching for more than this one file. */
 export function usualCare(store: Store): Care {
-  return { soundness: byHash(store), mend: () => false }
+  return { soundness: byHash(store), mend: file => mendFile(store, file) }
+}
+
+function mendFile(store: Store, { path, sha256, size, mode }: PackedRegular): boolean {
+  const key = objectKey(sha256, isExecutable(mode))
+  const object = pathOf(store, key)
+  const because = 'it was not sound when it was to be run'
+  const outcome = hashPath(object)
+  if ('digest' in outcome && outcome.digest === sha256)
+    return mendInPlace(store, new Evidence(store), problem('mode', object, because, { object: key })) !== null
+  const found = problem('bytes', object, because, { object: key })
+  const sources = [...storeSources(store, [found]), onHost()]
+  return repairObjects(store, [{ problem: found, key, size, paths: [path] }], sources).mended.length > 0
 }

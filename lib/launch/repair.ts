@@ -10,6 +10,7 @@ import { type Damaged, type MendedObject, repairObjects } from '../store/repair.
 import { inStore, type Source, storeSources } from '../store/sources.js'
 import { type Store, withLock } from '../store/store.js'
 import type { Stores } from '../store/stores.js'
+import { mendViews } from './mend-views.js'
 import { type VerifyOptions, verify } from './verify.js'
 
 export interface RepairOptions extends Omit<VerifyOptions, 'restart'> {
@@ -108,13 +109,19 @@ function mendAll(store: Store, problems: readonly Problem[], outside: readonly S
   )
   const sources = [...storeSources(store, problems), ...outside]
   const { mended, left, bytesRead } = repairObjects(store, damagedObjects(store, problems), sources, { evidence })
+  const views = withLock(store, 'shared', () => mendViews(store, problems, evidence)).map(({ how, ...rest }) => ({
+    ...rest,
+    from: how,
+    source: null,
+    evidence: null,
+  }))
   const unneeded = withLock(store, 'shared', () =>
     unneededOf(store, left).flatMap(({ problem }) => {
       const how = setAside(store, evidence, problem)
       return how === null ? [] : [{ problem, from: how, source: null, evidence: null, inode: null }]
     }),
   )
-  return { mended: [...inPlace, ...mended, ...unneeded], bytesRead }
+  return { mended: [...inPlace, ...mended, ...views, ...unneeded], bytesRead }
 }
 
 /** None where it cannot be told of all containers what they need. */
@@ -129,7 +136,7 @@ function unneededOf(store: Store, left: readonly Damaged[]): readonly Damaged[] 
 
 function findOut(store: Store, problems: readonly Problem[], outside: readonly Source[]): Step {
   const inPlace = problems
-    .filter(problem => isMendable(store, problem))
+    .filter(problem => problem.kind === 'view' || isMendable(store, problem))
     .map(problem => ({ problem, from: 'can be mended', source: null, evidence: null, inode: null }))
   const sources = [...storeSources(store, problems), ...outside]
   const { mended, bytesRead } = repairObjects(store, damagedObjects(store, problems), sources, { dryRun: true })

@@ -1,6 +1,7 @@
 import { catalogueOf } from '../container/catalogue.js'
 import { NeededMemory } from '../container/needed-memory.js'
-import { checkPlans } from '../plan/check.js'
+import { checkPlans } from '../plan/check-plans.js'
+import { checkViews } from '../plan/check-views.js'
 import type { Check } from '../store/problems.js'
 import type { Store } from '../store/store.js'
 import { type Progress, type Verified, verifyStore } from '../store/verify.js'
@@ -43,5 +44,5 @@ export async function verify(store: Store, options: VerifyOptions): Promise<Veri
 }
 
 function checksOf(store: Store): readonly Check[] {
-  return [name => checkPlans(store, name)]
+  return [name => checkPlans(store, name), name => checkViews(store, name)]
 }

@@ -93,9 +93,8 @@ function sweep(store: Store, marks: Marks): { readonly objects: number; readonly
   for (const { path } of unneeded) unlinkSync(path)
   for (const id of listSecrets(store)) {
     if (marks.secrets.has(id)) continue
-    // What it is to be goes last: a secret without that could not be judged.
-    rmSync(secretPath(store, id))
-    rmSync(secretFactsPath(store, id), { force: true })
+    // What it is to be goes last: a secret without that could not be judged. One of the two may have gone already.
+    for (const path of [secretPath(store, id), secretFactsPath(store, id)]) rmSync(path, { force: true })
   }
   return { objects: unneeded.length, bytes: unneeded.reduce((sum, { size }) => sum + size, 0) }
 }

@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { unneededObjects } from './collect.js'
 import { type Generation, readGenerations, writeGenerations } from './generations.js'
@@ -52,6 +52,8 @@ export function collectGarbage(store: Store, request: GarbageRequest): Garbage {
   if (all.unreadable.length > 0) return { ...NOTHING, unreadable: all.unreadable }
   const forgotten = keep === null ? [] : oldGenerations(store, keep)
   const marks = keep === null ? all : markNeeded(store, listRefs(store), needsOf, keep)
+  // A disk that fails now and then: what could be read a moment ago may not be read again.
+  if (marks.unreadable.length > 0) return { ...NOTHING, unreadable: marks.unreadable }
   const views = listViews(store).filter(view => !request.isViewNeeded(view))
   const told = {
     generations: forgotten.flatMap(({ name, old }) => old.map(({ number }) => ({ name, number }))),
@@ -100,10 +102,10 @@ function takeObjects(store: Store, aside: string, marks: Marks) {
   const unneeded = unneededObjects(store, marks)
   const secrets = unneededSecrets(store, marks)
   for (const { path } of unneeded) moveAside(store, aside, path)
-  for (const id of secrets) {
-    moveAside(store, aside, secretPath(store, id))
-    moveAside(store, aside, secretFactsPath(store, id))
-  }
+  // Whoever was killed in between has left one of the two.
+  for (const id of secrets)
+    for (const path of [secretPath(store, id), secretFactsPath(store, id)])
+      if (existsSync(path)) moveAside(store, aside, path)
   const bytes = unneeded.reduce((sum, { size }) => sum + size, 0)
   return { objects: unneeded.length, secrets: secrets.length, bytes }
 }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
 import { isDigest } from './objects.js'
 import { refPath, sparePath, unknownContainer } from './refs.js'
 import { readRegular } from './regular.js'
 import { type Store, withLinks } from './store.js'
-import { hasCode, writeDurably } from './writing.js'
+import { hasCode, syncDirectory, writeDurably, writing } from './writing.js'
 
 /** One state of a container, as its ref has it. */
 export interface Generation {
@@ -94,13 +95,22 @@ export function publish(store: Store, name: string, next: Generation): boolean {
 }
 
 /**
- * Replaces the list as a whole: the ref, which is what counts, and then its second copy. Whoever is killed in between leaves a copy
- * that is behind, which the next one here brings up to date. Under the lock `links`.
+ * Replaces the list as a whole: the second copy, and then the ref, which is what counts. Whoever is killed in between leaves a copy that
+ * is ahead by what was never told; the same command once more finds it still to be done, and comes to two that are the same. The other
+ * way round it would find all done, and leave a copy that is behind. Under the lock `links`.
  */
 export function writeGenerations(store: Store, name: string, generations: Generations | readonly Generation[]): void {
   const text = encode(generations)
-  writeDurably(store, refPath(store, name), text, 0o644)
   writeDurably(store, sparePath(store, name), text, 0o644)
+  writeDurably(store, refPath(store, name), text, 0o644)
+}
+
+/**
+ * For whoever finds a ref as it is to be and tells so: whoever made it may have been killed, or have been refused the sync, right after the
+ * rename, and then it is not on the disk yet.
+ */
+export function syncRefs(store: Store): void {
+  writing(store.home, () => syncDirectory(join(store.home, 'refs')))
 }
 
 function encode(generations: readonly Generation[]): string {

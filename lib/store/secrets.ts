@@ -36,10 +36,18 @@ export function newSecretId(): string {
 
 /** Writes the two files of a secret into `directory`, readable by nobody else before they have their own mode. */
 export function stageSecret(directory: string, id: string, bytes: Buffer, access: Access): void {
-  const mode = access.mode & 0o777
-  const facts: SecretFacts = { ...access, mode, sha256: sha256(bytes), size: bytes.length }
-  write(join(directory, id), bytes, access)
-  write(join(directory, `${id}.json`), Buffer.from(`${JSON.stringify(facts)}\n`), { mode: 0o600, uid: -1, gid: -1 })
+  const { mode, uid, gid } = factsOf(bytes, access)
+  write(join(directory, id), bytes, { mode, uid, gid })
+  write(join(directory, `${id}.json`), Buffer.from(`${JSON.stringify(factsOf(bytes, access))}\n`), {
+    mode: 0o600,
+    uid: -1,
+    gid: -1,
+  })
+}
+
+/** These and no others: what is given as access may hold more, the bytes themselves even. */
+function factsOf(bytes: Buffer, { mode, uid, gid }: Access): SecretFacts {
+  return { mode: mode & 0o777, uid, gid, sha256: sha256(bytes), size: bytes.length }
 }
 
 function write(path: string, bytes: Buffer, { mode, uid, gid }: Access): void {
@@ -54,10 +62,14 @@ function write(path: string, bytes: Buffer, { mode, uid, gid }: Access): void {
   }
 }
 
-/** Names of all secrets; none where the store has no closed area, or it is not the caller's to enter. */
+/**
+ * Names of all secrets, those too of which only one of the two files is there, as whoever was killed has left it; none where the store
+ * has no closed area, or it is not the caller's to enter.
+ */
 export function listSecrets(store: Pick<Store, 'home'>): readonly string[] {
   try {
-    return readdirSync(join(store.home, 'secrets')).filter(name => ID.test(name))
+    const names = readdirSync(join(store.home, 'secrets')).map(name => name.replace(/\.json$/, ''))
+    return [...new Set(names)].filter(name => ID.test(name))
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'EACCES')) return []
     throw error
@@ -89,6 +101,18 @@ export function readSecret(store: Pick<Store, 'home'>, id: string, maxSize: numb
     throw corrupt(path, error instanceof Error ? error.message : String(error), error)
   }
   throw corrupt(path, 'its bytes are not those that were set')
+}
+
+/** Whether a secret is just this, and sound. */
+export function isSecretOf(store: Pick<Store, 'home'>, id: string, bytes: Buffer, access: Access): boolean {
+  try {
+    const [facts, wanted] = [readSecretFacts(store, id), factsOf(bytes, access)]
+    const keys = Object.keys(wanted) as (keyof SecretFacts)[]
+    return keys.every(key => facts[key] === wanted[key]) && isSoundSecret(store, id)
+  } catch (error) {
+    if (error instanceof AppcError) return false
+    throw error
+  }
 }
 
 /** Whether a secret is as it was set: bytes, mode and owner. Throws STORE_CORRUPT where that cannot be told. */

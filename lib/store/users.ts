@@ -1,4 +1,4 @@
-import { type Dirent, lstatSync, readdirSync, readFileSync } from 'node:fs'
+import { type Dirent, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type Mount, parseMounts } from './mount-table.js'
 import type { Store } from './store.js'
@@ -14,18 +14,32 @@ export const VIEW_LIST = 'list'
  * with the very same view cannot be told from this one.
  */
 export function usersOf(store: Store, digest: string): readonly number[] {
-  const views = childrenOf(join(store.home, 'views', digest)).map(layersIn)
+  const home = statSync(store.home, { bigint: true })
+  const views = childrenOf(join(store.home, 'views', digest)).map(view => {
+    const word = { store: `appc:${home.dev.toString(16)}:${home.ino.toString(16)}`, view: basename(view) }
+    return { word, layers: layersIn(view) }
+  })
   if (views.length === 0) return []
   const processes = readdirSync('/proc').filter(name => /^[0-9]+$/.test(name))
-  return processes.filter(process => views.some(layers => runsWith(join('/proc', process), layers))).map(Number)
+  return processes.filter(process => views.some(view => runsWith(join('/proc', process), view))).map(Number)
 }
 
-/** A launch mounts all layers of a view or none, so each that has files must be found at one of the overlays. */
-function runsWith(process: string, layers: readonly string[]): boolean {
+interface View {
+  /** What a launch with it calls its overlays by (docs/formats.md, "Running containers"). */
+  readonly word: { readonly store: string; readonly view: string }
+  readonly layers: readonly string[]
+}
+
+/**
+ * A launch mounts all layers of a view or none, so each that has files must be found at one of the overlays; or it says itself that it is
+ * this view's: one that was mended since has other files than the program, which goes on to find in it what it has not opened yet.
+ */
+function runsWith(process: string, { word, layers }: View): boolean {
   try {
     const mounts = parseMounts(readFileSync(join(process, 'mountinfo'), 'utf8'))
     const overlays = mounts.filter(({ ours }) => ours)
     if (overlays.length === 0) return false
+    if (overlays.some(({ source }) => isOf(source, word))) return true
     const points = pointsOver(mounts)
     const filled = layers.filter(layer => !leavesOf(layer).next().done)
     const isMounted = (layer: string) => overlays.some(({ point }) => liesAt(layer, process, point, points))
@@ -35,6 +49,11 @@ function runsWith(process: string, layers: readonly string[]): boolean {
     if (hasCode(error, 'EACCES', 'EPERM', 'ENOENT', 'ESRCH', 'EINVAL')) return false
     throw error
   }
+}
+
+function isOf(source: string, word: View['word']): boolean {
+  const [store, , view] = source.split('/')
+  return store === word.store && view === word.view
 }
 
 /** Where something may lie over a view: what is bound in a skeleton is the skeleton's own. */

@@ -17,7 +17,7 @@ import {
 import { dirname, join } from 'node:path'
 import type { OpenFile } from '../loader/types.js'
 import { eachPiece, hashDescriptor, isSound, objectMode, objectPath } from './objects.js'
-import { type Access, newSecretId, secretFactsPath, secretPath, stageSecret } from './secrets.js'
+import { type Access, isSecretOf, newSecretId, secretFactsPath, secretPath, stageSecret } from './secrets.js'
 import { clearTemporary, ifAlone, type Store, withLinks, withLock } from './store.js'
 import { hasCode, writing } from './writing.js'
 
@@ -51,7 +51,7 @@ export class Writer {
         return fn(new Writer(store, directory))
       } finally {
         // What was placed loses its name here.
-        withLinks(store, () => rmSync(directory, { recursive: true, force: true }))
+        withLinks(store, () => writing(store.home, () => rmSync(directory, { recursive: true, force: true })))
       }
     })
   }
@@ -79,6 +79,11 @@ export class Writer {
     writing(this.#store.home, () => stageSecret(this.#directory, id, bytes, access))
     this.#secrets.push(id)
     return id
+  }
+
+  /** Whether the store has just this already, by this name. */
+  hasSecret(id: string, bytes: Buffer, access: Access): boolean {
+    return isSecretOf(this.#store, id, bytes, access)
   }
 
   #nextPath(): string {

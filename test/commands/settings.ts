@@ -109,6 +109,7 @@ t.test('rollback and diff', async t => {
 t.test('a secret is closed, is not shown, and does not travel', async t => {
   const key = file('key', 'a secret\n', 0o640)
   t.match(appc(['settings', 'app', 'set', '/etc/key', key]), { status: 0 })
+  t.match(appc(['settings', 'app', 'set', '/etc/key', key]), { stdout: 'app is set up so already\n' })
   t.match(appc(['settings', 'app', 'show']), { stdout: '/etc/key: secret\n' })
   t.equal(lstatSync(join(store, 'secrets')).mode & 0o777, 0o700)
   const [name = ''] = readdirSync(join(store, 'secrets')).filter(name => !name.endsWith('.json'))

@@ -107,9 +107,13 @@ const objectDamages: Readonly<Record<string, (path: string) => void>> = {
   'zeros in place': path => rewrite(path, bytes => bytes.fill(0)),
   'cut short': path => truncateSync(path, 3),
   empty: path => truncateSync(path),
-  gone: path => rmSync(path),
+}
+
+/** What is done to an object where right bytes are at hand: it is mended. */
+const mendedDamages: Readonly<Record<string, (path: string) => void>> = {
+  'gone, but for its name in the view': path => rmSync(path),
   'another mode': path => chmodSync(path, 0o4755),
-  'other bytes of the same size in its place': path => {
+  'other bytes in its place, while the view has the right ones': path => {
     copyFileSync(path, `${path}.new`)
     rewrite(`${path}.new`, flip)
     renameSync(`${path}.new`, path)
@@ -177,6 +181,16 @@ forEachPerson((who, makeSite) =>
               hint: 'appc repair program',
             })
           }
+        }
+      })
+
+      t.test(`the object of ${basename(file)}, mended`, async t => {
+        for (const [what, damage] of chosen(mendedDamages, file)) {
+          await reset()
+          damage(objectOf(site, file))
+          t.match(await launch(), { status: 0, stdout: RIGHT }, what)
+          const { mode } = lstatSync(objectOf(site, file))
+          t.ok([0o444, 0o555].includes(mode & 0o7777), what)
         }
       })
 

@@ -10,6 +10,7 @@ import {
   readGenerations,
   readSpare,
   requireCurrent,
+  writeGenerations,
 } from '../../lib/store/generations.js'
 import { createStore, type Store } from '../../lib/store/store.js'
 import { system } from './system.js'
@@ -61,6 +62,15 @@ t.test('what is no file in place of a ref is damage, told at once', async t => {
   mkdirSync(join(store.home, 'refs/directory'))
   for (const name of ['fifo', 'directory'])
     t.throws(() => readGenerations(store, name), { code: 'STORE_CORRUPT', hint: /appc repair/ })
+})
+
+t.test('the second copy comes first: whoever is stopped in between finds all still to be done', async t => {
+  const store = newStore(t.testdir({}))
+  publish(store, 'app', generation(1))
+  rmSync(join(store.home, 'refs/app'))
+  mkdirSync(join(store.home, 'refs/app'))
+  t.throws(() => writeGenerations(store, 'app', [generation(1), generation(2)]), { code: 'STORE_UNWRITABLE' })
+  t.same(readSpare(store, 'app'), [generation(1), generation(2)])
 })
 
 t.test('a second copy that is behind is brought up to date', async t => {

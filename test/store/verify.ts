@@ -264,8 +264,8 @@ t.test('settings: open ones are objects, and others have a place of their own', 
     changeContainer(store, writer, 'one', ({ container }) => {
       const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
       const files = [
-        takeSetting(writer, '/etc/open', { bytes: Buffer.from('open'), mode: 0o644, ...owner }),
-        takeSetting(writer, '/etc/secret', { bytes: Buffer.from('secret'), mode: 0o600, ...owner }),
+        takeSetting(writer, NO_SETTINGS, '/etc/open', { bytes: Buffer.from('open'), mode: 0o644, ...owner }),
+        takeSetting(writer, NO_SETTINGS, '/etc/secret', { bytes: Buffer.from('secret'), mode: 0o600, ...owner }),
       ]
       return { by: 'settings', container, settings: { ...NO_SETTINGS, files } }
     }),

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { users } from '../native/fixture.js'
@@ -68,6 +68,21 @@ t.test('a container of the system’s, for an ordinary user', async t => {
     t.equal(plan.uid, ordinary.uid)
     t.same(readdirSync(join(own, 'refs')), [])
     t.equal(objects(), 2, 'the program and the library')
+  })
+
+  t.test('damage of the user’s copy is mended from the system’s', async t => {
+    const before = await systems()
+    const [view = ''] = viewed()
+    const copy = join(own, 'views', view)
+    const library = readdirSync(copy, { recursive: true, encoding: 'utf8' }).find(path => path.endsWith('/libx.so.1'))
+    const path = join(copy, library ?? '')
+    const bytes = readFileSync(path)
+    for (const damage of [() => truncateSync(path), () => writeFileSync(path, Buffer.alloc(bytes.length))]) {
+      damage()
+      await prints(t, 'the system’s')
+      t.ok(readFileSync(path).equals(bytes))
+    }
+    t.equal(await systems(), before)
   })
 
   t.test('is listed with its store, planned for and explained', async t => {

@@ -1,0 +1,46 @@
+import { lstatSync } from 'node:fs'
+import { AppcError } from '../errors.js'
+import { viewOfPath } from '../plan/check-views.js'
+import { mendView } from '../plan/view.js'
+import type { Evidence } from '../store/evidence.js'
+import type { Problem } from '../store/problems.js'
+import type { Store } from '../store/store.js'
+import { addon } from './addon.js'
+
+export interface MendedView {
+  readonly problem: Problem
+  readonly how: string
+  /** Of the file that was replaced, which processes may still have; null for anything else. */
+  readonly inode: number | null
+}
+
+/**
+ * Makes views what their lists say, once the objects are sound. One without a sound list goes to quarantine: programs that run with it
+ * keep it, and the next launch builds another. Under the shared lock.
+ */
+export function mendViews(store: Store, problems: readonly Problem[], evidence: Evidence): readonly MendedView[] {
+  const ofViews = problems.filter(({ kind }) => kind === 'view')
+  return [...new Set(ofViews.map(({ path }) => viewOfPath(store, path)))].flatMap(view => {
+    const own = ofViews.filter(({ path }) => viewOfPath(store, path) === view)
+    const before = own.map(problem => ({ problem, inode: inodeOf(problem.path) }))
+    const how = mendOne(store, view, own, evidence)
+    return before.map(each => ({ ...each, how }))
+  })
+}
+
+function mendOne(store: Store, view: string, problems: readonly Problem[], evidence: Evidence): string {
+  try {
+    mendView(store, addon(), view)
+    return 'made as its list says'
+  } catch (error) {
+    if (!(error instanceof AppcError && error.code === 'STORE_CORRUPT')) throw error
+    evidence.note(problems)
+    evidence.move(view)
+    return 'moved to quarantine: the next launch builds another'
+  }
+}
+
+function inodeOf(path: string): number | null {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  return stat?.isFile() ? stat.ino : null
+}

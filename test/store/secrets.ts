@@ -1,0 +1,48 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { isSecretOf, isSoundSecret, listSecrets, newSecretId, stageSecret } from '../../lib/store/secrets.js'
+import { createStore, type Store } from '../../lib/store/store.js'
+import { system } from './system.js'
+
+const bytes = Buffer.from('hidden')
+const access = { mode: 0o640, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+
+function newStore(home: string): { readonly store: Store; readonly id: string } {
+  const store = { home, system }
+  createStore(store, 0)
+  const id = newSecretId()
+  // As commands give it: with more than is asked for.
+  stageSecret(join(home, 'secrets'), id, bytes, { ...access, bytes } as typeof access)
+  return { store, id }
+}
+
+t.test('what is beside a secret does not hold it', async t => {
+  const { store, id } = newStore(t.testdir({}))
+  t.same(Object.keys(JSON.parse(readFileSync(join(store.home, 'secrets', `${id}.json`), 'utf8'))).sort(), [
+    'gid',
+    'mode',
+    'sha256',
+    'size',
+    'uid',
+  ])
+  t.ok(isSoundSecret(store, id))
+})
+
+t.test('the same secret is known again', async t => {
+  const { store, id } = newStore(t.testdir({}))
+  t.ok(isSecretOf(store, id, bytes, access))
+  t.notOk(isSecretOf(store, id, Buffer.from('Hidden'), access))
+  t.notOk(isSecretOf(store, id, bytes, { ...access, mode: 0o600 }))
+  t.notOk(isSecretOf(store, newSecretId(), bytes, access))
+})
+
+t.test('half a secret, as whoever was killed leaves it, is listed', async t => {
+  for (const lost of ['', '.json']) {
+    const { store, id } = newStore(t.testdir({}))
+    t.same(listSecrets(store), [id])
+    rmSync(join(store.home, 'secrets', `${id}${lost}`))
+    t.same(listSecrets(store), [id])
+    t.notOk(isSecretOf(store, id, bytes, access))
+  }
+})
