@@ -130,7 +130,7 @@ function unneededOf(store: Store, left: readonly Damaged[]): readonly Damaged[] 
   const catalogue = catalogueOf(store, new NeededMemory(store))
   const needs = catalogue.names().map(catalogue.needsOf)
   if (needs.some(({ faults, isWhole }) => faults.length > 0 || !isWhole)) return []
-  const needed = new Set(needs.flatMap(({ keys }) => keys))
+  const needed = new Set(needs.flatMap(({ keys }) => keys()))
   return left.filter(({ key }) => !needed.has(key))
 }
 

@@ -7,7 +7,9 @@ const COLUMNS = 9
 const WORDS = COLUMNS * 2
 /** Of these, dev to ctime are what a file is known by. */
 const [IDENTITY, MODE, UID] = [1, 6, 7]
-const IDENTITY_WORDS = 10
+export const IDENTITY_WORDS = 10
+/** Of the words of an identity. */
+const [INODE, SIZE, MTIME, CTIME] = [2, 4, 6, 8]
 
 /**
  * What a file is known by without reading it: device, inode, size, mtime and ctime, in 32-bit halves in the machine's order. Ten
@@ -45,6 +47,17 @@ export class Looks {
     return this.#words.subarray(start, start + IDENTITY_WORDS)
   }
 
+  /** Whether it is the file with this identity, which begins at `at` in `words`. */
+  isSame(index: number, words: Uint32Array, at: number): boolean {
+    const start = index * WORDS + IDENTITY * 2
+    for (let word = 0; word < IDENTITY_WORDS; word++) if (this.#words[start + word] !== words[at + word]) return false
+    return true
+  }
+
+  size(index: number): number {
+    return join64(this.#words, index * WORDS + IDENTITY * 2 + SIZE)
+  }
+
   /** Type and permission bits. */
   mode(index: number): number {
     return this.#words[index * WORDS + MODE * 2] as number
@@ -54,8 +67,6 @@ export class Looks {
     return this.#words[index * WORDS + UID * 2] as number
   }
 }
-
-const [INODE, SIZE, MTIME, CTIME] = [2, 4, 6, 8]
 
 export function inodeIn(identity: IdentityWords): number {
   return join64(identity, INODE)

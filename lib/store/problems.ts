@@ -56,8 +56,10 @@ export interface Catalogue {
 }
 
 export interface Needs {
-  /** All that can be told: the documents themselves, too. */
-  readonly keys: readonly ObjectKey[]
+  /** All that can be told: the documents themselves, too. Found out when it is asked for. */
+  readonly keys: () => readonly ObjectKey[]
+  /** What that follows from: of the same text it is the same. */
+  readonly essence: string
   /** Names in secrets/. */
   readonly secrets: readonly string[]
   /** That is all that there is to tell: no document is damaged. */

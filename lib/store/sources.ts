@@ -2,7 +2,7 @@ import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { digestsIn } from './evidence.js'
 import { digestIn, isExecutableKey, type ObjectKey, objectKey, pathOf } from './identities.js'
-import { inodeIn, Looks } from './looks.js'
+import { inodeIn } from './looks.js'
 import { listObjects } from './object-list.js'
 import type { Problem } from './problems.js'
 import { listQuarantine } from './quarantine.js'
@@ -79,8 +79,8 @@ function inViews(store: Store): Source {
 }
 
 function ownFilesOfViews(store: Store): ReadonlyMap<number, readonly string[]> {
-  const looks = Looks.at(store.system, listObjects(store).paths)
-  const objects = new Set(Array.from({ length: looks.length }, (_, index) => inodeIn(looks.identity(index))))
+  const { looks, places } = listObjects(store)
+  const objects = new Set(places.map(place => inodeIn(looks.identity(place))))
   const files = [...filesBelow(join(store.home, 'views'))].filter(({ inode }) => !objects.has(inode))
   const bySize = new Map<number, Map<number, string>>()
   for (const { path, size, inode } of files) {

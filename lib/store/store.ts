@@ -17,6 +17,8 @@ export interface StoreSystem {
   syncfs(fd: number): void
   /** lstat(2) of each path: nine numbers a file (lib/store/looks.ts), of which the first is 0 or the errno. */
   lstatMany(paths: readonly string[]): BigUint64Array
+  /** What lies in directories: how many entries, or a negative errno; all names, each with a slash behind it; rows as above. */
+  listMany(directories: readonly string[]): { counts: Int32Array; names: string; stats: BigUint64Array }
   /** Opens regular files, and `fromDisk` has what is read of them come from there; else a negative errno, EINVAL for other kinds. */
   openMany(paths: readonly string[], fromDisk: boolean): { descriptors: Int32Array; stats: BigUint64Array }
   /** Negative ones are passed over. Node's own close() warns of descriptors that a thread did not open by it. */

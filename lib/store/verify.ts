@@ -1,15 +1,12 @@
-import { dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { type HashedBatch, type HashJob, planHashing } from './hashing.js'
-import { digestIn, Identities, isExecutableKey, type ObjectKey, pathOf } from './identities.js'
+import { digestIn, Identities, type ObjectKey, pathOf } from './identities.js'
 import { type IdentityWords, inodeIn, isSameContent, Looks, sizeIn } from './looks.js'
-import { listObjects } from './object-list.js'
 import { hashPath } from './objects.js'
 import { type Catalogue, type Check, type NeededBy, type Problem, problem } from './problems.js'
 import { beginScrub, endScrub, interruptedScrub } from './scrub-state.js'
-import { checkSecrets } from './secret-check.js'
 import { type Store, withLock } from './store.js'
-import { checkDirectories, checkMode, checkOwner, type Owner, ownerOf } from './structure.js'
+import { isRegular, type Survey, type Suspect, survey, type Unsure } from './survey.js'
 
 /** Hashes a job's files, with as many threads as it likes, and tells of each batch. May end early. */
 export type HashAll = (job: HashJob, bytes: number, tell: (hashed: HashedBatch) => void) => Promise<void>
@@ -57,30 +54,30 @@ const SAVE_EVERY_MS = 2000
 /** Checks a store, or what one container needs of it. Nothing is changed but cache/. */
 export async function verifyStore(store: Store, request: VerifyRequest): Promise<Verified> {
   const identities = Identities.open(store)
-  // Under the lock nothing is removed; and names are read before objects are listed, so what they need was there by then.
-  const survey = withLock(store, 'shared', () => surveyOf(store, request))
   const resumed = request.full && !request.restart ? interruptedScrub(store, request.name) : null
-  const began = resumed ?? seconds()
-  if (request.full && resumed === null) beginScrub(store, { name: request.name, began })
-  const unsure = survey.present.filter(({ key, identity }) => {
-    if (!request.full) return !identities.isKnown(key, identity)
-    return resumed === null || !isReadSince(identities, key, identity, resumed)
-  })
-  const { suspects, hashed } = await hashUnsure(identities, unsure, request)
+  const isSure = (key: ObjectKey, looks: Looks, place: number): boolean => {
+    if (!request.full) return identities.isKnownAs(key, looks, place)
+    return resumed !== null && isReadSince(identities, key, looks.identity(place), resumed)
+  }
+  const sealed = request.full ? null : identities.seal
+  const seen = withLock(store, 'shared', () => survey(store, { ...request, isSure, sealed }))
+  if (request.full && resumed === null) beginScrub(store, { name: request.name, began: seconds() })
+  const { suspects, hashed } = await hashUnsure(store, identities, seen, request)
   const complete = !request.isStopped()
-  if (request.name === null && complete) identities.keepOnly(new Set(survey.present.map(({ key }) => key)))
+  if (request.name === null && complete && !seen.isSealed) identities.keepOnly(seen.listed)
   identities.save()
   if (request.full && complete) endScrub(store)
   const problems = withLock(store, 'shared', () => [
-    ...confirm(store, [...survey.suspects, ...suspects], survey.needed),
-    ...survey.problems,
+    ...confirm(store, [...seen.suspects, ...suspects], seen.needed),
+    ...seen.problems,
     ...request.checks.flatMap(check => check(request.name)),
   ])
-  const bytes = survey.present.reduce((sum, { identity }) => sum + sizeIn(identity), 0)
+  // In this state nothing need be looked at one by one.
+  if (problems.length === 0 && complete && hashed.objects === 0) identities.save(seen.seal)
   return {
     problems: withNeededBy(problems, request.catalogue, request.name),
-    objects: survey.present.length,
-    bytes,
+    objects: seen.objects,
+    bytes: seen.bytes,
     hashed,
     resumed,
     complete,
@@ -98,81 +95,16 @@ function isReadSince(identities: Identities, key: ObjectKey, identity: IdentityW
   return readAt > began && readAt <= seconds()
 }
 
-interface Present {
-  readonly key: ObjectKey
-  readonly path: string
-  readonly identity: IdentityWords
-}
-
-/** What must be looked at once more before it is told: somebody else may have mended, replaced or removed it meanwhile. */
-interface Suspect {
-  readonly key: ObjectKey
-  readonly path: string
-  readonly outcome: { readonly digest: string } | { readonly errorCode: string }
-  /** As it was when that was found; null where there was nothing to be seen. */
-  readonly identity: IdentityWords | null
-}
-
-interface Survey {
-  readonly present: readonly Present[]
-  readonly suspects: readonly Suspect[]
-  readonly problems: readonly Problem[]
-  readonly needed: ReadonlySet<ObjectKey>
-}
-
-function surveyOf(store: Store, { name, catalogue }: VerifyRequest): Survey {
-  const needs = (name === null ? catalogue.names() : [name]).map(each => catalogue.needsOf(each))
-  const needed = new Set(needs.flatMap(({ keys }) => keys))
-  const { keys, paths, fanOuts, strays } = name === null ? listObjects(store) : listOf(store, needed)
-  const looks = Looks.at(store.system, paths)
-  const owner = ownerOf(store)
-  const [present, suspects, problems]: [Present[], Suspect[], Problem[]] = [[], [], []]
-  for (const [index, key] of keys.entries()) {
-    const path = paths[index] as string
-    const errno = looks.errno(index)
-    if (errno !== 0) suspects.push({ key, path, outcome: { errorCode: getSystemErrorName(-errno) }, identity: null })
-    else {
-      present.push({ key, path, identity: looks.identity(index) })
-      problems.push(...attributesOf(key, path, looks, index, owner))
-    }
-  }
-  const listed = new Set(keys)
-  for (const key of needed)
-    if (!listed.has(key))
-      suspects.push({ key, path: pathOf(store, key), outcome: { errorCode: 'ENOENT' }, identity: null })
-  problems.push(
-    ...needs.flatMap(({ faults }) => faults),
-    ...checkSecrets(store, new Set(needs.flatMap(({ secrets }) => secrets))),
-    ...checkDirectories(store, fanOuts),
-    ...strays.map(path => problem('stray', path, 'it has no name that an object can have')),
-  )
-  return { present, suspects, problems, needed }
-}
-
-function listOf(store: Store, needed: ReadonlySet<ObjectKey>): ReturnType<typeof listObjects> {
-  const keys = [...needed]
-  const paths = keys.map(key => pathOf(store, key))
-  return { keys, paths, fanOuts: [...new Set(paths.map(dirname))], strays: [] }
-}
-
-const [S_IFMT, S_IFREG] = [0o170000, 0o100000]
-
-/** What is no regular file is told when it cannot be hashed. */
-function attributesOf(key: ObjectKey, path: string, looks: Looks, index: number, owner: Owner): readonly Problem[] {
-  const mode = looks.mode(index)
-  if ((mode & S_IFMT) !== S_IFREG) return []
-  const expected = isExecutableKey(key) ? 0o555 : 0o444
-  if ((mode & 0o7777) === expected && looks.uid(index) === owner.uid) return []
-  const found = [...checkMode(path, mode, expected), ...checkOwner(path, looks.uid(index), owner)]
-  return found.map(each => ({ ...each, object: key }))
-}
-
 async function hashUnsure(
+  store: Store,
   identities: Identities,
-  unsure: readonly Present[],
+  { unsure, looks: surveyed }: Survey,
   { full, maxRate, hashAll, progress }: VerifyRequest,
 ): Promise<{ readonly suspects: readonly Suspect[]; readonly hashed: Verified['hashed'] }> {
-  const candidates = unsure.map(({ path, identity }) => ({ path, size: sizeIn(identity), inode: inodeIn(identity) }))
+  const candidates = unsure.map(({ key, place }) => {
+    const identity = surveyed.identity(place)
+    return { path: pathOf(store, key), size: sizeIn(identity), inode: inodeIn(identity) }
+  })
   const ofBytes = candidates.reduce((sum, { size }) => sum + size, 0)
   const { job, order } = planHashing(candidates, { fromDisk: full, maxRate })
   const suspects: Suspect[] = []
@@ -181,13 +113,13 @@ async function hashUnsure(
     const looks = new Looks(stats)
     const now = seconds()
     for (const [at, outcome] of outcomes.entries()) {
-      const { key, path } = unsure[order[first + at] as number] as Present
+      const { key } = unsure[order[first + at] as number] as Unsure
       const identity = looks.identity(at)
       if ('digest' in outcome && outcome.digest === digestIn(key)) {
         identities.record(key, identity, full ? now : undefined)
       } else {
         identities.forget(key)
-        suspects.push({ key, path, outcome, identity: identity.slice() })
+        suspects.push({ key, path: pathOf(store, key), outcome, identity: identity.slice() })
       }
       objects++
       bytes += sizeIn(identity)
@@ -209,7 +141,9 @@ function saveNowAndThen(identities: Identities, savedAt: number): number {
 }
 
 /** Under the lock, when nothing is removed. */
-function confirm(store: Store, suspects: readonly Suspect[], needed: ReadonlySet<ObjectKey>): readonly Problem[] {
+function confirm(store: Store, suspects: readonly Suspect[], all: readonly ObjectKey[]): readonly Problem[] {
+  if (suspects.length === 0) return []
+  const needed = new Set(all)
   const looks = Looks.at(
     store.system,
     suspects.map(({ path }) => path),
@@ -225,8 +159,7 @@ function confirm(store: Store, suspects: readonly Suspect[], needed: ReadonlySet
     const isSame = suspect.identity !== null && isSameContent(suspect.identity, identity)
     const outcome = isSame ? suspect.outcome : hashPath(path)
     if ('errorCode' in outcome) {
-      const isRegular = (looks.mode(index) & S_IFMT) === S_IFREG
-      if (!isRegular) return [problem('type', path, 'it is not a regular file', { object: key })]
+      if (!isRegular(looks.mode(index))) return [problem('type', path, 'it is not a regular file', { object: key })]
       return [unreadable(suspect, outcome.errorCode)]
     }
     if (outcome.digest === digestIn(key)) return []

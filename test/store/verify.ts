@@ -51,6 +51,12 @@ function packed(files: Readonly<Record<string, string | Buffer>> = FILES): Fixtu
 
 const found = async ({ store }: SmallStore, options: VerifyOptions = {}) => (await verify(store, options)).problems
 
+/** Checks it until it need not be looked at one by one. */
+async function seal({ store }: SmallStore): Promise<void> {
+  for (let count = 0; count < 2; count++) await verify(store, {})
+  t.ok(Identities.open(store).seal)
+}
+
 /** Writes though the mode forbids it, and leaves the mode as it was. */
 function change(path: string, act: () => void): void {
   const { mode } = statSync(path)
@@ -124,7 +130,7 @@ t.test('damage to an object', async t => {
       for (const of of [undefined, 'one'])
         t.test(`${name}${full ? ', full' : ''}${of === undefined ? '' : ', of one'}`, async t => {
           const fixture = packed()
-          await verify(fixture.store, {})
+          await seal(fixture)
           damage(fixture)
           const object = objectKey(digestOf(FILES['/share/a']), false)
           const neededBy = [{ name: 'one', path: '/share/a' }]
@@ -136,6 +142,24 @@ t.test('damage to an object', async t => {
           )
           t.equal((await found(fixture, { full, name: of })).length, expected.length, 'the next time too')
         })
+})
+
+t.test('a store that is as it was is known as a whole; another need is seen', async t => {
+  const fixture = packed()
+  const { store } = fixture
+  await seal(fixture)
+  t.match(await verify(store, {}), { problems: [], objects: 6, hashed: { objects: 0 } })
+  const digest = digestOf('none')
+  writeGenerations(store, 'two', [generation('two', digest)])
+  t.match(await found(fixture), [{ kind: 'missing', neededBy: [{ name: 'two', path: null }] }])
+  rmSync(refPath(store, 'two'))
+  rmSync(sparePath(store, 'two'))
+  t.same(await found(fixture), [])
+  const identities = Identities.open(store)
+  identities.forget(objectKey(digestOf('C'), false))
+  identities.save()
+  t.equal(Identities.open(store).seal, null)
+  t.match(await verify(store, {}), { problems: [], hashed: { objects: 1 } })
 })
 
 t.test('two that were swapped: each is told with what it holds', async t => {
@@ -165,7 +189,7 @@ function rot({ store }: Fixture, path: string, digest: string): void {
 
 t.test('rot, which changes no identity, is found by a full check, and by the others from then on', async t => {
   const fixture = packed()
-  await verify(fixture.store, {})
+  await seal(fixture)
   rot(fixture, fixture.a, digestOf(FILES['/share/a']))
   t.same(await found(fixture), [])
   t.match(await found(fixture, { full: true }), [{ kind: 'bytes', path: fixture.a }])
