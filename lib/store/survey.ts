@@ -8,7 +8,7 @@ import { type Catalogue, type Needs, type Problem, problem } from './problems.js
 import { checkSecrets } from './secret-check.js'
 import type { Store } from './store.js'
 import { checkDirectories, checkMode, checkOwner, type Owner, ownerOf } from './structure.js'
-import { objectMode } from './writer.js'
+import { objectMode } from './objects.js'
 
 /** What a store looks like, before anything in it is read. */
 export interface Survey {
