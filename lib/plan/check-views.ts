@@ -1,9 +1,11 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { HOST_BELOW } from '../container/excluded.js'
 import { AppcError } from '../errors.js'
 import { generationsOrNone } from '../store/generations.js'
 import { type Problem, problem } from '../store/problems.js'
-import type { Store } from '../store/store.js'
+import { type Store, withLinks } from '../store/store.js'
+import { VIEW_LIST } from '../store/users.js'
 import { hasCode } from '../store/writing.js'
 import { type Difference, differencesOf } from './view-check.js'
 
@@ -21,7 +23,23 @@ export function checkViews(store: Store, name: string | null): readonly Problem[
   return viewsOf(store, name).flatMap(view => checkOne(store, view))
 }
 
+/** Who builds a view, or mends it, holds the lock `links` while a part of it may look like damage. */
 function checkOne(store: Store, view: string): readonly Problem[] {
+  if (compare(store, view).length === 0) return []
+  return withLinks(store, () => {
+    // It comes when all else is on the disk, the list too: until then nobody uses the view, and the next launch completes it.
+    const mark = join(view, lastLayer(view), HOST_BELOW)
+    const isWhole = existsSync(mark)
+    if (!isWhole && !existsSync(join(view, VIEW_LIST))) return []
+    return compare(store, view).filter(({ path }) => isWhole || path !== mark)
+  })
+}
+
+function lastLayer(view: string): string {
+  return String(Math.max(0, ...namesIn(view).flatMap(name => (/^[0-9]+$/.test(name) ? Number(name) : []))))
+}
+
+function compare(store: Store, view: string): readonly Problem[] {
   try {
     const differences = differencesOf(store, view)
     return differences.map(({ path, problem: what }) => problem('view', path, MEANINGS[what]))
