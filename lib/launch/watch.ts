@@ -8,7 +8,7 @@ import type { Stores } from '../store/stores.js'
 import { withWrongAttributes } from '../store/survey.js'
 import type { WatchMethod } from './addon.js'
 import { Alarm } from './alarm.js'
-import { type Mended, repair } from './repair.js'
+import { type Mended, type Repaired, repair } from './repair.js'
 import { findRunning } from './running.js'
 import { Told } from './told.js'
 import { verify } from './verify.js'
@@ -65,11 +65,14 @@ export async function watch(stores: Stores, { from, signal, ready, tell }: Watch
     const told = new Told()
     for (let suspicion = ALL; !signal.aborted; suspicion = await next(alarm, watched, signal)) {
       // What came into being unseen is to be watched from now on.
-      if (suspicion.everything) watched.watchAll()
-      for (const damage of await lookInto(suspicion, stores, from, signal, told)) tell(damage)
+      if (suspicion.everything && suspicion !== ALL) watched.watchAll()
+      const found = await lookInto(suspicion, stores, { from, signal })
+      const damages = found === null ? [] : asDamages(found, stores.own, suspicion, watched, told)
+      for (const damage of damages) tell(damage)
     }
   } catch (error) {
-    // What fails in a store that is no more fails for that.
+    // What fails in a store that is being taken away fails for that.
+    await quiet(alarm)
     watched.requireThere()
     throw error
   } finally {
@@ -91,22 +94,39 @@ const ALL: Suspicion = {
 /** What is to be looked at next. */
 async function next(alarm: Alarm, watched: WatchedStore, signal: AbortSignal): Promise<Suspicion> {
   await alarm.wait(null)
-  const end = performance.now() + MOST_MS
-  for (let left = MOST_MS; left > 0 && !signal.aborted; left = end - performance.now())
-    if (!(await alarm.wait(Math.min(left, QUIET_MS)))) break
+  if (!signal.aborted) await quiet(alarm)
   return watched.suspicion()
 }
 
+async function quiet(alarm: Alarm): Promise<void> {
+  const end = performance.now() + MOST_MS
+  for (let left = MOST_MS; left > 0; left = end - performance.now())
+    if (!(await alarm.wait(Math.min(left, QUIET_MS)))) return
+}
+
+interface Found extends Repaired {
+  /** Of objects those that were looked at; undefined: all. */
+  readonly changed: ReadonlySet<ObjectKey> | undefined
+}
+
+/** null where all is right. */
 async function lookInto(
   suspicion: Suspicion,
   stores: Stores,
-  from: readonly string[],
-  signal: AbortSignal,
-  told: Told,
-): Promise<readonly Damage[]> {
+  { from, signal }: Pick<WatchOptions, 'from' | 'signal'>,
+): Promise<Found | null> {
   const changed = suspicion.everything ? undefined : changedObjects(stores.own, suspicion)
-  if (changed !== undefined && !suspicion.others && (await areSound(stores.own, changed, signal))) return []
-  const { mended, left, holders } = await repair(stores, { changed, from, signal })
+  if (changed !== undefined && !suspicion.others && (await areSound(stores.own, changed, signal))) return null
+  return { ...(await repair(stores, { changed, from, signal })), changed }
+}
+
+function asDamages(
+  { mended, left, holders, changed }: Found,
+  store: Store,
+  suspicion: Suspicion,
+  watched: WatchedStore,
+  told: Told,
+): readonly Damage[] {
   const news = new Set(
     told.newsIn(
       left.map(({ problem }) => problem),
@@ -115,24 +135,24 @@ async function lookInto(
   )
   if (mended.length + news.size === 0) return []
   const milliseconds = suspicion.since === null ? null : Math.round(performance.now() - suspicion.since)
-  const containers = containersByProcess(stores.own)
+  const culprits = [suspicion.culprits, watched.latestCulprits()]
+  const containers = containersByProcess(store)
   const damageOf = (problem: Problem, holding: readonly Holder[]) => ({
     problem,
-    culprits: culpritsOf(stores.own, suspicion, problem),
+    culprits: culpritsOf(store, culprits, problem),
     holders: holding.map(({ pid, command }) => ({ pid, command, container: containers.get(pid) ?? null })),
     milliseconds,
   })
-  return [
-    ...mended.map(({ problem, ...how }) => {
-      const holding = holders.filter(({ paths }) => paths.includes(problem.path))
-      return { ...damageOf(problem, holding), mended: how, origins: [] }
-    }),
-    ...left
-      .filter(({ problem }) => news.has(problem))
-      .map(({ problem, origins }) => {
-        return { ...damageOf(problem, holdersOfFile(stores.own, problem.path)), mended: null, origins }
-      }),
-  ]
+  const ofMended = mended.map(({ problem, ...how }) => {
+    const holding = holders.filter(({ paths }) => paths.includes(problem.path))
+    return { ...damageOf(problem, holding), mended: how, origins: [] }
+  })
+  const ofLeft = left
+    .filter(({ problem }) => news.has(problem))
+    .map(({ problem, origins }) => {
+      return { ...damageOf(problem, holdersOfFile(store, problem.path)), mended: null, origins }
+    })
+  return [...ofMended, ...ofLeft]
 }
 
 /** Without written ones nothing need be read: as long as nobody writes to a file its bytes stay, whatever else changes. */
@@ -152,10 +172,14 @@ function containersByProcess(store: Store): ReadonlyMap<number, string> {
 }
 
 /** Of what it is itself, and of what it lay in. */
-function culpritsOf({ home }: Store, { culprits }: Suspicion, { path }: Problem): readonly Culprit[] {
+function culpritsOf(
+  { home }: Store,
+  culprits: readonly Suspicion['culprits'][],
+  { path }: Problem,
+): readonly Culprit[] {
   const found = new Map<number, Culprit>()
   for (let at = path; at.length > home.length; at = at.slice(0, at.lastIndexOf('/')))
-    for (const culprit of culprits.get(at) ?? []) found.set(culprit.pid, culprit)
+    for (const culprit of culprits.flatMap(known => known.get(at) ?? [])) found.set(culprit.pid, culprit)
   return [...found.values()]
 }
 

@@ -99,6 +99,12 @@ export class WatchedStore {
     return suspicion
   }
 
+  /** Of what was noticed since: what is damaged while it is looked at may be found before it is told of. */
+  latestCulprits(): Suspicion['culprits'] {
+    this.#take()
+    return this.#suspicion.culprits
+  }
+
   /** Throws STORE_GONE. */
   requireThere(): void {
     const { home } = this.#store
