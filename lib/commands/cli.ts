@@ -245,6 +245,14 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .action(async (name, options) =>
       finish(await (await import('./repair.js')).runRepair(name, { ...options, from: options.from.map(absolute) })),
     )
+  appc
+    .command('watch')
+    .description('notice damage to what is kept when it is done, and mend it at once, until it is ended')
+    .option('--from <dir>', 'a tree that has right files, as for repair (repeatable)', collect, [])
+    .option('--json', 'print one JSON object a line for each thing', false)
+    .action(async options =>
+      finish(await (await import('./watch.js')).runWatch({ ...options, from: options.from.map(absolute) })),
+    )
   return appc
 }
 

@@ -1,9 +1,12 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { HOST_BELOW } from '../container/excluded.js'
 import { AppcError } from '../errors.js'
 import { generationsOrNone } from '../store/generations.js'
-import type { Store } from '../store/store.js'
+import { type Store, withLinks } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { type Problem, problem } from '../upkeep/problems.js'
+import { VIEW_LIST } from '../upkeep/users.js'
 import { namesIn } from './names-in.js'
 import { type Difference, differencesOf } from './view-check.js'
 
@@ -22,7 +25,23 @@ export function checkViews(store: Store, name: string | null): readonly Problem[
   return [...problems, ...views.flatMap(view => checkOne(store, view))]
 }
 
+/** Who builds a view, or mends it, holds the lock `links` while a part of it may look like damage. */
 function checkOne(store: Store, view: string): readonly Problem[] {
+  if (compare(store, view).length === 0) return []
+  return withLinks(store, () => {
+    // It comes when all else is on the disk, the list too: until then nobody uses the view, and the next launch completes it.
+    const mark = join(view, lastLayer(view), HOST_BELOW)
+    const isWhole = existsSync(mark)
+    if (!isWhole && !existsSync(join(view, VIEW_LIST))) return []
+    return compare(store, view).filter(({ path }) => isWhole || path !== mark)
+  })
+}
+
+function lastLayer(view: string): string {
+  return String(Math.max(0, ...namesIn(view).names.flatMap(name => (/^[0-9]+$/.test(name) ? Number(name) : []))))
+}
+
+function compare(store: Store, view: string): readonly Problem[] {
   try {
     const differences = differencesOf(store, view)
     return differences.map(({ path, problem: what }) => problem('view', path, MEANINGS[what]))

@@ -31,6 +31,11 @@ Napi::Value awaitEnds(const Napi::CallbackInfo& info);
 Napi::Value ownerOf(const Napi::CallbackInfo& info);
 Napi::Value checkView(const Napi::CallbackInfo& info);
 Napi::Value renewOverlays(const Napi::CallbackInfo& info);
+Napi::Value openWatch(const Napi::CallbackInfo& info);
+Napi::Value watchMany(const Napi::CallbackInfo& info);
+Napi::Value takeChanges(const Napi::CallbackInfo& info);
+Napi::Value closeWatch(const Napi::CallbackInfo& info);
+Napi::Value sendDatagram(const Napi::CallbackInfo& info);
 Napi::Value xxHash32Of(const Napi::CallbackInfo& info);
 
 }  // namespace appc::addon

@@ -58,6 +58,9 @@ enum class Step {
   syncFileSystem,
   makePipe,
   makeWhiteout,
+  watchFiles,
+  readChanges,
+  tellManager,
   probe,
 };
 
