@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { type CheckedFile, readChecked, writeChecked } from '../store/checked-file.js'
-import type { ObjectKey } from '../store/identities.js'
 import type { Store } from '../store/store.js'
+import { type CheckedFile, readChecked, writeChecked } from '../upkeep/checked-file.js'
+import type { ObjectKey } from '../upkeep/identities.js'
 
 const MAGIC = 0x3264656e
 const MAX_BYTES = 1 << 28

@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads'
-import { type HashJob, hashShare } from '../store/hashing.js'
+import { type HashJob, hashShare } from '../upkeep/hashing.js'
 import { addon } from './addon.js'
 
 /* A thread of hashing-pool.ts, which is started before there is a job: what is loaded here is loaded by then. */

@@ -42,7 +42,7 @@ const NO_PATH = /^(""|"\."|DescriptorPath\(\w+\)\.get\(\)|&\w+)$/
 /** libc's functions for the same, and where they may be called. */
 const LIBC: Readonly<Record<string, readonly string[]>> = {
   // The addon reads files of a tree, one by one; none is the plan's.
-  open: ['addon/look.cpp'],
+  open: ['addon/batch.cpp', 'addon/look.cpp'],
   openat: [],
   creat: [],
   fopen: [],
@@ -65,7 +65,7 @@ const OPENED: Readonly<Record<string, readonly string[]>> = {
   // What was just read there, a name alone, in a directory that was opened; links are not followed.
   'core/skeleton.cpp': ['name'],
   // Control groups: the kernel's files, in a directory that was opened.
-  'core/limits.cpp': ['file', 'hierarchy', 'controller.file'],
+  'core/resource-limits.cpp': ['file', 'hierarchy', 'controller.file'],
   // This installation; the plan's own file; what the caller named.
   'launcher/bus.cpp': ['socket'],
   // /proc and /dev of the program.
