@@ -175,6 +175,13 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .option('--json', 'print JSON', false)
     .action(async options => finish((await import('./gc.js')).runGc(options)))
   appc
+    .command('du')
+    .description('what containers cost: private here, from the host, in the store alone or shared with others')
+    .argument('[name...]', 'containers (default: all)')
+    .option('--json', 'print JSON', false)
+    .addHelpText('after', DU_HELP)
+    .action(async (names, options) => finish((await import('./du.js')).runDu(names, options)))
+  appc
     .command('ps')
     .description('the containers that run, and whether the host has moved on since')
     .option('--json', 'print one JSON object a line for each', false)
@@ -279,6 +286,12 @@ Examples:
   appc settings web set /etc/web/web.conf ./web.conf
   appc settings web set --env LANG=C.UTF-8
   appc settings web export - | ssh other appc settings web apply -
+`
+
+const DU_HELP = `
+PRIVATE and FROM HOST are bytes of the container's files: those that are laid over this host, and those that the host's own
+stand for. ALONE and SHARED are what the store keeps on the disk for all its generations: files that no other container has,
+and those that others have as well. The last line is the whole store, where what several have counts once.
 `
 
 const PLAN_HELP = `

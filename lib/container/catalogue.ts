@@ -1,10 +1,10 @@
 import { AppcError } from '../errors.js'
 import { type Generation, type Generations, readGenerations, readSpare } from '../store/generations.js'
-import { type ObjectKey, objectKey } from '../store/identities.js'
 import { objectPath } from '../store/objects.js'
-import { type Catalogue, type NeededFile, type Needs, type Problem, problem } from '../store/problems.js'
 import { listRefs, listSpares, refPath, sparePath } from '../store/refs.js'
 import type { Store } from '../store/store.js'
+import { type ObjectKey, objectKey } from '../upkeep/identities.js'
+import { type Catalogue, type NeededFile, type Needs, type Problem, problem } from '../upkeep/problems.js'
 import { isExecutable, readManifest } from './containers.js'
 import { decodeGeneration } from './generation.js'
 import type { NeededMemory } from './needed-memory.js'
@@ -25,7 +25,8 @@ function needsOf(store: Store, memory: NeededMemory, name: string): Needs {
   const { generations, faults } = readBoth(store, name)
   const needs = generations.map(generation => needsOfGeneration(store, memory, name, generation))
   return {
-    keys: [...new Set(needs.flatMap(({ keys }) => keys))],
+    keys: () => needs.flatMap(({ keys }) => keys()),
+    essence: JSON.stringify([name, generations.map(({ document }) => document)]),
     secrets: [...new Set(needs.flatMap(({ secrets }) => secrets))],
     isWhole: (generations.length > 0 || faults.length === 0) && needs.every(({ isWhole }) => isWhole),
     faults: [...faults, ...distinct(needs.flatMap(({ faults }) => faults))],
@@ -60,7 +61,12 @@ function isSame(a: Generations, b: Generations): boolean {
   return a.length === b.length && a.every(({ document }, index) => document === b[index]?.document)
 }
 
-function needsOfGeneration(store: Store, memory: NeededMemory, name: string, generation: Generation): Needs {
+function needsOfGeneration(
+  store: Store,
+  memory: NeededMemory,
+  name: string,
+  generation: Generation,
+): Omit<Needs, 'essence'> {
   const neededBy = [{ name, path: null }]
   const manifest = objectKey(generation.container, false)
   const document = attempt(() => decodeGeneration(name, generation))
@@ -75,7 +81,7 @@ function needsOfGeneration(store: Store, memory: NeededMemory, name: string, gen
   }
   const settings = document instanceof AppcError ? [] : document.settings.files
   return {
-    keys: [manifest, ...(files instanceof AppcError ? [] : files), ...settings.flatMap(openKey)],
+    keys: () => [manifest, ...(files instanceof AppcError ? [] : files()), ...settings.flatMap(openKey)],
     secrets: settings.filter(isSecret).map(({ secret }) => secret),
     isWhole: !(document instanceof AppcError || files instanceof AppcError),
     faults,
@@ -86,13 +92,13 @@ function openKey(file: Settings['files'][number]): readonly ObjectKey[] {
   return isSecret(file) ? [] : [objectKey(file.sha256, isExecutable(file.mode))]
 }
 
-function neededFiles(store: Store, memory: NeededMemory, manifest: string): readonly ObjectKey[] {
+function neededFiles(store: Store, memory: NeededMemory, manifest: string): () => readonly ObjectKey[] {
   const known = memory.get(manifest)
   if (known !== null) return known
   const files = regularFiles(readManifest(store, manifest))
   const keys = [...new Set(files.map(({ sha256, mode }) => objectKey(sha256, isExecutable(mode))))]
   memory.set(manifest, keys)
-  return keys
+  return () => keys
 }
 
 /** Generations share manifests. */

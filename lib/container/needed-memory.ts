@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { type CheckedFile, readChecked, writeChecked } from '../store/checked-file.js'
-import type { ObjectKey } from '../store/identities.js'
 import type { Store } from '../store/store.js'
+import { type CheckedFile, readChecked, writeChecked } from '../upkeep/checked-file.js'
+import type { ObjectKey } from '../upkeep/identities.js'
 
 const MAGIC = 0x3264656e
 const MAX_BYTES = 1 << 28
@@ -23,11 +23,12 @@ export class NeededMemory {
     this.#lines = new Map(body === '' ? [] : body.split('\n').map(line => [line.slice(0, 64), line]))
   }
 
-  get(manifest: string): readonly ObjectKey[] | null {
+  /** A function: of many thousand keys it takes a while to take the line apart. */
+  get(manifest: string): (() => readonly ObjectKey[]) | null {
     const line = this.#lines.get(manifest)
     if (line === undefined) return null
     this.#used.add(manifest)
-    return line.split(' ').slice(1)
+    return () => line.split(' ').slice(1)
   }
 
   set(manifest: string, keys: readonly ObjectKey[]): void {

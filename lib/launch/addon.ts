@@ -71,6 +71,11 @@ export interface Addon {
    */
   takeOpened(opening: Opening): { descriptors: Int32Array; stats: BigUint64Array; counts: Int32Array }
   /**
+   * What lies in directories, links not followed: of each how many entries it has, or a negative errno; the names of all, each with a
+   * slash behind it; and of each what lstat(2) tells, as above.
+   */
+  listMany(directories: readonly Bytes[]): { counts: Int32Array; names: string; stats: BigUint64Array }
+  /**
    * Opens regular files, links not followed: for each a descriptor or a negative errno (EINVAL: it is something else), and what fstat(2)
    * tells, as above. `fromDisk`: what is read of them comes from the disk where it can, not from memory, and begins to be read. Whoever
    * opens them has them closed.

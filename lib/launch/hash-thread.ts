@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { type HashJob, hashShare } from '../store/hashing.js'
+import { type HashJob, hashShare } from '../upkeep/hashing.js'
 import { addon } from './addon.js'
 
 /* A thread of hashing-pool.ts. */

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { type HashedBatch, type HashJob, hashShare, stopHashing } from '../store/hashing.js'
+import { type HashedBatch, type HashJob, hashShare, stopHashing } from '../upkeep/hashing.js'
 import { addon } from './addon.js'
 
 export interface HashingOptions {

@@ -1,15 +1,15 @@
 import { catalogueOf } from '../container/catalogue.js'
 import { inDirectory, onHost } from '../container/host-sources.js'
 import { NeededMemory } from '../container/needed-memory.js'
-import { Evidence } from '../store/evidence.js'
-import { type Holder, holdersOf } from '../store/holders.js'
-import type { ObjectKey } from '../store/identities.js'
-import { isMendable, mendInPlace, setAside } from '../store/mend.js'
-import type { NeededFile, Problem } from '../store/problems.js'
-import { type Damaged, type MendedObject, repairObjects } from '../store/repair.js'
-import { inStore, type Source, storeSources } from '../store/sources.js'
 import { type Store, withLock } from '../store/store.js'
 import type { Stores } from '../store/stores.js'
+import { Evidence } from '../upkeep/evidence.js'
+import { type Holder, holdersOf } from '../upkeep/holders.js'
+import type { ObjectKey } from '../upkeep/identities.js'
+import { isMendable, mendInPlace, setAside } from '../upkeep/mend.js'
+import type { NeededFile, Problem } from '../upkeep/problems.js'
+import { type Damaged, type MendedObject, repairObjects } from '../upkeep/repair.js'
+import { inStore, type Source, storeSources } from '../upkeep/sources.js'
 import { mendViews } from './mend-views.js'
 import { type VerifyOptions, verify } from './verify.js'
 
@@ -130,7 +130,7 @@ function unneededOf(store: Store, left: readonly Damaged[]): readonly Damaged[] 
   const catalogue = catalogueOf(store, new NeededMemory(store))
   const needs = catalogue.names().map(catalogue.needsOf)
   if (needs.some(({ faults, isWhole }) => faults.length > 0 || !isWhole)) return []
-  const needed = new Set(needs.flatMap(({ keys }) => keys))
+  const needed = new Set(needs.flatMap(({ keys }) => keys()))
   return left.filter(({ key }) => !needed.has(key))
 }
 

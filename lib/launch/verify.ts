@@ -2,9 +2,9 @@ import { catalogueOf } from '../container/catalogue.js'
 import { NeededMemory } from '../container/needed-memory.js'
 import { checkPlans } from '../plan/check-plans.js'
 import { checkViews } from '../plan/check-views.js'
-import type { Check } from '../store/problems.js'
 import type { Store } from '../store/store.js'
-import { type Progress, type Verified, verifyStore } from '../store/verify.js'
+import type { Check } from '../upkeep/problems.js'
+import { type Progress, type Verified, verifyStore } from '../upkeep/verify.js'
 import { hashTogether } from './hashing-pool.js'
 
 export interface VerifyOptions {

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { generationsOrNone } from '../store/generations.js'
-import { type Problem, problem } from '../store/problems.js'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
+import { type Problem, problem } from '../upkeep/problems.js'
 import { namesIn } from './names-in.js'
 import { type Difference, differencesOf } from './view-check.js'
 

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
-import { type Problem, problem } from '../store/problems.js'
 import { hasCode } from '../store/writing.js'
+import { type Problem, problem } from '../upkeep/problems.js'
 
 /**
  * Names in one of the store's directories of derived files, for whoever checks them. That one is not there, or not as it should be, is told

@@ -15,8 +15,10 @@ export interface StoreSystem {
   linkOpen(fd: number, path: string): void
   /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
   syncfs(fd: number): void
-  /** lstat(2) of each path: nine numbers a file (lib/store/looks.ts), of which the first is 0 or the errno. */
+  /** lstat(2) of each path: nine numbers a file (lib/upkeep/looks.ts), of which the first is 0 or the errno. */
   lstatMany(paths: readonly string[]): BigUint64Array
+  /** What lies in directories: how many entries, or a negative errno; all names, each with a slash behind it; rows as above. */
+  listMany(directories: readonly string[]): { counts: Int32Array; names: string; stats: BigUint64Array }
   /** Opens regular files, and `fromDisk` has what is read of them come from there; else a negative errno, EINVAL for other kinds. */
   openMany(paths: readonly string[], fromDisk: boolean): { descriptors: Int32Array; stats: BigUint64Array }
   /** Negative ones are passed over. Node's own close() warns of descriptors that a thread did not open by it. */

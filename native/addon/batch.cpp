@@ -39,6 +39,30 @@ void readFromDisk(int fd, off_t size) {
 
 }  // namespace
 
+Napi::Value listMany(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::vector<std::string> paths;
+  if (!toTexts(env, info[0], "path", paths)) return env.Undefined();
+  auto counts = Napi::Int32Array::New(env, paths.size());
+  std::string names;
+  std::vector<uint64_t> rows;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const size_t namesBefore = names.size();
+    const size_t rowsBefore = rows.size();
+    counts[i] = listDirectory(paths[i].c_str(), names, rows);
+    if (counts[i] >= 0) continue;
+    names.resize(namesBefore);
+    rows.resize(rowsBefore);
+  }
+  auto stats = Napi::BigUint64Array::New(env, rows.size());
+  std::copy(rows.begin(), rows.end(), stats.Data());
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("counts", counts);
+  result.Set("names", Napi::String::New(env, names));
+  result.Set("stats", stats);
+  return result;
+}
+
 Napi::Value lstatMany(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   std::vector<std::string> paths;

@@ -18,6 +18,7 @@ Napi::Value mountPoints(const Napi::CallbackInfo& info);
 Napi::Value probe(const Napi::CallbackInfo& info);
 Napi::Value landlockVersionOf(const Napi::CallbackInfo& info);
 Napi::Value lstatMany(const Napi::CallbackInfo& info);
+Napi::Value listMany(const Napi::CallbackInfo& info);
 Napi::Value openMany(const Napi::CallbackInfo& info);
 Napi::Value readMany(const Napi::CallbackInfo& info);
 Napi::Value openAhead(const Napi::CallbackInfo& info);

@@ -24,6 +24,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("probe", Napi::Function::New(env, probe, "probe"));
   exports.Set("landlockVersion", Napi::Function::New(env, landlockVersionOf, "landlockVersion"));
   exports.Set("lstatMany", Napi::Function::New(env, lstatMany, "lstatMany"));
+  exports.Set("listMany", Napi::Function::New(env, listMany, "listMany"));
   exports.Set("openMany", Napi::Function::New(env, openMany, "openMany"));
   exports.Set("readMany", Napi::Function::New(env, readMany, "readMany"));
   exports.Set("openAhead", Napi::Function::New(env, openAhead, "openAhead"));
