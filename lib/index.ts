@@ -24,9 +24,9 @@ import { takeStockOf } from './launch/stock.js'
 import { resolveGraph } from './loader/resolve.js'
 import { rootFileSystem } from './loader/root-file-system.js'
 import type { Graph, SearchContext } from './loader/types.js'
-import type { Freed } from './store/collect.js'
 import type { Store } from './store/store.js'
 import { requireOwn, type Stores, storeOf } from './store/stores.js'
+import type { Freed } from './upkeep/collect.js'
 
 export type { Container } from './container/containers.js'
 export type { PolicyRule, Strictness } from './container/policy.js'
@@ -44,7 +44,7 @@ export { FactsCache } from './loader/facts-cache.js'
 export { resolveGraph } from './loader/resolve.js'
 export { rootFileSystem } from './loader/root-file-system.js'
 export type { Edge, FileSystem, Graph, How, LoadedObject, Loader, Problem, SearchContext } from './loader/types.js'
-export type { Freed } from './store/collect.js'
+export type { Freed } from './upkeep/collect.js'
 
 /**
  * Where containers are kept; absent: $APPC_HOME, else the caller's own place, as for the commands. An ordinary user then finds those of

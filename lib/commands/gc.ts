@@ -1,7 +1,7 @@
 import { AppcError } from '../errors.js'
 import { collect } from '../launch/garbage.js'
 import { openStores } from '../launch/open-store.js'
-import type { Garbage } from '../store/garbage.js'
+import type { Garbage } from '../upkeep/garbage.js'
 import { human, visibleLines } from './report.js'
 
 export interface GcOptions {
@@ -22,7 +22,7 @@ export function runGc({ keep, grace, dryRun, json }: GcOptions): number {
 }
 
 function textOf(garbage: Garbage, dryRun: boolean, hours: number): readonly string[] {
-  const { generations, plans, views, objects, secrets, bytes, freed, unreadable } = garbage
+  const { generations, plans, views, objects, secrets, bytes, freed, unreadable, unseen } = garbage
   if (unreadable.length > 0)
     return [
       `nothing is collected: it cannot be told what is needed by ${unreadable.join(', ')}`,
@@ -35,12 +35,14 @@ function textOf(garbage: Garbage, dryRun: boolean, hours: number): readonly stri
     counted(objects, 'object'),
     counted(secrets, 'secret'),
   ].filter(part => part !== null)
-  if (parts.length === 0 && freed === 0) return ['nothing to collect']
+  const kept = unseen.length === 0 ? [] : [`views stay: it cannot be told what is used by process ${unseen.join(', ')}`]
+  if (parts.length === 0 && freed === 0) return ['nothing to collect', ...kept]
   const [taken, free] = dryRun ? ['would take', 'would free'] : ['took', 'freed']
   const later = hours === 0 ? '' : `, which ${dryRun ? 'would go' : 'go'} for good after ${hours} h`
   return [
     ...(parts.length === 0 ? [] : [`${taken} out ${parts.join(', ')}: ${human(bytes)}${later}`]),
     ...(freed === 0 ? [] : [`${free} ${human(freed)}`]),
+    ...kept,
   ]
 }
 

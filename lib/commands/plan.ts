@@ -1,12 +1,10 @@
-import { readPolicy } from '../container/host-policy.js'
 import { readOperatingSystem } from '../host/os.js'
 import { hostOfFile } from '../launch/hosts.js'
-import { type Told as KeptDecision, KeptDecisions } from '../launch/kept.js'
-import { decideHere } from '../launch/machine.js'
+import { type Told as KeptDecision, toldOf } from '../launch/kept.js'
 import { openStores } from '../launch/open-store.js'
 import { decideContainer } from '../launch/prepare.js'
-import { factsOf } from '../launch/remembered-facts.js'
 import { takeStockOf } from '../launch/stock.js'
+import { decisionToTell } from '../launch/told.js'
 import { type Travel, travelOf } from '../launch/travel.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import { requireCurrent } from '../store/generations.js'
@@ -43,33 +41,20 @@ export function runPlan(name: string, { root, json, host }: PlanOptions): number
 /** What is found out is remembered in the caller's own store, wherever the container is. */
 function planHere(own: Store, store: Store, name: string, root: string, json: boolean): number {
   const container = { name, digest: requireCurrent(store, name).container }
-  const told = { container, decision: decided(own, store, name, root), travel: null }
+  const told = { container, decision: decisionToTell(own, store, name, root), travel: null }
   return tell(told, json ? asJson(told, hostOf(own, root)) : asText(told, systemOf(root)))
 }
 
 function planElsewhere(store: Store, name: string, file: string, json: boolean): number {
   const { host, os, digest, within } = hostOfFile(file)
   const { container, decision } = within(() => decideContainer(store, name, host))
-  const told = { container, decision, travel: travelOf(store, container.digest, decision) }
+  const told = { container, decision: toldOf(decision), travel: travelOf(store, container.digest, decision) }
   return tell(told, json ? asJson(told, { id: digest, os }) : asText(told, os ?? 'that host'))
 }
 
 function tell({ decision }: Told, text: string): number {
   process.stdout.write(`${text}\n`)
   return decision.runnable ? 0 : 1
-}
-
-function decided(own: Store, store: Store, name: string, root: string): KeptDecision {
-  const policy = readPolicy(store)
-  const kept = new KeptDecisions(own, store, { digest: requireCurrent(store, name).container, root, policy })
-  const known = kept.recall()
-  if (known !== null) return known
-  const began = BigInt(Date.now()) * 1_000_000n
-  const facts = factsOf(own)
-  const { decision } = decideHere(store, root, facts, host => decideContainer(store, name, host))
-  facts.save()
-  kept.keep(decision, began)
-  return decision
 }
 
 /** The inventory's digest takes as long as all the rest together: only who reads JSON compares it. */

@@ -1,4 +1,4 @@
-import type { Progress } from '../store/verify.js'
+import type { Progress } from '../upkeep/verify.js'
 import { human } from './report.js'
 
 const EVERY_MS = 100

@@ -1,7 +1,7 @@
 import { removeContainer } from '../container/containers.js'
 import { openStores } from '../launch/open-store.js'
-import type { Freed } from '../store/collect.js'
 import { requireOwn } from '../store/stores.js'
+import type { Freed } from '../upkeep/collect.js'
 import { human, visibleLines } from './report.js'
 
 /** `appc remove`: all names are looked at before the first is removed, so that a misspelt one costs nothing. */

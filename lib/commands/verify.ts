@@ -1,9 +1,9 @@
 import { AppcError } from '../errors.js'
 import { openStores } from '../launch/open-store.js'
 import { verify } from '../launch/verify.js'
-import type { Problem } from '../store/problems.js'
 import { storeOf } from '../store/stores.js'
-import type { Verified } from '../store/verify.js'
+import type { Problem } from '../upkeep/problems.js'
+import type { Verified } from '../upkeep/verify.js'
 import { progressLine } from './progress.js'
 import { human, visibleLines } from './report.js'
 

@@ -2,7 +2,7 @@ import { AppcError } from '../errors.js'
 import { addon } from '../launch/addon.js'
 import { openStores } from '../launch/open-store.js'
 import { type Damage, type Watched, watch } from '../launch/watch.js'
-import type { Problem } from '../store/problems.js'
+import type { Problem } from '../upkeep/problems.js'
 import { visible } from './report.js'
 
 export interface WatchCommandOptions {

@@ -1,7 +1,7 @@
 import { AppcError } from '../errors.js'
 import type { OpenFile } from '../loader/types.js'
-import { type Generation, publish, syncRefs } from '../store/generations.js'
-import type { Store } from '../store/store.js'
+import { type Generation, publish, renewSpare, syncRefs } from '../store/generations.js'
+import { type Store, withLinks } from '../store/store.js'
 import { Writer } from '../store/writer.js'
 import { readCurrent } from './containers.js'
 import { encodeGeneration, type GenerationDocument } from './generation.js'
@@ -27,7 +27,9 @@ export function changeContainer(
     const current = readCurrent(store, name)
     const draft = change(current)
     if (draft === null) {
+      // Whoever made the newest one may have been killed before it was on the disk, or before its second copy.
       syncRefs(store)
+      withLinks(store, () => renewSpare(store, name))
       return current.number
     }
     const next = commitGeneration(writer, name, current.number + 1, draft)

@@ -2,7 +2,7 @@ import { AppcError } from '../errors.js'
 import { publish } from '../store/generations.js'
 import { objectPath } from '../store/objects.js'
 import { checkName, listRefs } from '../store/refs.js'
-import type { Store } from '../store/store.js'
+import { type Store, withLock } from '../store/store.js'
 import { Writer } from '../store/writer.js'
 import { changeContainer, commitGeneration } from './change.js'
 import { isExecutable, readContainer, readDocuments, readManifest } from './containers.js'
@@ -65,25 +65,26 @@ export function requireGeneration(store: Store, name: string, number: number): G
  */
 export function copyContainer(from: Store, source: string, store: Store, name: string): readonly string[] {
   checkName(name)
+  const isOwn = from.home === store.home
+  // Of what is read under no lock the collector could take the files before the copy's ref leads to them.
+  const copy = () => Writer.use(store, writer => copyBy(writer, from, source, store, name))
+  return isOwn ? copy() : withLock(from, 'shared', copy)
+}
+
+function copyBy(writer: Writer, from: Store, source: string, store: Store, name: string): readonly string[] {
   const { manifest, digest, settings } = readContainer(from, source)
   const isOwn = from.home === store.home
   const left = isOwn ? [] : settings.files.filter(isSecret)
   const open = settings.files.flatMap(file => (isSecret(file) ? [] : [file]))
-  Writer.use(store, writer => {
-    if (!isOwn) {
-      const files = manifest.files.flatMap(file => (file.type === 'file' ? [file] : []))
-      for (const { sha256, mode } of [...files, ...open]) copyObject(from, writer, sha256, isExecutable(mode))
-      copyObject(from, writer, digest, false)
-    }
-    const kept = isOwn ? settings.files : open
-    // State is what programs have written: it is the other one's.
-    const first = commitGeneration(writer, name, 1, {
-      by: 'copy',
-      container: digest,
-      settings: { ...settings, files: kept },
-    })
-    if (!publish(store, name, first)) throw taken(store, name)
-  })
+  if (!isOwn) {
+    const files = manifest.files.flatMap(file => (file.type === 'file' ? [file] : []))
+    for (const { sha256, mode } of [...files, ...open]) copyObject(from, writer, sha256, isExecutable(mode))
+    copyObject(from, writer, digest, false)
+  }
+  // State is what programs have written: it is the other one's.
+  const kept = { ...settings, files: isOwn ? settings.files : open }
+  const first = commitGeneration(writer, name, 1, { by: 'copy', container: digest, settings: kept })
+  if (!publish(store, name, first)) throw taken(store, name)
   return left.map(({ path }) => path)
 }
 

@@ -1,8 +1,8 @@
 import { base, resolvePath } from '../loader/file-system.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import type { FileSystem } from '../loader/types.js'
-import { pathOf } from '../store/identities.js'
-import { type FoundFile, filesBelow, readable, type Source } from '../store/sources.js'
+import { pathOf } from '../upkeep/identities.js'
+import { type FoundFile, filesBelow, readable, type Source } from '../upkeep/sources.js'
 
 /** The files of this machine at the paths that an object has in containers: packages are often the same. */
 export function onHost(): Source {

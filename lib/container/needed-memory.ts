@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import { type CheckedFile, readChecked, writeChecked } from '../store/checked-file.js'
-import type { ObjectKey } from '../store/identities.js'
-import type { NeededFile } from '../store/problems.js'
 import type { Store } from '../store/store.js'
+import { type CheckedFile, readChecked, writeChecked } from '../upkeep/checked-file.js'
+import type { ObjectKey } from '../upkeep/identities.js'
+import type { NeededFile } from '../upkeep/problems.js'
 
 /** The two files in cache/, and what each begins with. */
 const [KEYS, FILES] = ['needed', 'needed-files']

@@ -1,15 +1,15 @@
 import { isExecutable } from '../container/containers.js'
 import { onHost } from '../container/host-sources.js'
 import type { PackedRegular } from '../container/types.js'
-import { Evidence } from '../store/evidence.js'
-import { objectKey, pathOf } from '../store/identities.js'
-import { mendInPlace } from '../store/mend.js'
 import { hashPath } from '../store/objects.js'
-import { problem } from '../store/problems.js'
-import { repairObjects } from '../store/repair.js'
 import { byHash, type Soundness } from '../store/soundness.js'
-import { storeSources } from '../store/sources.js'
 import type { Store } from '../store/store.js'
+import { Evidence } from '../upkeep/evidence.js'
+import { objectKey, pathOf } from '../upkeep/identities.js'
+import { mendInPlace } from '../upkeep/mend.js'
+import { problem } from '../upkeep/problems.js'
+import { repairObjects } from '../upkeep/repair.js'
+import { storeSources } from '../upkeep/sources.js'
 
 /** What is done for a store's files before a program gets them. */
 export interface Care {

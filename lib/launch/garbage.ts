@@ -1,19 +1,17 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { needsIn } from '../container/containers.js'
-import { AppcError } from '../errors.js'
-import { decodePlan } from '../plan/file.js'
-import { MAX_SIZE } from '../plan/layout.js'
-import { viewOf } from '../plan/refresh.js'
+import { planKey } from '../plan/file.js'
+import { changedPaths } from '../plan/refresh.js'
 import type { Plan } from '../plan/types.js'
-import { collectGarbage, type Garbage } from '../store/garbage.js'
-import { parseMounts } from '../store/mount-table.js'
-import { hasRef } from '../store/refs.js'
-import { readRegular } from '../store/regular.js'
+import { hasRef, isName } from '../store/refs.js'
 import { type Store, withLock } from '../store/store.js'
 import type { Stores } from '../store/stores.js'
-import { listProcesses, readMountinfo } from './processes.js'
-import { nameInKey, parseSignature, storeInSignature } from './signature.js'
+import { collectGarbage, type Garbage } from '../upkeep/garbage.js'
+import { usualCare } from './care.js'
+import { readPlan } from './destination.js'
+import { nameInKey } from './signature.js'
+import { findUsed } from './views-in-use.js'
 
 export interface CollectOptions {
   readonly keep: number | null
@@ -23,57 +21,62 @@ export interface CollectOptions {
 }
 
 /** Evidence of damage is looked at when somebody has time for it. */
-const EVIDENCE = 30 * 24 * 3600 * 1000
+export const EVIDENCE = 30 * 24 * 3600 * 1000
 
 /** Collects what neither a container, a plan nor a running program needs of the caller's store. */
-export function collect({ own, system }: Stores, options: CollectOptions): Garbage {
-  return withLock(own, 'exclusive', () => {
-    const plans = readdirSync(join(own.home, 'plans')).map(key => ({ key, plan: readPlanAt(own, key) }))
-    const [needed, unneeded] = [plans.filter(isNeeded), plans.filter(plan => !isNeeded(plan))]
-    const views = new Set([...needed.flatMap(({ plan }) => plan && viewOf(plan)), ...viewsInUse(own)])
-    return collectGarbage(own, {
+export function collect(stores: Stores, options: CollectOptions): Garbage {
+  const { own } = stores
+  return withLock(own, 'exclusive', () =>
+    collectGarbage(own, {
       ...options,
+      ...judgePlans(stores),
       needsOf: needsIn(own),
+      findUsed: views => findUsed(own, views),
       evidence: EVIDENCE,
-      plans: unneeded.map(({ key }) => key),
-      isViewNeeded: view => views.has(view.slice(view.indexOf('/') + 1)),
       now: Date.now(),
-    })
-  })
-
-  /** A plan that cannot be read is made anew when it is asked for; so are those of names and programs that are no more. */
-  function isNeeded({ key, plan }: { readonly key: string; readonly plan: Plan | null }): boolean {
-    const name = nameInKey(key)
-    if (plan === null) return false
-    if (name === null) return existsSync(plan.request[0] ?? '')
-    return [own, system].some(store => store !== null && hasRef(store, name))
-  }
+    }),
+  )
 }
 
-function readPlanAt(store: Store, key: string): Plan | null {
-  const path = join(store.home, 'plans', key)
-  try {
-    return decodePlan(readRegular(path, MAX_SIZE, 'it is made anew'))
-  } catch (error) {
-    if (error instanceof AppcError) return null
-    throw error
+/** Which of the plans nobody can start anything by any more, and what views the others lead to. */
+export function judgePlans(stores: Stores): {
+  readonly plans: readonly string[]
+  readonly plannedViews: ReadonlySet<string>
+} {
+  const { own } = stores
+  const keys = readdirSync(join(own.home, 'plans'))
+  const needed = new Map<string, Plan>()
+  for (const key of keys) {
+    const plan = readPlan({ store: own, key, root: null })
+    // One that cannot be read is made anew when it is asked for.
+    if (plan !== null && isNeeded(stores, key, plan)) needed.set(key, plan)
   }
+  const views = [...needed.values()].flatMap(({ overlays }) => overlays.map(({ layer }) => viewAt(layer)))
+  return { plans: keys.filter(key => !needed.has(key)), plannedViews: new Set(views) }
 }
 
-/** Longer tables are not looked at: those of containers are short, but others can make theirs as long as they like. */
-const MOUNTINFO_BYTES = 64 << 20
+/** `CONTAINER/VIEW`; the store may have had another path when it was planned for. */
+function viewAt(layer: string): string {
+  const view = dirname(layer)
+  return join(basename(dirname(view)), basename(view))
+}
 
-/**
- * Names of views that programs run with. That is told by what their overlays are called, which nobody can make up who may not mount;
- * and who does only keeps a view from being collected.
- */
-function viewsInUse(store: Store): readonly string[] {
-  const own = storeInSignature(store)
-  const sources = new Set<string>()
-  for (const { pid } of listProcesses())
-    for (const { ours, source } of parseMounts(readMountinfo(pid, MOUNTINFO_BYTES) ?? '')) if (ours) sources.add(source)
-  return [...sources].flatMap(source => {
-    const signature = parseSignature(source)
-    return signature?.store === own ? [signature.view] : []
-  })
+function isNeeded({ own, system }: Stores, key: string, plan: Plan): boolean {
+  const [subject = '', ...libraryDirectories] = plan.request
+  const kind = nameInKey(key) === null ? 'program' : 'container'
+  const root = plan.root === null ? null : statSync(plan.root, { bigint: true, throwIfNoEntry: false })
+  // The tree is gone, or another one by now.
+  if (root === undefined || key !== planKey({ kind, subject, libraryDirectories, root }, plan.loaderEnvironment))
+    return false
+  // There may be any number for other variables of the loader, which may never be the same again.
+  if (key.includes('~') && changedPaths(own, plan, usualCare(own).soundness).length > 0) return false
+  if (kind === 'program') return plan.request.every(path => existsSync(path))
+  const isThere = isName(subject) && [own, system].some(store => store !== null && hasRef(store, subject))
+  return isThere && isOfNewest(own, subject, plan)
+}
+
+/** One that was made for an earlier generation, or for a container of the system's that the user has himself by now, is made anew. */
+function isOfNewest(own: Store, name: string, plan: Plan): boolean {
+  const guards = plan.guards.filter(({ path, kind }) => path.endsWith(kind === 'names' ? '/refs' : `/refs/${name}`))
+  return changedPaths(own, { ...plan, guards }, usualCare(own).soundness).length === 0
 }

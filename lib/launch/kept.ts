@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { release } from 'node:os'
 import { join } from 'node:path'
+import { isExecutable } from '../container/containers.js'
 import type { Decision, LibraryChoice } from '../decide/types.js'
 import { objectPath } from '../store/objects.js'
 import { readRegular } from '../store/regular.js'
@@ -12,6 +13,21 @@ import { loaderEnvironment } from './machine.js'
 /** What a decision says, without where files would be laid: enough to tell of it. */
 export type Told = Pick<Decision, 'runnable' | 'packages' | 'problems'> & {
   readonly libraries: readonly Omit<LibraryChoice, 'file'>[]
+  /** Of the container's files, those that are laid over the host: what is the same counts once. */
+  readonly laid: { readonly files: number; readonly bytes: number }
+}
+
+/** What is told of a decision. */
+export function toldOf({ runnable, packages, problems, libraries, placement }: Decision): Told {
+  const files = [...placement.values()].flatMap(node => (node.kind === 'file' ? [node.file] : []))
+  const sizes = new Map(files.map(({ sha256, mode, size }) => [`${sha256}${isExecutable(mode)}`, size]))
+  return {
+    runnable,
+    packages,
+    problems,
+    libraries: libraries.map(({ file: _, ...library }) => library),
+    laid: { files: sizes.size, bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0) },
+  }
 }
 
 /** What a decision is of besides the host's files. */
@@ -23,7 +39,7 @@ export interface Question {
   readonly policy: unknown
 }
 
-const FORMAT = 'appc.kept/1'
+const FORMAT = 'appc.kept/2'
 const MAX_BYTES = 1 << 26
 /** Where a program that appears may be a neighbour that was not judged; packages' own are told by the package list. */
 const NEIGHBOURS = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin', '/usr/local/lib', '/usr/lib']
@@ -78,12 +94,11 @@ export class KeptDecisions {
   }
 
   /** `beganNs`: when it began to be decided. What changed since, or shortly before, may have been seen in two states. */
-  keep({ runnable, packages, problems, libraries, evidence }: Decision, beganNs: bigint): void {
-    const paths = [...evidence, ...NEIGHBOURS]
+  keep(decision: Decision, beganNs: bigint): void {
+    const paths = [...decision.evidence, ...NEIGHBOURS]
     const { seal, youngestNs } = this.#seal(paths)
     if (youngestNs > beganNs - SETTLING_NS) return
-    const told: Told = { runnable, packages, problems, libraries: libraries.map(({ file: _, ...library }) => library) }
-    const body = JSON.stringify({ evidence: paths, seal, told })
+    const body = JSON.stringify({ evidence: paths, seal, told: toldOf(decision) })
     replaceIfPossible(this.#path, `${sha256(body)}\n${body}`)
   }
 

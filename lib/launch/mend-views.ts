@@ -2,9 +2,9 @@ import { lstatSync } from 'node:fs'
 import { AppcError } from '../errors.js'
 import { viewOfPath } from '../plan/check-views.js'
 import { mendView } from '../plan/view.js'
-import type { Evidence } from '../store/evidence.js'
-import type { Problem } from '../store/problems.js'
 import type { Store } from '../store/store.js'
+import type { Evidence } from '../upkeep/evidence.js'
+import type { Problem } from '../upkeep/problems.js'
 import { addon } from './addon.js'
 
 export interface MendedView {

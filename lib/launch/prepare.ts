@@ -73,11 +73,12 @@ export function prepareContainer(
 ): void {
   const own = destination.store
   const care = careOf(own)
+  if (system !== null && storeOf({ own, system }, name) === system) freeReplaced(own, system)
   writeSettled(destination, looks => {
     const store = storeOf({ own, system }, name)
     const host = openHost(store, looks)
     return store === own
-      ? withLock(own, 'shared', () => prepareOwn(destination, name, host, care))
+      ? prepareOwn(destination, name, host, care)
       : withLock(store, 'shared', () => prepareSystems(destination, store, name, host, care))
   })
 }
@@ -119,17 +120,14 @@ function layAll(
  */
 function prepareSystems(destination: Destination, system: Store, name: string, host: Host, care: Care): Prepared {
   const own = destination.store
-  freeReplaced(own, system)
   const decided = decideContainer(system, name, host)
   const { container, decision } = decided
   const request = requestFor(system, decided, [refPath(own, name)])
   requireRunnable(request, decision)
-  return withLock(own, 'shared', () => {
-    const { laid, state } = layAll(destination, decided, host, false)
-    importObjects(own, system, laid)
-    const mend: Care['mend'] = file => importAgain(own, system, file) || care.mend(file)
-    return makePlan(destination, container.digest, { ...request, state }, decision, laid, host, { ...care, mend })
-  })
+  const { laid, state } = layAll(destination, decided, host, false)
+  importObjects(own, system, laid)
+  const mend: Care['mend'] = file => importAgain(own, system, file) || care.mend(file)
+  return makePlan(destination, container.digest, { ...request, state }, decision, laid, host, { ...care, mend })
 }
 
 function requestFor(store: Store, { container }: Decided, sources: readonly string[]): Request {
@@ -147,12 +145,17 @@ function requestFor(store: Store, { container }: Decided, sources: readonly stri
 
 /**
  * Writes the plan once nothing changed while it was made. Its guards are taken at the end: what changed between the first look and
- * then would be blessed unseen, so a plan that is not settled must never reach the disk.
+ * then would be blessed unseen, so a plan that is not settled must never reach the disk. One lock is held from the view's first link to
+ * the plan that leads to it: else the collector might take it for nobody's.
  */
 function writeSettled(destination: Destination, prepare: (looks: Looks) => Prepared): void {
   const { store } = destination
   // Left by planners that were killed.
   ifAlone(store, () => clearTemporary(store))
+  withLock(store, 'shared', () => writePlan(destination, settledPlan(store, prepare)))
+}
+
+function settledPlan(store: Store, prepare: (looks: Looks) => Prepared): Plan {
   const { plan } = whileUnchanged(
     looks => {
       const began = BigInt(Date.now()) * 1_000_000n
@@ -164,7 +167,7 @@ function writeSettled(destination: Destination, prepare: (looks: Looks) => Prepa
       return !looks.haveChanged(evidence) && !haveYoung(guards, began)
     },
   )
-  withLock(store, 'shared', () => writePlan(destination, plan))
+  return plan
 }
 
 /**
@@ -217,11 +220,9 @@ function prepareProgramOnce(
     state: [],
   }
   requireRunnable(request, decision)
-  return withLock(store, 'shared', () => {
-    const sources = importFiles(store, decision.placement, described.fs)
-    const whole = { ...request, sources: [...request.sources, ...sources] }
-    return makePlan(destination, `=${digest}`, whole, decision, decision.placement, host, usualCare(store))
-  })
+  const sources = importFiles(store, decision.placement, described.fs)
+  const whole = { ...request, sources: [...request.sources, ...sources] }
+  return makePlan(destination, `=${digest}`, whole, decision, decision.placement, host, usualCare(store))
 }
 
 /** A tree that serves as the host sees the machine's programs in the directories that it shares with it (/home, /tmp). */

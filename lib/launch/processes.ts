@@ -20,6 +20,9 @@ function compare(a: bigint, b: bigint): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
+/** A thread of a process, as /proc has it: it may have namespaces of its own, and go on when the first one has ended. */
+export type Thread = `${number}/task/${number}`
+
 /** null when there is none (any more). */
 export function readProcess(pid: number): Process | null {
   return look(() => {
@@ -50,27 +53,30 @@ export function readIds(pid: number): Ids | null {
 
 /** null too where it has more than so many bytes. */
 export function readMountinfo(pid: number, most: number): string | null {
-  return look(() => {
-    const file = openSync(`/proc/${pid}/mountinfo`, 'r')
-    try {
-      const parts: Buffer[] = []
-      for (let length = 0; length <= most; length += parts.at(-1)?.length ?? 0) {
-        const buffer = Buffer.allocUnsafe(64 << 10)
-        const count = readSync(file, buffer)
-        if (count === 0) return Buffer.concat(parts).toString()
-        parts.push(buffer.subarray(0, count))
-      }
-      return null
-    } finally {
-      closeSync(file)
+  return look(() => readMounts(pid, most))
+}
+
+/** The same, where it matters why it cannot be read; null only where it is too long. */
+export function readMounts(pid: number | Thread, most: number): string | null {
+  const file = openSync(`/proc/${pid}/mountinfo`, 'r')
+  try {
+    const parts: Buffer[] = []
+    for (let length = 0; length <= most; length += parts.at(-1)?.length ?? 0) {
+      const buffer = Buffer.allocUnsafe(64 << 10)
+      const count = readSync(file, buffer)
+      if (count === 0) return Buffer.concat(parts).toString()
+      parts.push(buffer.subarray(0, count))
     }
-  })
+    return null
+  } finally {
+    closeSync(file)
+  }
 }
 
 export type NamespaceKind = 'cgroup' | 'ipc' | 'mnt' | 'net' | 'pid' | 'user' | 'uts'
 
 /** Such as `mnt:[4026531841]`; null too where the caller may not look into the process. */
-export function namespaceOf(pid: number | 'self', kind: NamespaceKind): string | null {
+export function namespaceOf(pid: number | 'self' | Thread, kind: NamespaceKind): string | null {
   return look(() => readlinkSync(`/proc/${pid}/ns/${kind}`))
 }
 

@@ -1,25 +1,24 @@
-import type { ObjectKey } from '../store/identities.js'
-import type { Problem } from '../store/problems.js'
+import { readPolicy } from '../container/host-policy.js'
+import { requireCurrent } from '../store/generations.js'
+import type { Store } from '../store/store.js'
+import { KeptDecisions, type Told, toldOf } from './kept.js'
+import { decideHere } from './machine.js'
+import { decideContainer } from './prepare.js'
+import { factsOf } from './remembered-facts.js'
 
-/** What was told as damaged beyond repair. It is found again at each look, and told once as long as it stays the same. */
-export class Told {
-  readonly #known = new Map<string, Problem>()
-
-  /** Of what was found now those that are news. `changed`: the objects that were looked at, besides all else; undefined: all. */
-  newsIn(left: readonly Problem[], changed: ReadonlySet<ObjectKey> | undefined): readonly Problem[] {
-    const found = new Map(left.map(problem => [nameOf(problem), problem]))
-    const news = [...found].filter(([name, problem]) => !isSame(this.#known.get(name), problem))
-    for (const [name, { object }] of this.#known)
-      if (object === null || changed === undefined || changed.has(object)) this.#known.delete(name)
-    for (const [name, problem] of found) this.#known.set(name, problem)
-    return news.map(([, problem]) => problem)
-  }
-}
-
-function nameOf({ kind, path }: Problem): string {
-  return `${kind} ${path}`
-}
-
-function isSame(one: Problem | undefined, other: Problem): boolean {
-  return one?.because === other.because && one.actualDigest === other.actualDigest
+/**
+ * What is decided for a container of `store` on this machine, or on the tree at `root`: as it was told before where nothing has changed
+ * since, else decided. It is remembered in the caller's own store. Throws as deciding does.
+ */
+export function decisionToTell(own: Store, store: Store, name: string, root: string): Told {
+  const { container: digest } = requireCurrent(store, name)
+  const kept = new KeptDecisions(own, store, { digest, root, policy: readPolicy(store) })
+  const known = kept.recall()
+  if (known !== null) return known
+  const began = BigInt(Date.now()) * 1_000_000n
+  const facts = factsOf(own)
+  const { decision } = decideHere(store, root, facts, host => decideContainer(store, name, host))
+  facts.save()
+  kept.keep(decision, began)
+  return toldOf(decision)
 }

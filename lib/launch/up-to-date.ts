@@ -19,10 +19,17 @@ export function bringUpToDate(destination: Destination, isSecond: boolean, prepa
     const before = refresh(destination)
     if (before.state === 'refreshed' || (before.state === 'holds' && !isSecond)) return before.links
     closeSync(before.links)
-    prepare()
-    return refresh(destination).links
+    // A container may be set up anew, or generations of it be forgotten, while it is planned for; from the last look on that has to wait.
+    for (let attempt = 1; ; attempt++) {
+      prepare()
+      const after = refresh(destination)
+      if (after.state !== 'failed' || attempt === ATTEMPTS) return after.links
+      closeSync(after.links)
+    }
   })
 }
+
+const ATTEMPTS = 5
 
 type State = 'holds' | 'refreshed' | 'failed'
 

@@ -2,11 +2,11 @@ import { catalogueOf } from '../container/catalogue.js'
 import { NeededMemory } from '../container/needed-memory.js'
 import { checkPlans } from '../plan/check-plans.js'
 import { checkViews } from '../plan/check-views.js'
-import type { ObjectKey } from '../store/identities.js'
-import type { Check } from '../store/problems.js'
 import type { Store } from '../store/store.js'
-import { type Progress, type Verified, verifyStore } from '../store/verify.js'
-import { hashTogether } from './hashing-pool.js'
+import type { ObjectKey } from '../upkeep/identities.js'
+import type { Check } from '../upkeep/problems.js'
+import { type Progress, type Verified, verifyStore } from '../upkeep/verify.js'
+import { HashingPool, hashAll } from './hashing-pool.js'
 
 export interface VerifyOptions {
   /** What this container needs; absent: the whole store. */
@@ -32,22 +32,28 @@ export interface VerifyOptions {
 export async function verify(store: Store, options: VerifyOptions): Promise<Verified> {
   const { name = null, changed = null, full = false, restart = false, maxRate = null } = options
   const { threads, signal, progress = () => {} } = options
-  const needed = new NeededMemory(store)
-  const verified = await verifyStore(store, {
-    name,
-    changed,
-    full,
-    restart,
-    maxRate,
-    catalogue: catalogueOf(store, needed),
-    checks: options.objectsOnly === true ? [] : checksOf(store),
-    hashAll: (job, bytes, tell) => hashTogether(job, bytes, tell, { threads, signal }),
-    isStopped: () => signal?.aborted === true,
-    progress,
-  })
-  if (name === null) needed.forgetUnused()
-  needed.save()
-  return verified
+  // They start while the store is looked at.
+  const pool = full ? new HashingPool(threads) : null
+  try {
+    const needed = new NeededMemory(store)
+    const verified = await verifyStore(store, {
+      name,
+      changed,
+      full,
+      restart,
+      maxRate,
+      catalogue: catalogueOf(store, needed),
+      checks: options.objectsOnly === true ? [] : checksOf(store),
+      hashAll: (job, bytes, tell) => hashAll(job, bytes, tell, { pool, threads, signal }),
+      isStopped: () => signal?.aborted === true,
+      progress,
+    })
+    if (name === null) needed.forgetUnused()
+    needed.save()
+    return verified
+  } finally {
+    await pool?.close()
+  }
 }
 
 function checksOf(store: Store): readonly Check[] {

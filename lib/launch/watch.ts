@@ -1,16 +1,16 @@
 import { lstatSync } from 'node:fs'
-import { type Holder, holdersOf } from '../store/holders.js'
-import type { ObjectKey } from '../store/identities.js'
-import type { Problem } from '../store/problems.js'
-import { readable } from '../store/sources.js'
 import type { Store } from '../store/store.js'
 import type { Stores } from '../store/stores.js'
-import { withWrongAttributes } from '../store/survey.js'
+import { type Holder, holdersOf } from '../upkeep/holders.js'
+import type { ObjectKey } from '../upkeep/identities.js'
+import type { Problem } from '../upkeep/problems.js'
+import { readable } from '../upkeep/sources.js'
+import { withWrongAttributes } from '../upkeep/survey.js'
 import type { WatchMethod } from './addon.js'
 import { Alarm } from './alarm.js'
+import { News } from './news.js'
 import { type Mended, type Repaired, repair } from './repair.js'
 import { findRunning } from './running.js'
-import { Told } from './told.js'
 import { verify } from './verify.js'
 import { type Culprit, type Suspicion, WatchedStore } from './watched-store.js'
 
@@ -62,7 +62,7 @@ export async function watch(stores: Stores, { from, signal, ready, tell }: Watch
   const watched = WatchedStore.open(stores.own, () => alarm.ring())
   try {
     ready({ method: watched.method, ...watched.watchAll() })
-    const told = new Told()
+    const told = new News()
     for (let suspicion = ALL; !signal.aborted; suspicion = await next(alarm, watched, signal)) {
       // What came into being unseen is to be watched from now on.
       if (suspicion.everything && suspicion !== ALL) watched.watchAll()
@@ -125,7 +125,7 @@ function asDamages(
   store: Store,
   suspicion: Suspicion,
   watched: WatchedStore,
-  told: Told,
+  told: News,
 ): readonly Damage[] {
   const news = new Set(
     told.newsIn(

@@ -7,7 +7,7 @@ import { AppcError } from '../errors.js'
 import { parent } from '../loader/file-system.js'
 import { isDigest } from '../store/objects.js'
 import { readRegular } from '../store/regular.js'
-import { VIEW_LIST } from '../store/users.js'
+import { VIEW_LIST } from '../upkeep/users.js'
 import type { Attributes, Layer } from './overlays.js'
 import type { LaidNode } from './settings.js'
 

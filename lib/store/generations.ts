@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
@@ -28,7 +29,12 @@ const FIRST_LINE = 'appc.ref/1'
 
 /** All generations of a container, oldest first; null when there is no container of that name. Throws STORE_CORRUPT. */
 export function readGenerations(store: Pick<Store, 'home'>, name: string): Generations | null {
-  return readList(refPath(store, name))
+  const path = refPath(store, name)
+  const generations = readList(path)
+  // Whoever makes a container writes the ref first, and whoever removes it removes that last.
+  if (generations === null && lstatSync(sparePath(store, name), { throwIfNoEntry: false }) !== undefined)
+    throw damaged(path, 'it is gone, and its second copy is there')
+  return generations
 }
 
 /** The same from the second copy of the ref. */
@@ -36,11 +42,12 @@ export function readSpare(store: Pick<Store, 'home'>, name: string): Generations
   return readList(sparePath(store, name))
 }
 
+const HINT = 'appc repair mends it from its second copy'
+
 function readList(path: string): Generations | null {
-  const hint = 'appc repair mends it from its second copy'
   let text: string
   try {
-    text = readRegular(path, MAX_BYTES, hint).toString()
+    text = readRegular(path, MAX_BYTES, HINT).toString()
   } catch (error) {
     if (error instanceof AppcError) throw error
     if (hasCode(error, 'ENOENT')) return null
@@ -48,10 +55,11 @@ function readList(path: string): Generations | null {
   }
   const generations = decode(text)
   if (generations !== null) return generations
-  throw new AppcError('STORE_CORRUPT', `the store's ref ${path} is damaged`, {
-    because: 'it does not hold a list of generations with its checksum',
-    hint,
-  })
+  throw damaged(path, 'it does not hold a list of generations with its checksum')
+}
+
+function damaged(path: string, because: string): AppcError {
+  return new AppcError('STORE_CORRUPT', `the store's ref ${path} is damaged`, { because, hint: HINT })
 }
 
 /** The generation that is run; null when there is no container of that name. Throws STORE_CORRUPT. */
@@ -95,14 +103,14 @@ export function publish(store: Store, name: string, next: Generation): boolean {
 }
 
 /**
- * Replaces the list as a whole: the second copy, and then the ref, which is what counts. Whoever is killed in between leaves a copy that
- * is ahead by what was never told; the same command once more finds it still to be done, and comes to two that are the same. The other
- * way round it would find all done, and leave a copy that is behind. Under the lock `links`.
+ * Replaces the list as a whole: the ref, which is what counts, and then its second copy. Whoever is killed in between leaves a copy that
+ * is behind, which the next one here brings up to date (renewSpare): one that were ahead would, after damage of the ref, bring back what
+ * nobody was told of, and of which the collector may have taken the files. Under the lock `links`.
  */
 export function writeGenerations(store: Store, name: string, generations: Generations | readonly Generation[]): void {
   const text = encode(generations)
-  writeDurably(store, sparePath(store, name), text, 0o644)
   writeDurably(store, refPath(store, name), text, 0o644)
+  writeDurably(store, sparePath(store, name), text, 0o644)
 }
 
 /**
@@ -111,6 +119,27 @@ export function writeGenerations(store: Store, name: string, generations: Genera
  */
 export function syncRefs(store: Store): void {
   writing(store.home, () => syncDirectory(join(store.home, 'refs')))
+}
+
+/**
+ * Brings the second copy up to date where it is not as the ref is, which must be sound: a repair by it would return to generations of
+ * which the files may be gone. Under the lock `links`.
+ */
+export function renewSpare(store: Store, name: string): void {
+  const generations = readGenerations(store, name)
+  if (generations === null) return
+  const text = encode(generations)
+  if (textOf(sparePath(store, name)) !== text) writeDurably(store, sparePath(store, name), text, 0o644)
+}
+
+/** null for what is no such file, or not there. */
+function textOf(path: string): string | null {
+  try {
+    return readRegular(path, MAX_BYTES, HINT).toString()
+  } catch (error) {
+    if (error instanceof AppcError || hasCode(error, 'ENOENT')) return null
+    throw error
+  }
 }
 
 function encode(generations: readonly Generation[]): string {

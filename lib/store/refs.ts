@@ -7,9 +7,13 @@ import { hasCode } from './writing.js'
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,127}$/
 
+export function isName(text: string): boolean {
+  return NAME.test(text)
+}
+
 /** Throws NAME_INVALID for what cannot name a container: names are file names and stand before a slash on command lines. */
 export function checkName(name: string): void {
-  if (NAME.test(name)) return
+  if (isName(name)) return
   throw new AppcError('NAME_INVALID', `${JSON.stringify(name)} cannot name a container`, {
     because: 'a name is 1 to 128 of a-z, 0-9, dot, underscore and hyphen, and begins with a letter or digit',
     hint: `for example ${JSON.stringify(suggestion(name))}`,
@@ -28,9 +32,9 @@ export function sparePath(store: Pick<Store, 'home'>, name: string): string {
   return join(store.home, 'spare', name)
 }
 
-/** Names of all containers, sorted. A store that was never made has none. */
+/** Names of all containers, sorted, those too of which only the second copy is left. A store that was never made has none. */
 export function listRefs(store: Pick<Store, 'home'>): readonly string[] {
-  return namesIn(join(store.home, 'refs'))
+  return [...new Set([...namesIn(join(store.home, 'refs')), ...listSpares(store)])].sort()
 }
 
 /** Names that have a second copy: of one without a ref the ref was lost. */
@@ -40,9 +44,7 @@ export function listSpares(store: Pick<Store, 'home'>): readonly string[] {
 
 function namesIn(directory: string): readonly string[] {
   try {
-    return readdirSync(directory)
-      .filter(name => NAME.test(name))
-      .sort()
+    return readdirSync(directory).filter(isName).sort()
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return []
     throw unreadable(directory, error)
@@ -51,7 +53,9 @@ function namesIn(directory: string): readonly string[] {
 
 /** Whether there is a container of that name, sound or not. */
 export function hasRef(store: Pick<Store, 'home'>, name: string): boolean {
-  return lstatSync(refPath(store, name), { throwIfNoEntry: false }) !== undefined
+  return [refPath(store, name), sparePath(store, name)].some(
+    path => lstatSync(path, { throwIfNoEntry: false }) !== undefined,
+  )
 }
 
 export function unknownContainer(stores: readonly Store[], name: string): AppcError {

@@ -1,6 +1,5 @@
 // The same system call on many files in one crossing from JavaScript: some thousand files are looked at in one go, and
 // a crossing with its strings and objects costs more than the call. Nothing of what is read is interpreted here.
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,8 +7,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -38,40 +35,6 @@ void readFromDisk(int fd, off_t size) {
   ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
   ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
   ::posix_fadvise(fd, 0, std::min(size, bytesAhead), POSIX_FADV_WILLNEED);
-}
-
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
-/** Names and rows are added to what is there; how many entries there were, or a negative errno. */
-int32_t listDirectory(const char* path, std::string& names, std::vector<uint64_t>& rows) {
-  const int fd = ::open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return -errno;
-  const std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(fd));
-  if (directory == nullptr) {
-    const int error = errno;
-    ::close(fd);
-    return -error;
-  }
-  int32_t count = 0;
-  for (;;) {
-    errno = 0;
-    const struct dirent* entry = ::readdir(directory.get());
-    if (entry == nullptr) return errno != 0 ? -errno : count;
-    if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
-    names.append(entry->d_name).push_back('/');
-    struct stat stat;
-    uint64_t row[columns] = {};
-    // By the directory's descriptor: looking up its path each time takes longer than the look at the file.
-    if (::fstatat(fd, entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) == 0) {
-      describe(stat, row);
-    } else {
-      row[0] = static_cast<uint64_t>(errno);
-    }
-    rows.insert(rows.end(), row, row + columns);
-    ++count;
-  }
 }
 
 }  // namespace

@@ -19,18 +19,6 @@ namespace appc::sys {
 inline int fork(unsigned long flags = 0) {
   return static_cast<int>(call(SYS_clone, static_cast<long>(flags | SIGCHLD), 0, 0, 0, 0));
 }
-/** The same for a child that works for this process alone: its end is no SIGCHLD, and wait() has it with __WALL. */
-inline int forkHelper() { return static_cast<int>(call(SYS_clone, 0, 0, 0, 0, 0)); }
-/** How many processors this process may run on. */
-inline int processorCount() {
-  uint64_t processors[16] = {};
-  if (call(SYS_sched_getaffinity, 0, sizeof processors, word(processors)) < 0) return 1;
-  int count = 0;
-  for (uint64_t some : processors) {
-    for (; some != 0; some &= some - 1) ++count;
-  }
-  return count;
-}
 inline int processId() { return static_cast<int>(call(SYS_getpid)); }
 inline int control(int option, unsigned long a = 0, unsigned long b = 0, unsigned long c = 0, unsigned long d = 0) {
   return static_cast<int>(call(SYS_prctl, option, word(a), word(b), word(c), word(d)));

@@ -24,7 +24,8 @@ t.test('told again while nothing that it rests on changed', async t => {
   t.equal(recall(), null)
   keep()
   const { placement: _, evidence: __, startUp: ____, libraries: chosen, ...rest } = decision
-  t.same(recall(), { ...rest, libraries: chosen.map(({ file: ___, ...library }) => library) })
+  const laid = { files: 1, bytes: app.length }
+  t.same(recall(), { ...rest, laid, libraries: chosen.map(({ file: ___, ...library }) => library) })
 })
 
 t.test('not for another question', async t => {

@@ -21,10 +21,10 @@ import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { Alarm } from '../../lib/launch/alarm.js'
-import { Told } from '../../lib/launch/told.js'
+import { News } from '../../lib/launch/news.js'
 import { verify } from '../../lib/launch/verify.js'
-import { problem } from '../../lib/store/problems.js'
 import { refPath, sparePath } from '../../lib/store/refs.js'
+import { problem } from '../../lib/upkeep/problems.js'
 import { APPC } from '../support/node.js'
 import { refusing } from '../support/refusing.js'
 import { digestOf, objectOf, packFiles, type SmallStore, smallStore } from '../support/small-store.js'
@@ -271,7 +271,7 @@ print(s.recv(100).decode())`
 })
 
 t.test('news', async t => {
-  const told = new Told()
+  const told = new News()
   const [a, b] = [problem('bytes', '/a', 'x', { object: 'a' }), problem('view', '/b', 'y')]
   t.same(told.newsIn([a, b], undefined), [a, b])
   t.same(told.newsIn([a, b], undefined), [])

@@ -21,7 +21,7 @@ import { buildView, mendView } from '../../lib/plan/view.js'
 import { differencesOf } from '../../lib/plan/view-check.js'
 import { objectPath } from '../../lib/store/objects.js'
 import { type Store, withLock } from '../../lib/store/store.js'
-import { VIEW_LIST } from '../../lib/store/users.js'
+import { VIEW_LIST } from '../../lib/upkeep/users.js'
 import { fresh, newStore } from '../decide/scenario.js'
 import { fill, layersFor } from './layers.js'
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
 import { buildView } from '../../lib/plan/view.js'
 import { listedLayers, listOf, nameOfView, readViewList } from '../../lib/plan/view-list.js'
-import { VIEW_LIST } from '../../lib/store/users.js'
+import { VIEW_LIST } from '../../lib/upkeep/users.js'
 import { fresh, newStore } from '../decide/scenario.js'
 import { fill, layersFor } from './layers.js'
 

@@ -42,7 +42,7 @@ const NO_PATH = /^(""|"\."|DescriptorPath\(\w+\)\.get\(\)|&\w+)$/
 /** libc's functions for the same, and where they may be called. */
 const LIBC: Readonly<Record<string, readonly string[]>> = {
   // The addon reads files of a tree, one by one; none is the plan's.
-  open: ['addon/look.cpp'],
+  open: ['addon/batch.cpp', 'addon/look.cpp'],
   openat: [],
   creat: [],
   fopen: [],

@@ -1,0 +1,98 @@
+import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Store } from '../store/store.js'
+import { hasCode } from '../store/writing.js'
+
+/** A process that still has a file that was replaced, open or mapped. */
+export interface Holder {
+  readonly pid: number
+  readonly command: string
+  readonly inodes: readonly number[]
+}
+
+/**
+ * Processes that have these inodes of the store's file system open or mapped, among those that the caller may look into. Overlayfs shows
+ * a file with its own inode number, though on another device; so any device counts but those that are mounted by themselves.
+ */
+export function holdersOf(store: Store, inodes: ReadonlySet<number>): readonly Holder[] {
+  if (inodes.size === 0) return []
+  const device = lstatSync(store.home).dev
+  const processes = readdirSync('/proc').filter(name => /^[0-9]+$/.test(name))
+  return processes.flatMap(process => {
+    const held = heldBy(join('/proc', process), inodes, device)
+    return held.length === 0 ? [] : [{ pid: Number(process), command: commandOf(process), inodes: held }]
+  })
+}
+
+function heldBy(process: string, inodes: ReadonlySet<number>, device: number): readonly number[] {
+  const files = [...mapped(process), ...opened(process)].filter(({ inode }) => inodes.has(inode))
+  if (files.length === 0) return []
+  const others = otherDevices(process, device)
+  return [...new Set(files.filter(({ dev }) => !others.has(dev)).map(({ inode }) => inode))]
+}
+
+interface Held {
+  readonly inode: number
+  /** As the kernel prints it: major and minor. */
+  readonly dev: string
+}
+
+/** proc(5): address, permissions, offset, device, inode, path. */
+function* mapped(process: string): Generator<Held> {
+  for (const line of textOf(join(process, 'maps')).split('\n')) {
+    const [, major = '', minor = '', inode = ''] = /^\S+ \S+ \S+ ([0-9a-f]+):([0-9a-f]+) ([1-9][0-9]*)/.exec(line) ?? []
+    if (inode !== '') yield { inode: Number(inode), dev: `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}` }
+  }
+}
+
+function* opened(process: string): Generator<Held> {
+  const directory = join(process, 'fd')
+  for (const name of unlessClosed(() => readdirSync(directory)) ?? []) {
+    const stat = unlessClosed(() => statSync(join(directory, name)))
+    if (stat?.isFile()) yield { inode: stat.ino, dev: deviceText(stat.dev) }
+  }
+}
+
+/** Of file systems that are mounted there and are neither the store's nor an overlay. */
+function otherDevices(process: string, device: number): ReadonlySet<string> {
+  const others = new Set<string>()
+  for (const line of textOf(join(process, 'mountinfo')).split('\n')) {
+    const [, , dev = ''] = line.split(' ')
+    if (dev !== deviceText(device) && !/ - overlay /.test(line)) others.add(dev)
+  }
+  return others
+}
+
+/** makedev(3), as the kernel and glibc have it. */
+function deviceText(dev: number): string {
+  const [high, low] = [Math.floor(dev / 2 ** 32), dev >>> 0]
+  const major = ((low >>> 8) & 0xfff) | (high & ~0xfff)
+  const minor = (low & 0xff) | ((low >>> 12) & ~0xff)
+  return `${major}:${minor}`
+}
+
+/** As it was started; of one that has no command line its name. */
+export function commandOf(process: string): string {
+  const line = textOf(join('/proc', process, 'cmdline'))
+    .replace(/\0+$/, '')
+    .replaceAll('\0', ' ')
+  return (
+    line ||
+    textOf(join('/proc', process, 'comm')).trim() ||
+    (unlessClosed(() => readlinkSync(join('/proc', process, 'exe'))) ?? '')
+  )
+}
+
+function textOf(path: string): string {
+  return unlessClosed(() => readFileSync(path, 'utf8')) ?? ''
+}
+
+/** null of somebody else's process, and of one that ended meanwhile: proc(5). */
+function unlessClosed<T>(read: () => T): T | null {
+  try {
+    return read()
+  } catch (error) {
+    if (hasCode(error, 'EACCES', 'EPERM', 'ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR')) return null
+    throw error
+  }
+}

@@ -1,0 +1,158 @@
+import { chmodSync, chownSync, lstatSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { AppcError } from '../errors.js'
+import { type Generations, readGenerations, readSpare, writeGenerations } from '../store/generations.js'
+import { objectMode } from '../store/objects.js'
+import { listSpares, refPath } from '../store/refs.js'
+import { readSecret, readSecretFacts } from '../store/secrets.js'
+import { type Store, withLinks } from '../store/store.js'
+import { hasCode, makeDirectory, syncDirectory, writing } from '../store/writing.js'
+import type { Evidence } from './evidence.js'
+import { isExecutableKey } from './identities.js'
+import type { Problem } from './problems.js'
+import { directoryMode } from './structure.js'
+
+/** Mends what needs no source, and says how; null where it cannot be. Under the shared lock. */
+export function mendInPlace(store: Store, evidence: Evidence, problem: Problem): string | null {
+  const mend = MENDS[problem.kind]
+  if (mend === undefined) return null
+  try {
+    return writing(store.home, () => mend(store, evidence, problem))
+  } catch (error) {
+    // Removed since it was found.
+    if (error instanceof AppcError && hasCode(error.cause, 'ENOENT')) return null
+    throw error
+  }
+}
+
+/** Whether it can be mended so, as far as can be told without trying. */
+export function isMendable(store: Store, { kind, path }: Problem): boolean {
+  if (kind === 'owner') return process.geteuid?.() === 0
+  if (kind === 'ref') return read(() => readSpare(store, basename(path))) !== null
+  if (kind === 'secret') return hasRightBytes(store, path)
+  return MENDS[kind] !== undefined
+}
+
+/**
+ * Takes an object away that nobody needs and that has no right bytes: what has another name, in a view, stays. Under the shared lock.
+ * Null where it stays.
+ */
+export function setAside(store: Store, evidence: Evidence, problem: Problem): string | null {
+  return writing(store.home, () =>
+    withLinks(store, () => {
+      const stat = lstatSync(problem.path, { throwIfNoEntry: false })
+      if (stat === undefined || (!stat.isDirectory() && stat.nlink > 1)) return null
+      evidence.note([problem])
+      evidence.move(problem.path)
+      return 'nobody needs it: moved to quarantine'
+    }),
+  )
+}
+
+type MendOne = (store: Store, evidence: Evidence, problem: Problem) => string | null
+
+const MENDS: Partial<Record<Problem['kind'], MendOne>> = {
+  mode: mendMode,
+  owner: mendOwner,
+  directory: mendDirectory,
+  stray: (store, evidence, problem) => {
+    evidence.note([problem])
+    withLinks(store, () => evidence.move(problem.path))
+    return 'moved to quarantine'
+  },
+  plan: (_store, _evidence, { path }) => {
+    rmSync(path, { recursive: true, force: true })
+    return 'removed: the next launch makes another'
+  },
+  ref: mendRef,
+  spare: mendSpare,
+  secret: mendSecret,
+}
+
+function mendMode(store: Store, _evidence: Evidence, { path, object }: Problem): string | null {
+  const mode = object === null ? directoryMode(store, path) : objectMode(isExecutableKey(object))
+  // Its change time is a guard of plans.
+  withLinks(store, () => chmodSync(path, mode))
+  return 'given its mode'
+}
+
+/** Only root can give files away. */
+function mendOwner(store: Store, _evidence: Evidence, { path }: Problem): string | null {
+  if (process.geteuid?.() !== 0) return null
+  const { uid, gid } = lstatSync(store.home)
+  withLinks(store, () => chownSync(path, uid, gid))
+  return 'given to its owner'
+}
+
+function mendDirectory(store: Store, evidence: Evidence, problem: Problem): string | null {
+  const { path } = problem
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat?.isDirectory()) return null
+  if (stat !== undefined) {
+    evidence.note([problem])
+    evidence.move(path)
+  }
+  makeDirectory(path, 0o700)
+  chmodSync(path, directoryMode(store, path))
+  syncDirectory(dirname(path))
+  return 'made anew'
+}
+
+/** From the second copy; what lies in its place is kept. */
+function mendRef(store: Store, evidence: Evidence, problem: Problem): string | null {
+  const { path } = problem
+  const name = basename(path)
+  return withLinks(store, () => {
+    const spare = listSpares(store).includes(name) ? read(() => readSpare(store, name)) : null
+    // Made, or mended, by somebody else meanwhile.
+    if (read(() => readGenerations(store, name)) !== null) return 'there again'
+    if (spare === null) return null
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
+      evidence.note([problem])
+      evidence.keep(path)
+    }
+    replaceWith(store, name, spare)
+    return 'taken from its second copy'
+  })
+}
+
+function mendSpare(store: Store, _evidence: Evidence, { path }: Problem): string | null {
+  const name = basename(path)
+  return withLinks(store, () => {
+    const generations = read(() => readGenerations(store, name))
+    if (generations === null) return null
+    replaceWith(store, name, generations)
+    return 'copied from the ref'
+  })
+}
+
+/** rename(2) replaces whatever has the name, but for a directory. */
+function replaceWith(store: Store, name: string, generations: Generations): void {
+  for (const path of [refPath(store, name), join(store.home, 'spare', name)])
+    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true })
+  writeGenerations(store, name, generations)
+}
+
+/** Of its bytes there is no other copy; mode and owner are known. */
+function mendSecret(store: Store, _evidence: Evidence, { path }: Problem): string | null {
+  const facts = read(() => readSecretFacts(store, basename(path)))
+  if (facts === null || !hasRightBytes(store, path)) return null
+  // chown(2) first, which takes bits of the mode.
+  if (process.geteuid?.() === 0) chownSync(path, facts.uid, facts.gid)
+  chmodSync(path, facts.mode)
+  return 'given its mode and owner'
+}
+
+function hasRightBytes(store: Store, path: string): boolean {
+  return read(() => readSecret(store, basename(path), lstatSync(path).size)) !== null
+}
+
+/** null where it cannot be told. */
+function read<T>(reading: () => T): T | null {
+  try {
+    return reading()
+  } catch (error) {
+    if (error instanceof AppcError || hasCode(error, 'EISDIR', 'ENOENT')) return null
+    throw error
+  }
+}

@@ -1,0 +1,144 @@
+import { chmodSync, closeSync, fsyncSync, lstatSync, mkdtempSync, openSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { hashPath, objectMode } from '../store/objects.js'
+import { type Store, withLinks, withLock } from '../store/store.js'
+import { makeFanOut, protect } from '../store/writer.js'
+import { syncDirectory, writing } from '../store/writing.js'
+import { Evidence } from './evidence.js'
+import { type Fetched, Fetcher } from './fetch.js'
+import { isExecutableKey, type ObjectKey, pathOf } from './identities.js'
+import { type IdentityWords, inodeIn, isSameContent, Looks } from './looks.js'
+import type { Problem } from './problems.js'
+import type { Source, Wanted } from './sources.js'
+
+/** An object that is not as it should be, and what is known of what it should be. */
+export interface Damaged extends Wanted {
+  readonly problem: Problem
+}
+
+export interface MendedObject {
+  readonly problem: Problem
+  /** The file that had the right bytes, and what it is. */
+  readonly source: string
+  readonly from: string
+  /** Where the damaged one lies now; null where there was none. */
+  readonly evidence: string | null
+  /** Its inode, which processes may still have; null where there was none. */
+  readonly inode: number | null
+}
+
+export interface RepairedObjects {
+  readonly mended: readonly MendedObject[]
+  /** Of which no sound copy was found. */
+  readonly left: readonly Damaged[]
+  /** Of sources, to find the right ones. */
+  readonly bytesRead: number
+}
+
+/**
+ * Puts right files into the places of damaged ones, in this order: copies are made in tmp/ and verified; they reach the disk; each damaged
+ * file gets a second name in quarantine/; the right one is renamed over the first; the names reach the disk. So there is never nothing
+ * where something was. Takes the shared lock. With `dryRun` what would be done is found out.
+ */
+export function repairObjects(
+  store: Store,
+  damaged: readonly Damaged[],
+  sources: readonly Source[],
+  { dryRun = false, evidence = new Evidence(store) } = {},
+): RepairedObjects {
+  if (damaged.length === 0) return { mended: [], left: [], bytesRead: 0 }
+  return withLock(store, 'shared', () => {
+    const directory = writing(store.home, () => mkdtempSync(join(store.home, 'tmp', 'repair-')))
+    try {
+      return repairFrom(store, directory, damaged, sources, dryRun ? null : evidence)
+    } finally {
+      withLinks(store, () => rmSync(directory, { recursive: true, force: true }))
+    }
+  })
+}
+
+interface Found extends Damaged {
+  readonly fetched: Fetched
+  /** What was damaged; null where nothing was there. */
+  readonly before: IdentityWords | null
+}
+
+function repairFrom(
+  store: Store,
+  directory: string,
+  damaged: readonly Damaged[],
+  sources: readonly Source[],
+  evidence: Evidence | null,
+): RepairedObjects {
+  const fetcher = new Fetcher(store.home, directory, damaged)
+  const [found, left]: [Found[], Damaged[]] = [[], []]
+  for (const each of damaged) {
+    const before = identityAt(store, pathOf(store, each.key))
+    const fetched = fetcher.fetch(each, sources)
+    if (fetched === null) left.push(each)
+    else found.push({ ...each, fetched, before })
+  }
+  const { bytesRead } = fetcher
+  if (evidence === null || found.length === 0)
+    return { mended: found.map(each => mendedBy(each, null)), left, bytesRead }
+  return { mended: writing(store.home, () => placeAll(store, evidence, found)), left, bytesRead }
+}
+
+function identityAt(store: Store, path: string): IdentityWords | null {
+  const looks = Looks.at(store.system, [path])
+  return looks.errno(0) === 0 ? looks.identity(0) : null
+}
+
+function mendedBy({ problem, fetched, before }: Found, evidence: string | null): MendedObject {
+  const { path, from } = fetched.candidate
+  return { problem, source: path, from, evidence, inode: before === null ? null : inodeIn(before) }
+}
+
+function placeAll(store: Store, evidence: Evidence, found: readonly Found[]): readonly MendedObject[] {
+  protect(
+    store,
+    found.map(({ fetched }) => fetched.path),
+  )
+  for (const { key, fetched } of found) chmodSync(fetched.path, objectMode(isExecutableKey(key)))
+  syncFiles(
+    store,
+    found.map(({ fetched }) => fetched.path),
+  )
+  evidence.note(found.flatMap(({ problem, before }) => (before === null ? [] : [problem])))
+  const mended = withLinks(store, () => found.map(each => place(store, evidence, each)))
+  const directories = found.map(({ key }) => dirname(pathOf(store, key)))
+  for (const directory of new Set([...directories, join(store.home, 'objects')])) syncDirectory(directory)
+  return mended
+}
+
+/** One call for many: syncfs(2). */
+function syncFiles(store: Store, paths: readonly string[]): void {
+  const FEW = 4
+  for (const path of paths.length > FEW ? paths.slice(0, 1) : paths) {
+    const fd = openSync(path, 'r')
+    try {
+      if (paths.length > FEW) store.system.syncfs(fd)
+      else fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+  }
+}
+
+function place(store: Store, evidence: Evidence, found: Found): MendedObject {
+  const path = pathOf(store, found.key)
+  makeFanOut(dirname(path))
+  const now = identityAt(store, path)
+  // Somebody else may have mended it meanwhile; then views may have that one already.
+  const isAsBefore = now === null || (found.before !== null && isSameContent(found.before, now))
+  if (!isAsBefore && isRight(path, found.key)) return mendedBy(found, null)
+  const kept = now === null ? null : evidence.keep(path)
+  renameSync(found.fetched.path, path)
+  return mendedBy({ ...found, before: now }, kept)
+}
+
+function isRight(path: string, key: ObjectKey): boolean {
+  const outcome = hashPath(path)
+  const { mode } = lstatSync(path)
+  return 'digest' in outcome && key.startsWith(outcome.digest) && (mode & 0o7777) === objectMode(isExecutableKey(key))
+}

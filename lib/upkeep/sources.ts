@@ -1,0 +1,126 @@
+import { lstatSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Store } from '../store/store.js'
+import { hasCode } from '../store/writing.js'
+import { digestsIn } from './evidence.js'
+import { digestIn, isExecutableKey, type ObjectKey, objectKey, pathOf } from './identities.js'
+import { inodeIn } from './looks.js'
+import { listObjects } from './object-list.js'
+import type { Problem } from './problems.js'
+import { listQuarantine } from './quarantine.js'
+
+/** An object whose bytes are to be found. */
+export interface Wanted {
+  readonly key: ObjectKey
+  /** null where nothing says it. */
+  readonly size: number | null
+  /** Where it lies in containers. */
+  readonly paths: readonly string[]
+}
+
+/** A file that may have the right bytes: nothing is believed of it. */
+export interface Candidate {
+  readonly path: string
+  /** Where it is found, in words. */
+  readonly from: string
+  /** It is an object's own file under another name, which need only be linked. */
+  readonly isObject?: true
+}
+
+/** Somewhere to look. In the order of what it costs: the next is asked only when this one has nothing. */
+export type Source = (wanted: Wanted) => Iterable<Candidate>
+
+/** What the store itself may still have. `problems`: what is damaged in it, and so no source under its own name. */
+export function storeSources(store: Store, problems: readonly Problem[]): readonly Source[] {
+  const damaged = new Set(problems.flatMap(({ object }) => object ?? []))
+  return [twin(store, damaged), otherDamaged(problems), inQuarantine(store), inViews(store)]
+}
+
+/** The same bytes with the other mode. */
+function twin(store: Store, damaged: ReadonlySet<ObjectKey>): Source {
+  return function* ({ key }) {
+    const other = objectKey(digestIn(key), !isExecutableKey(key))
+    if (!damaged.has(other)) yield { path: pathOf(store, other), from: 'the same object with another mode' }
+  }
+}
+
+/** Two that were swapped have each other's bytes. */
+function otherDamaged(problems: readonly Problem[]): Source {
+  return function* ({ key }) {
+    for (const { path, actualDigest } of problems)
+      if (actualDigest === digestIn(key)) yield { path, from: 'another damaged object' }
+  }
+}
+
+/** What the collector has taken out, and what repairs have: of that it is known what it really is. */
+function inQuarantine(store: Store): Source {
+  let evidence: ReadonlyMap<string, string> | null = null
+  return function* ({ key }) {
+    for (const { directory, kind } of listQuarantine(store))
+      if (kind === 'collected')
+        for (const name of [key, objectKey(digestIn(key), !isExecutableKey(key))])
+          yield { path: pathOf({ home: directory }, name), from: 'the quarantine' }
+    evidence ??= new Map(listQuarantine(store).flatMap(each => [...digestsIn(each)]))
+    const path = evidence.get(digestIn(key))
+    if (path !== undefined) yield { path, from: 'the quarantine' }
+  }
+}
+
+/**
+ * Files of views that are no object's: of an object that is gone, or of another inode than when the view was built, and copies. Found by
+ * their size.
+ */
+function inViews(store: Store): Source {
+  let bySize: ReadonlyMap<number, readonly string[]> | null = null
+  return function* ({ size }) {
+    bySize ??= ownFilesOfViews(store)
+    for (const path of size === null ? [] : (bySize.get(size) ?? [])) yield { path, from: 'a view', isObject: true }
+  }
+}
+
+function ownFilesOfViews(store: Store): ReadonlyMap<number, readonly string[]> {
+  const { looks, places } = listObjects(store)
+  const objects = new Set(places.map(place => inodeIn(looks.identity(place))))
+  const files = [...filesBelow(join(store.home, 'views'))].filter(({ inode }) => !objects.has(inode))
+  const bySize = new Map<number, Map<number, string>>()
+  for (const { path, size, inode } of files) {
+    const known = bySize.get(size) ?? new Map<number, string>()
+    bySize.set(size, known.set(inode, path))
+  }
+  return new Map([...bySize].map(([size, paths]) => [size, [...paths.values()]]))
+}
+
+export interface FoundFile {
+  readonly path: string
+  readonly size: number
+  readonly inode: number
+}
+
+/** Regular files, links not followed. What cannot be looked into is passed over. */
+export function* filesBelow(directory: string): Generator<FoundFile> {
+  for (const entry of readable(() => readdirSync(directory, { withFileTypes: true })) ?? []) {
+    const path = join(directory, entry.name)
+    if (entry.isDirectory()) yield* filesBelow(path)
+    else if (entry.isFile()) {
+      const stat = readable(() => lstatSync(path))
+      if (stat?.isFile()) yield { path, size: stat.size, inode: stat.ino }
+    }
+  }
+}
+
+/** null for what went meanwhile, or may not be seen. */
+export function readable<T>(read: () => T): T | null {
+  try {
+    return read()
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EIO', 'ELOOP', 'ENAMETOOLONG')) return null
+    throw error
+  }
+}
+
+/** Another store that the caller may read. */
+export function inStore(other: Store, from: string): Source {
+  return function* ({ key }) {
+    for (const name of [key, objectKey(digestIn(key), !isExecutableKey(key))]) yield { path: pathOf(other, name), from }
+  }
+}

@@ -1,0 +1,67 @@
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import { getSystemErrorName } from 'node:util'
+import type { Store } from '../store/store.js'
+import { Looks } from './looks.js'
+import { type Problem, problem } from './problems.js'
+
+const [S_IFMT, S_IFDIR] = [0o170000, 0o040000]
+
+/** The directories that every store has, and of these those that are closed to others whoever owns it (createStore). */
+const DIRECTORIES = ['objects', 'refs', 'spare', 'plans', 'views', 'state', 'tmp']
+const CLOSED = ['secrets', 'quarantine']
+
+/** Who owns the store, and hence the modes of its directories (createStore). */
+export interface Owner {
+  readonly uid: number
+  readonly directoryMode: number
+}
+
+/** By its home, which nothing else tells better. */
+export function ownerOf(store: Store): Owner {
+  const uid = Looks.at(store.system, [store.home]).uid(0)
+  return { uid, directoryMode: uid === 0 ? 0o755 : 0o700 }
+}
+
+/** Directories that are not there, are none, or have another owner or mode than the store gave them. */
+export function checkDirectories(store: Store, fanOuts: readonly string[]): readonly Problem[] {
+  const owner = ownerOf(store)
+  const own = [...DIRECTORIES, ...CLOSED].map(name => join(store.home, name))
+  const paths = [...own, ...fanOuts]
+  const looks = Looks.at(store.system, paths)
+  return paths.flatMap((path, index) => {
+    // One that objects lie in is made with the first of them: what is missing with it is told of the object.
+    if (index >= own.length && looks.errno(index) === constants.errno.ENOENT) return []
+    const mode = index < own.length ? directoryMode(store, path) : 0o755
+    return checkDirectory(path, looks, index, { ...owner, directoryMode: mode })
+  })
+}
+
+/** The mode of one of the store's directories. */
+export function directoryMode(store: Store, path: string): number {
+  const name = path.slice(store.home.length + 1)
+  if (CLOSED.includes(name)) return 0o700
+  return DIRECTORIES.includes(name) ? ownerOf(store).directoryMode : 0o755
+}
+
+function checkDirectory(path: string, looks: Looks, index: number, owner: Owner): readonly Problem[] {
+  const errno = looks.errno(index)
+  if (errno !== 0) return [problem('directory', path, `it cannot be looked at (${getSystemErrorName(-errno)})`)]
+  if ((looks.mode(index) & S_IFMT) !== S_IFDIR) return [problem('directory', path, 'it is not a directory')]
+  return [...checkOwner(path, looks.uid(index), owner), ...checkMode(path, looks.mode(index), owner.directoryMode)]
+}
+
+export function checkOwner(path: string, uid: number, owner: Owner): readonly Problem[] {
+  return uid === owner.uid ? [] : [problem('owner', path, `it belongs to user ${uid}, and the store to ${owner.uid}`)]
+}
+
+export function checkMode(path: string, mode: number, expected: number): readonly Problem[] {
+  const actual = mode & 0o7777
+  return actual === expected
+    ? []
+    : [problem('mode', path, `its mode is ${octal(actual)} and should be ${octal(expected)}`)]
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0')
+}

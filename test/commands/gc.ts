@@ -1,0 +1,49 @@
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { lastingTree } from '../support/lasting.js'
+import { Site } from '../support/site.js'
+
+const root = lastingTree()
+const user = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+
+t.test('appc gc', async t => {
+  const site = new Site(user)
+  t.teardown(() => site.remove())
+  await site.pack(root, 'one', 'lasting')
+  t.match(await site.appc('gc'), { status: 0, stdout: 'nothing to collect\n', stderr: '' })
+  for (const words of [
+    ['--keep', '0'],
+    ['--keep', 'x'],
+    ['--grace', '-1'],
+    ['--grace', '1.5'],
+    ['--grace', '1e3'],
+  ])
+    t.match(
+      await site.appc('gc', ...words),
+      { status: 2, stdout: '', stderr: /is no number|USAGE|argument/ },
+      words.join(' '),
+    )
+
+  await site.appc('settings', 'one', 'set', '--env', 'A=b')
+  writeFileSync(join(site.home, 'conf'), 'x'.repeat(1000))
+  await site.appc('settings', 'one', 'set', '/etc/one.conf', join(site.home, 'conf'))
+  await site.appc('settings', 'one', 'unset', '/etc/one.conf')
+  const dry = await site.appc('gc', '--keep', '1', '--dry-run')
+  t.match(dry, {
+    status: 0,
+    stdout: 'would take out 3 generations, 1 object: 1.0 kB, which would go for good after 24 h\n',
+  })
+  const json = JSON.parse((await site.appc('gc', '--keep', '1', '--json')).stdout)
+  t.match(json, { schema: 'appc.gc/1', dryRun: false, objects: 1, bytes: 1000, freed: 0, unreadable: [], unseen: [] })
+  t.match(await site.appc('gc', '--grace', '0'), { status: 0, stdout: 'freed 1.0 kB\n' })
+
+  rmSync(join(site.store, 'refs/one'))
+  const before = site.listing()
+  const refused = await site.appc('gc', '--grace', '0')
+  t.match(refused, { status: 1, stdout: /^nothing is collected: it cannot be told what is needed by one\n/ })
+  t.same(site.listing(), before)
+  t.match(await site.appc('remove', 'one'), { status: 0 })
+  t.notOk(existsSync(join(site.store, 'spare/one')))
+  t.same(readdirSync(join(site.store, 'refs')), [])
+})
