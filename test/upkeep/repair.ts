@@ -248,7 +248,8 @@ t.test('from quarantine', async t => {
 t.test('from a view: the very file, where the object lost its name', async t => {
   const fixture = packed()
   const view = join(fixture.store.home, 'views', fixture.digest, 'x/0')
-  mkdirSync(view, { recursive: true })
+  // With the mark of one that is whole: else somebody may be building it.
+  mkdirSync(join(view, '.appc-host'), { recursive: true })
   const file = join(view, 'a')
   linkSync(fixture.a, file)
   linkSync(fixture.b, join(view, 'b'))
