@@ -60,6 +60,26 @@ function checkPlan(world: World, views: Views, asked: Asked): void {
     checkContent(world, layer, contents[index] ?? new Map(), `the plan ${keyOf(asked)}`)
 }
 
+/** What can be started as it is, by the key of its plan, with the refs that this rests on as they are now. */
+export function startable(world: World, asked: readonly Asked[]): ReadonlyMap<string, string> {
+  const held = asked.filter(one => planThatHolds(world, one) !== null)
+  return new Map(held.map(one => [keyOf(one), refsOf(world, one)]))
+}
+
+/** Of that everything can still be started, but where generations of its container were forgotten: then it is planned for anew. */
+export function checkStartable(world: World, asked: readonly Asked[], before: ReadonlyMap<string, string>): void {
+  for (const one of asked) {
+    if (before.get(keyOf(one)) !== refsOf(world, one)) continue
+    expect(planThatHolds(world, one) !== null, () => `the plan ${keyOf(one)} does not hold any more`)
+  }
+}
+
+function refsOf({ own, system }: World, { kind, subject }: Asked): string {
+  if (kind === 'program') return ''
+  const paths = [own, system].map(({ home }) => join(home, 'refs', subject))
+  return paths.map(path => lstatSync(path, { throwIfNoEntry: false })?.ino ?? 'none').join(' ')
+}
+
 /** Nothing is left that nobody needs: to be called when the collector had time enough. */
 export function checkNoLeak(world: World, launches: readonly Launch[], asked: readonly Asked[]): void {
   const { own } = world

@@ -21,7 +21,6 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { HOST_BELOW } from '../../lib/container/excluded.js'
 import { type Repaired, type RepairOptions, repair } from '../../lib/launch/repair.js'
 import { verify } from '../../lib/launch/verify.js'
 import { objectPath } from '../../lib/store/objects.js'
@@ -249,8 +248,8 @@ t.test('from quarantine', async t => {
 t.test('from a view: the very file, where the object lost its name', async t => {
   const fixture = packed()
   const view = join(fixture.store.home, 'views', fixture.digest, 'x/0')
-  // It is whole, as far as it is known.
-  mkdirSync(join(view, HOST_BELOW), { recursive: true })
+  // With the mark of one that is whole: else somebody may be building it.
+  mkdirSync(join(view, '.appc-host'), { recursive: true })
   const file = join(view, 'a')
   linkSync(fixture.a, file)
   linkSync(fixture.b, join(view, 'b'))

@@ -208,7 +208,7 @@ t.test('what describes a container', async t => {
       (await found(fixture)).map(({ kind, path, neededBy }) => [kind, path, neededBy]).sort(),
       [
         ['bytes', fixture.manifest, [{ name: 'one', path: null }]],
-        ['missing', fixture.a, []],
+        ['missing', fixture.a, [{ name: 'one', path: '/share/a' }]],
       ].sort(),
     )
   })
