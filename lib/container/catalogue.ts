@@ -2,7 +2,7 @@ import { AppcError } from '../errors.js'
 import { type Generation, type Generations, readGenerations, readSpare } from '../store/generations.js'
 import { objectPath } from '../store/objects.js'
 import { listRefs, listSpares, refPath, sparePath } from '../store/refs.js'
-import type { Store } from '../store/store.js'
+import { type Store, withLinks } from '../store/store.js'
 import { type ObjectKey, objectKey } from '../upkeep/identities.js'
 import { type Catalogue, type NeededFile, type Needs, type Problem, problem } from '../upkeep/problems.js'
 import { isExecutable, readManifest } from './containers.js'
@@ -33,11 +33,19 @@ function needsOf(store: Store, memory: NeededMemory, name: string): Needs {
   }
 }
 
+interface Both {
+  readonly generations: readonly Generation[]
+  readonly faults: readonly Problem[]
+}
+
+/** Who writes one and then the other holds the lock `links`. */
+function readBoth(store: Store, name: string): Both {
+  const both = compareBoth(store, name)
+  return both.faults.length === 0 ? both : withLinks(store, () => compareBoth(store, name))
+}
+
 /** Where the ref tells nothing the second copy does, as the repair will have it. */
-function readBoth(
-  store: Store,
-  name: string,
-): { readonly generations: readonly Generation[]; readonly faults: readonly Problem[] } {
+function compareBoth(store: Store, name: string): Both {
   const neededBy = [{ name, path: null }]
   const [ref, spare] = [attempt(() => readGenerations(store, name)), attempt(() => readSpare(store, name))]
   if (isGenerations(ref)) {

@@ -7,7 +7,7 @@ import { isDigest } from '../store/objects.js'
 import { listRefs, refPath } from '../store/refs.js'
 import { readRegular } from '../store/regular.js'
 import { type Store, withLinks, withLock } from '../store/store.js'
-import { hasCode, writeDurably } from '../store/writing.js'
+import { hasCode, syncDirectory, writeDurably, writing } from '../store/writing.js'
 import { encodeGeneration } from './generation.js'
 import { NO_SETTINGS } from './settings.js'
 
@@ -23,6 +23,8 @@ export function upgradeStore(store: Store): void {
   if (readVersion(store) === VERSION) return
   withLock(store, 'exclusive', () => {
     if (readVersion(store) === VERSION) return
+    // The directories are new: what is synced in one is lost with it while its own name is not on the disk.
+    writing(store.home, () => syncDirectory(store.home))
     for (const name of listRefs(store)) upgradeRef(store, name)
     writeDurably(store, versionPath(store), `${VERSION}\n`, 0o644)
   })

@@ -1,4 +1,14 @@
-import { existsSync, linkSync, mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  openSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { storeHome } from '../store/store.js'
@@ -70,8 +80,9 @@ function checkStore(environment: NodeJS.ProcessEnv): Check {
   try {
     const home = storeHome(environment, process.geteuid?.() ?? 0)
     const place = nearestExisting(home)
-    const refusal = writing(home, () => (place === home ? tryStore(home) : tryParent(place)))
-    const text = `${home}, on ${fileSystemOf(place)}${place === home ? '' : '; not there yet'}`
+    const { refusal, verifies } = writing(home, () => (place === home ? tryStore(home) : tryParent(place)))
+    const verity = verifies ? ' with fs-verity' : ''
+    const text = `${home}, on ${fileSystemOf(place)}${verity}${place === home ? '' : '; not there yet'}`
     if (refusal === null) return { name, verdict: 'ok', text, hint: null }
     const without = `${text}: containers that hide names of the host cannot be planned`
     return { name, verdict: 'limited', text: without, hint: refusal.hint ?? refusal.message }
@@ -83,20 +94,36 @@ function checkStore(environment: NodeJS.ProcessEnv): Check {
 }
 
 /** Where the store would be made. By access(2) root may do anything, also where nobody can. */
-function tryParent(directory: string): null {
+function tryParent(directory: string): Tried {
   rmdirSync(mkdtempSync(join(directory, '.appc-doctor-')))
-  return null
+  return { refusal: null, verifies: false }
+}
+
+interface Tried {
+  readonly refusal: Refusal | null
+  /** The kernel can verify what is read of the store's files. */
+  readonly verifies: boolean
 }
 
 /** What building a view asks of the file system: links, and whiteouts; not every container needs these. */
-function tryStore(home: string): Refusal | null {
+function tryStore(home: string): Tried {
   const directory = mkdtempSync(join(home, 'tmp', 'doctor-'))
   try {
     writeFileSync(join(directory, 'file'), '')
     linkSync(join(directory, 'file'), join(directory, 'link'))
-    return refusalOf(() => addon().makeWhiteout(join(directory, 'whiteout')))
+    const refusal = refusalOf(() => addon().makeWhiteout(join(directory, 'whiteout')))
+    return { refusal, verifies: tryVerity(join(directory, 'file')) }
   } finally {
     rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+function tryVerity(path: string): boolean {
+  const file = openSync(path, 'r')
+  try {
+    return addon().enableVerity(file)
+  } finally {
+    closeSync(file)
   }
 }
 

@@ -3,47 +3,36 @@ import { Worker } from 'node:worker_threads'
 import { type HashedBatch, type HashJob, hashShare, stopHashing } from '../upkeep/hashing.js'
 import { addon } from './addon.js'
 
-export interface HashingOptions {
-  /** Has it end early; what was hashed by then has been told. */
-  readonly signal?: AbortSignal | undefined
-  /** Default: one for each processor. */
-  readonly threads?: number | undefined
-}
-
-/** dist/bin/appc, where the programs are bundled to, is as deep as this. */
-const THREAD = new URL('../../lib/launch/hash-thread.js', import.meta.url)
+/** dist/bin/appc, where all programs are bundled to, is as deep as this. */
+const THREAD = new URL('../../bin/appc/hash-thread.js', import.meta.url)
 /** Starting a thread takes as long as hashing some ten MB. */
 const ALONE_BYTES = 32 << 20
 
-/** Hashes the files of a job with all processors, and tells of each batch when it is done. */
-export async function hashTogether(
-  job: HashJob,
-  bytes: number,
-  tell: (hashed: HashedBatch) => void,
-  { signal, threads = availableParallelism() }: HashingOptions = {},
-): Promise<void> {
-  const stop = () => stopHashing(job)
-  signal?.addEventListener('abort', stop)
-  if (signal?.aborted) stop()
-  try {
-    if (bytes <= ALONE_BYTES && job.maxRate === null) await hashHere(job, tell)
-    else await Promise.all(Array.from({ length: Math.min(threads, job.batches.length) }, () => runThread(job, tell)))
-  } finally {
-    signal?.removeEventListener('abort', stop)
+type Tell = (hashed: HashedBatch) => void
+
+/** Threads that hash the files of one job, one for each processor. They are started at once, and the job may come later. */
+export class HashingPool {
+  readonly #threads: readonly Worker[]
+
+  constructor(threads = availableParallelism()) {
+    this.#threads = Array.from({ length: threads }, () => new Worker(THREAD))
+    // Before there is a job a thread keeps nobody waiting.
+    for (const thread of this.#threads) thread.unref()
+  }
+
+  /** Tells of each batch when it is done. */
+  async hash(job: HashJob, tell: Tell): Promise<void> {
+    await Promise.all(this.#threads.map(thread => share(thread, job, tell)))
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map(thread => thread.terminate()))
   }
 }
 
-/** Gives signals a chance between batches. */
-async function hashHere(job: HashJob, tell: (hashed: HashedBatch) => void): Promise<void> {
-  for (const hashed of hashShare(addon(), job)) {
-    tell(hashed)
-    await new Promise(resolve => setImmediate(resolve))
-  }
-}
-
-function runThread(job: HashJob, tell: (hashed: HashedBatch) => void): Promise<void> {
+function share(thread: Worker, job: HashJob, tell: Tell): Promise<void> {
   return new Promise((resolve, reject) => {
-    const thread = new Worker(THREAD, { workerData: job })
+    thread.ref()
     thread.on('message', tell)
     thread.on('error', error => {
       // The others are of no use any more.
@@ -51,5 +40,37 @@ function runThread(job: HashJob, tell: (hashed: HashedBatch) => void): Promise<v
       reject(error)
     })
     thread.on('exit', resolve)
+    thread.postMessage(job)
   })
+}
+
+/**
+ * Hashes the files of a job: of a small one here, and else in threads, in these where there are some. With `signal` it ends early; what was
+ * hashed by then has been told.
+ */
+export async function hashAll(
+  job: HashJob,
+  bytes: number,
+  tell: Tell,
+  { pool, threads, signal }: { pool: HashingPool | null; threads: number | undefined; signal: AbortSignal | undefined },
+): Promise<void> {
+  const stop = () => stopHashing(job)
+  signal?.addEventListener('abort', stop)
+  if (signal?.aborted) stop()
+  const started = pool ?? (bytes > ALONE_BYTES || job.maxRate !== null ? new HashingPool(threads) : null)
+  try {
+    if (started === null) await hashHere(job, tell)
+    else await started.hash(job, tell)
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    if (started !== pool) await started?.close()
+  }
+}
+
+/** Gives signals a chance between batches. */
+async function hashHere(job: HashJob, tell: Tell): Promise<void> {
+  for (const hashed of hashShare(addon(), job)) {
+    tell(hashed)
+    await new Promise(resolve => setImmediate(resolve))
+  }
 }

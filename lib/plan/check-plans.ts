@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { readRegular } from '../store/regular.js'
@@ -7,13 +6,14 @@ import { hasCode } from '../store/writing.js'
 import { type Problem, problem } from '../upkeep/problems.js'
 import { decodePlan } from './file.js'
 import { HEADER, MAGIC, MAX_SIZE, VERSION } from './layout.js'
+import { namesIn } from './names-in.js'
 
 /** Plans, of one container or of all, that are damaged. */
 export function checkPlans(store: Store, name: string | null): readonly Problem[] {
   const directory = join(store.home, 'plans')
-  return namesIn(directory)
-    .filter(plan => name === null || isPlanOf(plan, name))
-    .flatMap(plan => checkPlan(join(directory, plan)))
+  const { names, problems } = namesIn(directory)
+  const plans = names.filter(plan => name === null || isPlanOf(plan, name))
+  return [...problems, ...plans.flatMap(plan => checkPlan(join(directory, plan)))]
 }
 
 /** Neither @ nor ~ can be part of a name. */
@@ -39,14 +39,4 @@ function checkPlan(path: string): readonly Problem[] {
 function isOfAnotherVersion(bytes: Buffer): boolean {
   if (bytes.length < HEADER.end || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return false
   return bytes.readUInt32LE(HEADER.version) !== VERSION
-}
-
-function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    // That it is not there, or not as it should be, is told of the directory.
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EIO', 'ELOOP')) return []
-    throw error
-  }
 }

@@ -1,10 +1,13 @@
-import { readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { HOST_BELOW } from '../container/excluded.js'
 import { AppcError } from '../errors.js'
 import { generationsOrNone } from '../store/generations.js'
-import type { Store } from '../store/store.js'
+import { type Store, withLinks } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { type Problem, problem } from '../upkeep/problems.js'
+import { VIEW_LIST } from '../upkeep/users.js'
+import { namesIn } from './names-in.js'
 import { type Difference, differencesOf } from './view-check.js'
 
 const MEANINGS: Readonly<Record<Difference['problem'], string>> = {
@@ -18,10 +21,27 @@ const MEANINGS: Readonly<Record<Difference['problem'], string>> = {
 
 /** Views, of one container or of all, that are not as their lists say. */
 export function checkViews(store: Store, name: string | null): readonly Problem[] {
-  return viewsOf(store, name).flatMap(view => checkOne(store, view))
+  const { views, problems } = viewsOf(store, name)
+  return [...problems, ...views.flatMap(view => checkOne(store, view))]
 }
 
+/** Who builds a view, or mends it, holds the lock `links` while a part of it may look like damage. */
 function checkOne(store: Store, view: string): readonly Problem[] {
+  if (compare(store, view).length === 0) return []
+  return withLinks(store, () => {
+    // It comes when all else is on the disk, the list too: until then nobody uses the view, and the next launch completes it.
+    const mark = join(view, lastLayer(view), HOST_BELOW)
+    const isWhole = existsSync(mark)
+    if (!isWhole && !existsSync(join(view, VIEW_LIST))) return []
+    return compare(store, view).filter(({ path }) => isWhole || path !== mark)
+  })
+}
+
+function lastLayer(view: string): string {
+  return String(Math.max(0, ...namesIn(view).names.flatMap(name => (/^[0-9]+$/.test(name) ? Number(name) : []))))
+}
+
+function compare(store: Store, view: string): readonly Problem[] {
   try {
     const differences = differencesOf(store, view)
     return differences.map(({ path, problem: what }) => problem('view', path, MEANINGS[what]))
@@ -33,25 +53,20 @@ function checkOne(store: Store, view: string): readonly Problem[] {
   }
 }
 
-function viewsOf(store: Store, name: string | null): readonly string[] {
+function viewsOf(store: Store, name: string | null) {
   const home = join(store.home, 'views')
   const digests = name === null ? null : new Set(generationsOrNone(store, name).map(({ container }) => container))
-  const containers = namesIn(home).filter(container => digests === null || digests.has(container))
-  return containers.flatMap(container => namesIn(join(home, container)).map(view => join(home, container, view)))
+  const { names, problems } = namesIn(home)
+  const containers = names.filter(container => digests === null || digests.has(container))
+  const listed = containers.map(container => ({ container, ...namesIn(join(home, container)) }))
+  return {
+    views: listed.flatMap(({ container, names }) => names.map(view => join(home, container, view))),
+    problems: [...problems, ...listed.flatMap(({ problems }) => problems)],
+  }
 }
 
 /** The directory of the view that a path lies in. */
 export function viewOfPath(store: Store, path: string): string {
   const [container = '', view = ''] = path.slice(join(store.home, 'views').length + 1).split('/')
   return join(store.home, 'views', container, view)
-}
-
-function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    // That it is not there, or not as it should be, is told of the directory.
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EIO', 'ELOOP')) return []
-    throw error
-  }
 }

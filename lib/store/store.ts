@@ -13,6 +13,8 @@ export interface StoreSystem {
   lockByte(fd: number, offset: number): void
   /** linkat(2): gives a name to a file that has none (O_TMPFILE). */
   linkOpen(fd: number, path: string): void
+  /** FS_IOC_ENABLE_VERITY: from now on the kernel verifies what is read. False where the file system has no such files. */
+  enableVerity(fd: number): boolean
   /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */
   syncfs(fd: number): void
   /** lstat(2) of each path: nine numbers a file (lib/upkeep/looks.ts), of which the first is 0 or the errno. */

@@ -104,6 +104,10 @@ export class Writer {
    */
   commit(): void {
     writing(this.#store.home, () => {
+      protect(
+        this.#store,
+        [...this.#staged.values()].map(({ path }) => path),
+      )
       for (const { path, executable } of this.#staged.values()) chmodSync(path, objectMode(executable))
       this.#syncAll()
       for (const [destination, object] of this.#staged) this.#place(object, destination)
@@ -140,6 +144,21 @@ export class Writer {
     linkSync(join(this.#directory, id), secretPath(this.#store, id))
     linkSync(join(this.#directory, `${id}.json`), secretFactsPath(this.#store, id))
   }
+}
+
+/**
+ * Has the kernel verify what is read of them, where the file system can (fs-verity): damage is then an error of read(2), whoever reads, and
+ * nobody can write to them. Before they lose the permission to be written to, which it asks for. That one cannot be is so for all.
+ */
+export function protect({ system }: Store, paths: readonly string[]): void {
+  paths.every(path => {
+    const fd = openSync(path, 'r')
+    try {
+      return system.enableVerity(fd)
+    } finally {
+      closeSync(fd)
+    }
+  })
 }
 
 export function makeFanOut(directory: string): void {

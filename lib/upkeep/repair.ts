@@ -2,7 +2,7 @@ import { chmodSync, closeSync, fsyncSync, lstatSync, mkdtempSync, openSync, rena
 import { dirname, join } from 'node:path'
 import { hashPath, objectMode } from '../store/objects.js'
 import { type Store, withLinks, withLock } from '../store/store.js'
-import { makeFanOut } from '../store/writer.js'
+import { makeFanOut, protect } from '../store/writer.js'
 import { syncDirectory, writing } from '../store/writing.js'
 import { Evidence } from './evidence.js'
 import { type Fetched, Fetcher } from './fetch.js'
@@ -95,6 +95,10 @@ function mendedBy({ problem, fetched, before }: Found, evidence: string | null):
 }
 
 function placeAll(store: Store, evidence: Evidence, found: readonly Found[]): readonly MendedObject[] {
+  protect(
+    store,
+    found.map(({ fetched }) => fetched.path),
+  )
   for (const { key, fetched } of found) chmodSync(fetched.path, objectMode(isExecutableKey(key)))
   syncFiles(
     store,

@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fsverity.h>
 #include <poll.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -128,6 +130,24 @@ Napi::Value syncfs(const Napi::CallbackInfo& info) {
   int fd = -1;
   if (!toDescriptor(info, 0, fd)) return env.Undefined();
   if (::syncfs(fd) < 0) toError(env, failure(Step::syncFileSystem, nullptr, errno)).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+Napi::Value enableVerity(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  int fd = -1;
+  if (!toDescriptor(info, 0, fd)) return env.Undefined();
+  struct fsverity_enable_arg request = {};
+  request.version = 1;
+  request.hash_algorithm = FS_VERITY_HASH_ALG_SHA256;
+  request.block_size = 4096;
+  if (::ioctl(fd, FS_IOC_ENABLE_VERITY, &request) == 0 || errno == EEXIST) return Napi::Boolean::New(env, true);
+  // Not of this kernel, file system or way to have made it (Documentation/filesystems/fsverity.rst); or somebody
+  // writes to the file, or may not.
+  for (const int error : {EOPNOTSUPP, ENOTTY, EINVAL, EPERM, EACCES, EROFS, ETXTBSY, EISDIR, ENOPKG}) {
+    if (errno == error) return Napi::Boolean::New(env, false);
+  }
+  toError(env, failure(Step::protectFile, nullptr, errno)).ThrowAsJavaScriptException();
   return env.Undefined();
 }
 

@@ -54,9 +54,13 @@ enum class Step {
   renewOverlay,
   lockFile,
   linkFile,
+  protectFile,
   syncFileSystem,
   makePipe,
   makeWhiteout,
+  watchFiles,
+  readChanges,
+  tellManager,
   probe,
 };
 

@@ -121,7 +121,10 @@ export function wrongsAgainst(
     const ref = now.refs.get(name)
     return ref !== after.refs.get(name) && (acknowledged || ref !== before.refs.get(name))
   })
+  const copied = new Set([...after.spares.keys(), ...now.spares.keys()])
+  const spares = [...copied].filter(name => acknowledged && now.spares.get(name) !== after.spares.get(name))
   return [
+    ...spares.map(name => `the second copy of the ref of ${name} is ${JSON.stringify(now.spares.get(name) ?? null)}`),
     ...now.wrongs.filter(wrong => !known.wrongs.includes(wrong)),
     ...led.map(name => `the ref of ${name} is ${JSON.stringify(now.refs.get(name) ?? null)}`),
   ]
@@ -142,7 +145,7 @@ function isClear({ status, stdout, stderr }: Ended): boolean {
 export async function wrongsOfRerun(
   place: Place,
   operation: Operation,
-  { settled }: Pick<Undisturbed, 'settled'>,
+  { settled }: Undisturbed,
 ): Promise<readonly string[]> {
   const { status, stderr } = await run(place, operation.command(place))
   if (status !== 0 && operation.done?.test(stderr) !== true) return [`the rerun fails: ${status}, ${firstLine(stderr)}`]

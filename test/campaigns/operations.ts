@@ -83,6 +83,11 @@ export const operations: readonly Operation[] = [
   },
   appc('gc', place => launched(place), ['gc', '--keep', '1', '--grace', '0']),
   appc('gc with grace', place => launched(place), ['gc', '--keep', '1']),
+  {
+    // Of objects, of a view by them, and of a ref.
+    ...appc('repair', place => damaged(place), []),
+    command: ({ tree }) => [...APPC, 'repair', '--full', '--from', tree],
+  },
   appc('upgrade', place => inFirstLayout(place), ['list']),
   {
     name: 'launch',
@@ -115,6 +120,15 @@ function launched(place: Place): void {
   place.launch('second')
   place.appc('settings', 'second', 'unset', '/etc/two.conf')
   place.launch('second')
+}
+
+/** What is damaged belongs to containers whose ref is sound, so that it can be told what they lacked before. */
+function damaged(place: Place): void {
+  launched(place)
+  pack(place, 'third')
+  spoil(place, 'bin/second')
+  spoil(place, 'bin/third')
+  writeFileSync(join(place.home, 'refs/first'), 'not a ref')
 }
 
 /** A store as the first layout had it: a ref is the digest of a manifest, and there is nothing but objects and what is derived. */

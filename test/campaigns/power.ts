@@ -113,18 +113,19 @@ export async function wrongsOfLoss(
   operation: Operation,
   loss: Loss,
   { right }: Recorded,
-  settled: readonly string[],
 ): Promise<readonly string[]> {
   lay(loss.disk, place)
   const wrongs = wrongsAgainst(judge(place.home), right, loss.acknowledged)
-  return wrongs.length > 0 ? wrongs : wrongsOfRerun(place, operation, { settled })
+  return wrongs.length > 0 ? wrongs : wrongsOfRerun(place, operation, right)
 }
 
 /** Whether some of these losses shows. */
-export function isNoticed(place: Place, { right }: Recorded, lost: Iterable<Loss>): boolean {
-  for (const { disk, acknowledged } of lost) {
-    lay(disk, place)
-    if (wrongsAgainst(judge(place.home), right, acknowledged).length > 0) return true
-  }
+export async function isNoticed(
+  place: Place,
+  operation: Operation,
+  recorded: Recorded,
+  lost: Iterable<Loss>,
+): Promise<boolean> {
+  for (const loss of lost) if ((await wrongsOfLoss(place, operation, loss, recorded)).length > 0) return true
   return false
 }

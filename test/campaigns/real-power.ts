@@ -79,6 +79,7 @@ export async function losePower(
       if (acknowledged === null) continue
       count++
       findings.push(...(await wrongsWithoutPower(place, operation, right, step, acknowledged)))
+      if (step !== null) findings.push(...(await wrongsOfSecond(place, operation, right, step)))
     }
     return { count, findings }
   } finally {
@@ -106,6 +107,21 @@ async function goTo(place: Place, operation: Operation, step: Step | null): Prom
   const { status, stderr } = await run(place, operation.command(place))
   if (status !== 0) throw new Error(`${operation.name}: ${status}\n${stderr}`)
   return true
+}
+
+/** Of two in a row, the first of which was killed there, the second may tell of nothing that is not on the disk. */
+async function wrongsOfSecond(
+  place: Mounted,
+  operation: Operation,
+  right: Undisturbed,
+  step: Step,
+): Promise<readonly string[]> {
+  if ((await interrupt(place, operation, step, 'SIGKILL')) === null) return []
+  const { status } = await run(place, operation.command(place))
+  place.losePower()
+  return wrongsAgainst(judge(place.home), right, status === 0).map(
+    wrong => `when it was killed before ${step.name} ${step.nth}, and done again: ${wrong}`,
+  )
 }
 
 async function wrongsWithoutPower(

@@ -11,6 +11,8 @@ import { generationsIn, meaningOf, type Setting } from './store-refs.js'
 export interface Judgement {
   /** What each ref says, the time aside when it was made. */
   readonly refs: ReadonlyMap<string, string>
+  /** The same of their second copies. */
+  readonly spares: ReadonlyMap<string, string>
   /** Each thing that is not as it must be at any moment, whatever happened before. */
   readonly wrongs: readonly string[]
 }
@@ -24,11 +26,15 @@ export function judge(home: string): Judgement {
     refs.set(name, meaningOf(text, home))
     wrongs.push(...wrongsOfContainer(home, objects, name, text))
   }
-  // It may be behind, but not damaged: it is what a damaged ref is mended from.
-  for (const name of namesIn(join(home, 'spare')))
-    if (generationsIn(readFileSync(join(home, 'spare', name), 'utf8')) === null) wrongs.push(`spare/${name} is no ref`)
+  // It may be another, but not damaged: it is what a damaged ref is mended from.
+  const spares = new Map<string, string>()
+  for (const name of namesIn(join(home, 'spare'))) {
+    const text = readFileSync(join(home, 'spare', name), 'utf8')
+    spares.set(name, meaningOf(text, home))
+    if (generationsIn(text) === null) wrongs.push(`spare/${name} is no ref`)
+  }
   wrongs.push(...wrongsOfViews(home, objects))
-  return { refs, wrongs }
+  return { refs, spares, wrongs }
 }
 
 interface Objects {
@@ -104,12 +110,14 @@ function wrongsOfManifest(objects: Objects, name: string, digest: string): reado
     .map(({ path }) => `${name} lacks ${path}`)
 }
 
-/** A view that counts as whole is believed: each of its files must be what some object or some secret is. */
+/** A view that counts as whole is believed: each of its files must be what some object is. */
 function wrongsOfViews(home: string, { sound }: Objects): readonly string[] {
-  const secrets = new Set(pathsIn(join(home, 'secrets')).map(name => digestOf(join(home, 'secrets', name))))
   const isKnown = (path: string) => {
     const digest = digestOf(path)
-    return sound.has(keyOf(digest, (lstatSync(path).mode & 0o111) !== 0)) || secrets.has(digest)
+    const { mode } = lstatSync(path)
+    // A view that is to be collected may outlive a secret; what it is to be is told nowhere then.
+    if ((mode & 0o004) === 0) return true
+    return sound.has(keyOf(digest, (mode & 0o111) !== 0))
   }
   const views = namesIn(join(home, 'views')).flatMap(container =>
     namesIn(join(home, 'views', container)).map(view => `views/${container}/${view}`),
@@ -129,10 +137,10 @@ function isWhole(view: string): boolean {
 
 /**
  * Everything in a store that must be the same after the same commands, a line each. Not: what saves time only (cache/), the bytes of
- * plans, which hold inode numbers and times, and names by chance.
+ * plans, which hold inode numbers and times, names by chance, and evidence of damage, which a disk that fails for a moment adds to.
  */
 export function stateOf(home: string): readonly string[] {
-  const lines = listingOf(home).filter(line => !/^(cache\/|tmp\/ )/.test(line))
+  const lines = listingOf(home).filter(line => !/^(cache\/|tmp\/ |quarantine\/damaged)/.test(line))
   return [...new Set(lines.map(line => steadyOf(line, home)))]
 }
 
@@ -141,7 +149,10 @@ function steadyOf(line: string, home: string): string {
   if (/^plans\/./.test(path)) return path
   if (/^(refs|spare)\/./.test(path)) return `${path} ${meaningOf(readFileSync(join(home, path), 'utf8'), home)}`
   if (/^secrets\/.*\.json$/.test(path)) return `secrets/*.json ${readFileSync(join(home, path), 'utf8')}`
-  return line.replace(/^secrets\/[0-9a-f]+/, 'secrets/*').replace(/^(quarantine\/[a-z]+)-[0-9a-f-]+/, '$1')
+  return line
+    .replace(/ [0-9]+ (?=[0-9a-f]{64}$)/, ' ')
+    .replace(/^secrets\/[0-9a-f]+/, 'secrets/*')
+    .replace(/^(quarantine\/[a-z]+)-[0-9a-f-]+/, '$1')
 }
 
 /** All that there is, a line each. */

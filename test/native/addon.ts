@@ -480,3 +480,21 @@ t.test('wrong types are refused', async t => {
   ]
   for (const call of calls) t.throws(call, TypeError, String(call))
 })
+
+t.test('enableVerity: the kernel verifies what is read, or the file stays as it was', async t => {
+  const path = `${t.testdir({ file: 'bytes' })}/file`
+  const fd = openSync(path, 'r')
+  t.teardown(() => closeSync(fd))
+  const isOn = native.enableVerity(fd)
+  t.comment(isOn ? 'this file system has fs-verity' : 'this file system has no fs-verity')
+  t.equal(readFileSync(path, 'utf8'), 'bytes')
+  if (!isOn) t.doesNotThrow(() => writeFileSync(path, 'others'))
+  else {
+    t.throws(() => writeFileSync(path, 'others'), { code: 'EPERM' })
+    t.equal(native.enableVerity(fd), true, 'once more is no error')
+  }
+  t.throws(() => native.enableVerity(-1), TypeError)
+  const directory = openSync('/', 'r')
+  t.teardown(() => closeSync(directory))
+  t.equal(native.enableVerity(directory), false)
+})

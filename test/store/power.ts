@@ -8,7 +8,8 @@ import t from 'tap'
 const program = fileURLToPath(new URL('../campaigns/run-power.js', import.meta.url))
 
 function campaign(...words: readonly string[]) {
-  return spawnSync(process.execPath, [program, ...words], { encoding: 'utf8' })
+  const [command = '', ...before] = [...(words.includes('--real') ? ['unshare', '--mount'] : []), process.execPath]
+  return spawnSync(command, [...before, program, ...words], { encoding: 'utf8' })
 }
 
 t.test('power that is lost while a container is packed', async t => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { users } from '../native/fixture.js'
@@ -83,6 +83,38 @@ t.test('a container of the system’s, for an ordinary user', async t => {
       t.ok(readFileSync(path).equals(bytes))
     }
     t.equal(await systems(), before)
+  })
+
+  t.test('has its settings; what is secret is a file that nobody can open', async t => {
+    const place = join(site.directory, 'settings')
+    mkdirSync(place)
+    for (const [name, mode] of [
+      ['open', 0o644],
+      ['secret', 0o600],
+    ] as const) {
+      writeFileSync(join(place, name), `${name}\n`, { mode })
+      t.match(await asOwner('settings', 'program', 'set', `/etc/${name}.conf`, join(place, name)), { status: 0 })
+    }
+    await prints(t, 'the system’s')
+    const found = (name: string) =>
+      readdirSync(join(own, 'views'), { recursive: true, encoding: 'utf8' }).find(path =>
+        path.endsWith(`/${name}.conf`),
+      )
+    t.equal(readFileSync(join(own, 'views', found('open') ?? ''), 'utf8'), 'open\n')
+    t.match(statSync(join(own, 'views', found('secret') ?? '')), { size: 0, uid: ordinary.uid })
+    t.equal(statSync(join(own, 'views', found('secret') ?? '')).mode & 0o777, 0)
+    t.match(await asUser('settings', 'program', 'set', '/etc/x', join(place, 'open')), {
+      status: 125,
+      stderr: /is a container of the system[\s\S]*appc copy program/,
+    })
+    t.match(await asUser('copy', 'program', 'mine'), {
+      status: 0,
+      stdout: /left out, as it is secret: \/etc\/secret.conf/,
+    })
+    t.match(await asUser('settings', 'mine', '--json'), { stdout: /"path":"\/etc\/open.conf"/ })
+    t.match(await asUser('remove', 'mine'), { status: 0 })
+    t.match(await asOwner('rollback', 'program', '1'), { status: 0 })
+    await prints(t, 'the system’s')
   })
 
   t.test('is listed with its store, planned for and explained', async t => {
