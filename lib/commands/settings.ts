@@ -21,7 +21,7 @@ export interface SettingsOptions {
 /** `appc settings NAME [VERB …]`: always 0, or an error. */
 export function runSettings(name: string, words: readonly string[], options: SettingsOptions): number {
   const [verb = 'list', ...operands] = words
-  const found = VERBS[verb]
+  const found = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined
   if (found === undefined)
     throw new AppcError('USAGE', `${JSON.stringify(verb)} is nothing that can be done with settings`, {
       hint: `appc settings ${name} does one of: ${Object.keys(VERBS).join(', ')}`,

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
 import { readObject } from '../store/objects.js'
@@ -18,7 +18,8 @@ export interface SettingSource extends Access {
 export function readSource(path: string): SettingSource {
   let fd: number
   try {
-    fd = openSync(path, 'r')
+    // Opening a FIFO for reading blocks until somebody writes.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
       throw new AppcError('FILE_MISSING', `${path} is not there`, { cause: error })

@@ -127,7 +127,9 @@ export function isSoundSecret(store: Pick<Store, 'home'>, id: string): boolean {
 function isFacts(value: unknown): value is SecretFacts {
   if (typeof value !== 'object' || value === null) return false
   const { sha256, size, mode, uid, gid } = value as Record<string, unknown>
-  return typeof sha256 === 'string' && [size, mode, uid, gid].every(Number.isSafeInteger)
+  if (typeof sha256 !== 'string' || ![size, mode, uid, gid].every(Number.isSafeInteger)) return false
+  // No setuid: a repair by root gives the file this mode and owner.
+  return Number(mode) >= 0 && Number(mode) <= 0o777
 }
 
 const HINT = 'set it anew: appc settings NAME set PATH FILE'
