@@ -45,8 +45,7 @@ const VERBS: Readonly<Record<string, (stores: Stores, name: string, operand: str
     },
     import: (stores, name, file) => {
       storeOf(stores, name)
-      requireStill(stores, name)
-      importState(stores.own, name, file)
+      importState(stores.own, name, file, () => requireStill(stores, name))
     },
   }
 
