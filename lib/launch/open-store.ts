@@ -4,7 +4,7 @@ import { requireVersion, upgradeStore } from '../container/upgrade.js'
 import { AppcError } from '../errors.js'
 import { createStore, type Store, storeHome, systemHome } from '../store/store.js'
 import type { Stores } from '../store/stores.js'
-import { hasCode } from '../store/writing.js'
+import { hasCode, writing } from '../store/writing.js'
 import { addon } from './addon.js'
 
 /** The caller's store, made if it is not there yet. */
@@ -43,7 +43,7 @@ export function openStoreAt(home: string): Store {
 
 /** Root would do there what its owner has laid out: follow his links, and give his files the modes that he says. */
 function requireOwner(home: string, uid: number): void {
-  const owner = statSync(home, { throwIfNoEntry: false })?.uid
+  const owner = writing(home, () => statSync(home, { throwIfNoEntry: false }))?.uid
   if (uid !== 0 || owner === undefined || owner === 0) return
   throw new AppcError('STORE_FOREIGN', `the store at ${home} is not root's`, {
     because: `it belongs to the user ${owner}, who could have root do anything by it`,
