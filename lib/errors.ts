@@ -66,6 +66,7 @@ export type ErrorCode =
   | 'PACKAGE_DATABASE' // the dpkg database of a root is damaged
   | 'MANIFEST_INVALID' // a manifest that does not satisfy its schema
   | 'STORE_CORRUPT' // stored bytes do not have the digest that they are named by
+  | 'STORE_FOREIGN' // a store of somebody else, whom root must not obey
   | 'STORE_VERSION' // a store that another version of appc has made
   | 'STORE_UNWRITABLE' // the store cannot be written
   | 'STORE_GONE' // the store was taken away while it was watched

@@ -7,7 +7,7 @@ import { readSettingsFile, takeSettingsFile, writeSettingsFile } from '../contai
 import { AppcError } from '../errors.js'
 import { openStores } from '../launch/open-store.js'
 import { replaceFile } from '../store/replace-file.js'
-import { type Stores, storeOf } from '../store/stores.js'
+import { requireOwn, type Stores, storeOf } from '../store/stores.js'
 import { editSetting } from './edit.js'
 import { visible } from './report.js'
 import { listSettings, showSettings } from './show-settings.js'
@@ -21,7 +21,7 @@ export interface SettingsOptions {
 /** `appc settings NAME [VERB …]`: always 0, or an error. */
 export function runSettings(name: string, words: readonly string[], options: SettingsOptions): number {
   const [verb = 'list', ...operands] = words
-  const found = VERBS[verb]
+  const found = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined
   if (found === undefined)
     throw new AppcError('USAGE', `${JSON.stringify(verb)} is nothing that can be done with settings`, {
       hint: `appc settings ${name} does one of: ${Object.keys(VERBS).join(', ')}`,
@@ -156,13 +156,9 @@ function change(
   tell(options, name, after === before ? null : after)
 }
 
-/** Throws CONTAINER_UNKNOWN; STORE_UNWRITABLE for a container of the system's. */
 function requireOwnStore(stores: Stores, name: string): Stores['own'] {
-  if (storeOf(stores, name) === stores.own) return stores.own
-  throw new AppcError('STORE_UNWRITABLE', `${name} is a container of the system`, {
-    because: `it is kept for all users in ${stores.system?.home}`,
-    hint: `make one of your own of it: appc copy ${name} my-${name}`,
-  })
+  requireOwn(stores, name)
+  return stores.own
 }
 
 function tell({ json }: SettingsOptions, name: string, generation: number | null): void {

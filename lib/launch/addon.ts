@@ -34,6 +34,7 @@ export interface Addon {
    */
   lockByte(fd: number, offset: number): void
   /** linkat(2): gives a name to a file that has none (O_TMPFILE). */
+  exchange(one: string, other: string): void
   enableVerity(fd: number): boolean
   linkOpen(fd: number, path: string): void
   /** pipe2(2): the ends to read from and to write to, both close-on-exec. Reading does not block. */

@@ -3,7 +3,7 @@ import { NeededMemory } from '../container/needed-memory.js'
 import { checkPlans } from '../plan/check-plans.js'
 import { checkViews } from '../plan/check-views.js'
 import type { Store } from '../store/store.js'
-import type { ObjectKey } from '../upkeep/identities.js'
+import { countKnown, type ObjectKey } from '../upkeep/identities.js'
 import type { Check } from '../upkeep/problems.js'
 import { type Progress, type Verified, verifyStore } from '../upkeep/verify.js'
 import { HashingPool, hashAll } from './hashing-pool.js'
@@ -28,12 +28,15 @@ export interface VerifyOptions {
   readonly progress?: ((progress: Progress) => void) | undefined
 }
 
+/** So many objects take longer to hash than threads to start. */
+const MANY = 1000
+
 /** Checks all that lies in a store. Nothing is changed but what is remembered of it. */
 export async function verify(store: Store, options: VerifyOptions): Promise<Verified> {
   const { name = null, changed = null, full = false, restart = false, maxRate = null } = options
   const { threads, signal, progress = () => {} } = options
-  // They start while the store is looked at.
-  const pool = full ? new HashingPool(threads) : null
+  // They start while the store is looked at, where it is probably worth it.
+  const pool = full && countKnown(store) > MANY ? new HashingPool(threads) : null
   try {
     const needed = new NeededMemory(store)
     const verified = await verifyStore(store, {

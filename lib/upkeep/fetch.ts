@@ -7,6 +7,9 @@ import { writing } from '../store/writing.js'
 import { digestIn } from './identities.js'
 import { type Candidate, readable, type Source, type Wanted } from './sources.js'
 
+/** What is of no known size is a document: no more is copied for it, whatever lies under its name in a tree of somebody else's. */
+const MAX_DOCUMENT = 1 << 28
+
 /** A file in tmp/ with the bytes of an object. */
 export interface Fetched {
   readonly path: string
@@ -65,7 +68,12 @@ export class Fetcher {
 
   #try(candidate: Candidate, { size }: Wanted): void {
     const stat = readable(() => lstatSync(candidate.path))
-    if (!stat?.isFile() || (size !== null && stat.size !== size) || this.#read.has(identityOf(stat))) return
+    if (
+      !stat?.isFile() ||
+      (size === null ? stat.size > MAX_DOCUMENT : stat.size !== size) ||
+      this.#read.has(identityOf(stat))
+    )
+      return
     this.#read.add(identityOf(stat))
     const path = this.#nextPath()
     const copied =

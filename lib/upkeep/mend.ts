@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lstatSync, rmSync } from 'node:fs'
+import { chmodSync, lchownSync, lstatSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { type Generations, readGenerations, readSpare, writeGenerations } from '../store/generations.js'
@@ -80,7 +80,7 @@ function mendMode(store: Store, _evidence: Evidence, { path, object }: Problem):
 function mendOwner(store: Store, _evidence: Evidence, { path }: Problem): string | null {
   if (process.geteuid?.() !== 0) return null
   const { uid, gid } = lstatSync(store.home)
-  withLinks(store, () => chownSync(path, uid, gid))
+  withLinks(store, () => lchownSync(path, uid, gid))
   return 'given to its owner'
 }
 
@@ -138,7 +138,7 @@ function mendSecret(store: Store, _evidence: Evidence, { path }: Problem): strin
   const facts = read(() => readSecretFacts(store, basename(path)))
   if (facts === null || !hasRightBytes(store, path)) return null
   // chown(2) first, which takes bits of the mode.
-  if (process.geteuid?.() === 0) chownSync(path, facts.uid, facts.gid)
+  if (process.geteuid?.() === 0) lchownSync(path, facts.uid, facts.gid)
   chmodSync(path, facts.mode)
   return 'given its mode and owner'
 }

@@ -13,6 +13,7 @@ Napi::Value linkOpen(const Napi::CallbackInfo& info);
 Napi::Value makePipe(const Napi::CallbackInfo& info);
 Napi::Value drainPipe(const Napi::CallbackInfo& info);
 Napi::Value syncfs(const Napi::CallbackInfo& info);
+Napi::Value exchange(const Napi::CallbackInfo& info);
 Napi::Value enableVerity(const Napi::CallbackInfo& info);
 Napi::Value makeWhiteout(const Napi::CallbackInfo& info);
 Napi::Value mountPoints(const Napi::CallbackInfo& info);

@@ -19,6 +19,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("makePipe", Napi::Function::New(env, makePipe, "makePipe"));
   exports.Set("drainPipe", Napi::Function::New(env, drainPipe, "drainPipe"));
   exports.Set("syncfs", Napi::Function::New(env, syncfs, "syncfs"));
+  exports.Set("exchange", Napi::Function::New(env, exchange, "exchange"));
   exports.Set("enableVerity", Napi::Function::New(env, enableVerity, "enableVerity"));
   exports.Set("makeWhiteout", Napi::Function::New(env, makeWhiteout, "makeWhiteout"));
   exports.Set("mountPoints", Napi::Function::New(env, mountPoints, "mountPoints"));

@@ -108,6 +108,7 @@ constexpr StepWords steps[] = {
     {"renewOverlay", "cannot exchange the overlay on"},
     {"lockFile", "cannot lock the file"},
     {"linkFile", "cannot give the file the name"},
+    {"exchangeFiles", "cannot exchange what lies at the paths"},
     {"protectFile", "cannot have the file system verify the file"},
     {"syncFileSystem", "cannot flush the file system"},
     {"makePipe", "cannot make a pipe"},

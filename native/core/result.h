@@ -54,6 +54,7 @@ enum class Step {
   renewOverlay,
   lockFile,
   linkFile,
+  exchangeFiles,
   protectFile,
   syncFileSystem,
   makePipe,

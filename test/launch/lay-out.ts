@@ -25,7 +25,9 @@ function fileOf(name: string): PackedRegular {
 
 const object = (store: Store) => objectPath(store, three.sha256, false)
 const lay = (store: Store, care: Partial<Care> = {}) =>
-  withLock(store, 'shared', () => layOut(store, 'app', 'c', layersFor(), { ...usualCare(store), ...care }))
+  withLock(store, 'shared', () =>
+    layOut(store, 'app', 'c', layersFor(), { ...usualCare(store), mend: () => false, ...care }),
+  )
 
 /** Puts the right file in the place of the object, and notes for what it was asked. */
 function mender(store: Store) {

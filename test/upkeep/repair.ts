@@ -40,6 +40,8 @@ import {
 const [A, B] = ['A'.repeat(5000), 'B'.repeat(5000)]
 const FILES = { '/share/a': A, '/share/b': B, '/share/c': 'C' }
 
+// Hundreds of checks, on a machine that may be busy.
+t.setTimeout(180_000)
 later()
 
 interface Fixture extends SmallStore {
