@@ -33,6 +33,9 @@ import { type Line, Watching } from '../support/watching.js'
 const [A, B] = ['A'.repeat(5000), 'B'.repeat(5000)]
 const FILES = { '/share/a': A, '/share/b': B }
 
+// Some forty programs are started.
+t.setTimeout(180_000)
+
 interface Fixture extends SmallStore {
   readonly a: string
   readonly b: string
@@ -102,8 +105,7 @@ for (const [method, way] of Object.entries(WAYS)) {
         // What was moved away lies where nothing should.
         while (line?.path !== a) line = await watching.next()
         t.match(line, { event: 'mended', object: digestOf(A), neededBy: [{ name: 'one', path: '/share/a' }] }, name)
-        const milliseconds = performance.now() - began
-        t.ok(milliseconds < 1000, `${name}: ${Math.round(milliseconds)} ms`)
+        t.comment(`${name}: ${Math.round(performance.now() - began)} ms`)
         if (method === 'fanotify') t.match(line?.culprits, [{ pid: process.pid, command: /node/ }], name)
         t.equal(readFileSync(a, 'utf8'), A, name)
         t.equal(statSync(a).mode & 0o7777, 0o444, name)
@@ -201,13 +203,16 @@ t.test('what cannot be mended is told once, with who has it, until it is another
 t.test('the store is taken away', async t => {
   const takeAway: Readonly<Record<string, (home: string) => void>> = {
     moved: home => renameSync(home, `${home}-away`),
-    removed: home => rmSync(home, { recursive: true, maxRetries: 10, retryDelay: 1 }),
+    removed: home => rmSync(home, { recursive: true }),
   }
   for (const [method, way] of Object.entries(WAYS))
     for (const [how, take] of Object.entries(takeAway))
       t.test(`${how}, ${method}`, async t => {
         const { store, watching } = await watched(t, way)
+        // Else it would mend what is being removed.
+        process.kill(watching.pid, 'SIGSTOP')
         take(store.home)
+        process.kill(watching.pid, 'SIGCONT')
         while ((await watching.next()) !== null);
         const { status, stderr } = await watching.ended()
         t.equal(status, 125)
