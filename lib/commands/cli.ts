@@ -124,6 +124,11 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .argument('<name>', 'a container')
     .argument('[verb...]', 'list (the default), show, set, edit, unset, import, export or apply, and what it takes')
     .option('--env <name=value>', 'set this variable, or unset it by its name (repeatable)', collect, [])
+    .option(
+      '--public',
+      'let everybody read a file whose own mode says so, though its directory is closed to others',
+      false,
+    )
     .option('--include-secrets', 'show or export those too that not everybody may read', false)
     .option('--json', 'print JSON', false)
     .usage('[options] <name> [verb...]')

@@ -15,8 +15,8 @@ export interface SettingSource extends Access {
   readonly bytes: Buffer
 }
 
-/** Reads a file of this machine, links followed. Throws FILE_MISSING, FILE_UNREADABLE, SETTING_INVALID. */
-export function readSource(path: string): SettingSource {
+/** Reads a file of this machine, links followed. `isPublic`: its own mode says who may read it, wherever it lies. Throws FILE_MISSING, FILE_UNREADABLE, SETTING_INVALID. */
+export function readSource(path: string, isPublic = false): SettingSource {
   let fd: number
   try {
     // Opening a FIFO for reading blocks until somebody writes.
@@ -32,7 +32,7 @@ export function readSource(path: string): SettingSource {
     if (stat.size > MAX_SETTING_BYTES)
       throw invalid(path, `it has ${stat.size} bytes, and at most ${MAX_SETTING_BYTES} are taken`)
     // What lies in a directory that is closed to others is closed to them, whatever its own mode.
-    const mode = stat.mode & (isReachable(path) ? 0o777 : 0o770)
+    const mode = stat.mode & (isPublic || isReachable(path) ? 0o777 : 0o770)
     return { bytes: readAll(fd, stat.size), mode, uid: stat.uid, gid: stat.gid }
   } finally {
     closeSync(fd)

@@ -24,7 +24,7 @@ run_tests() {
   local node=$1 results=$2
   shift 2
   "$node" dist/test/support/run-files.js "$@" </dev/null | tee "$results" |
-    grep --line-buffered -vE '^ +(ok |1\.\.|# )|^ *$|^# Subtest'
+    grep --text --line-buffered -vE '^ +(ok |1\.\.|# )|^ *$|^# Subtest'
 }
 
 # The count KIND of tap's closing line in RESULTS, such as # { total: 8, pass: 6, fail: 1, skip: 1 }, where a zero is left out.

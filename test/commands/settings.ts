@@ -1,6 +1,16 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
@@ -9,7 +19,10 @@ import { APPC } from '../support/node.js'
 import { makeSmallTree } from '../support/small-tree.js'
 
 const [command, ...before] = APPC
-const home = t.testdir({})
+// Open to all, as what lies in a closed directory would be secret.
+const home = mkdtempSync('/tmp/appc-test-')
+chmodSync(home, 0o755)
+t.teardown(() => rmSync(home, { recursive: true }))
 const store = join(home, 'store')
 const tree = join(home, 'tree')
 makeSmallTree(tree)
@@ -230,6 +243,8 @@ t.test('what lies in a closed directory is closed', async t => {
   appc(['pack', '--root', tree, '--name', 'closed', 'program'])
   t.match(appc(['settings', 'closed', 'set', '/etc/key', join(closed, 'key')]), { status: 0 })
   t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0640 .* secret\n/ })
+  t.match(appc(['settings', 'closed', 'set', '/etc/key', join(closed, 'key'), '--public']), { status: 0 })
+  t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0644 .* the host has none\n/ })
 })
 
 t.test('an export writes to what is no file, and replaces it not', async t => {

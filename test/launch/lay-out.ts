@@ -134,6 +134,9 @@ t.test('soundness is asked once for each, when the view is there', async t => {
 t.test('a plain program has no name to be repaired by', async t => {
   const store = filled()
   rmSync(object(store))
-  const plain = () => withLock(store, 'shared', () => layOut(store, '/bin/x', '=c', layersFor(), usualCare(store)))
+  const plain = () =>
+    withLock(store, 'shared', () =>
+      layOut(store, '/bin/x', '=c', layersFor(), { ...usualCare(store), mend: () => false }),
+    )
   t.throws(plain, { code: 'STORE_CORRUPT', hint: 'appc repair' })
 })

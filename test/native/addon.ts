@@ -580,3 +580,12 @@ t.test('enableVerity: the kernel verifies what is read, or the file stays as it 
   t.teardown(() => closeSync(directory))
   t.equal(native.enableVerity(directory), false)
 })
+
+t.test('exchange: two names change places at once', async t => {
+  const directory = t.testdir({ one: { a: '' }, other: { b: '' } })
+  native.exchange(`${directory}/one`, `${directory}/other`)
+  t.ok(lstatSync(`${directory}/one/b`).isFile())
+  t.ok(lstatSync(`${directory}/other/a`).isFile())
+  t.throws(() => native.exchange(`${directory}/one`, `${directory}/none`), { code: 'ENOENT', step: 'exchangeFiles' })
+  t.ok(lstatSync(`${directory}/one/b`).isFile(), 'then nothing is changed')
+})
