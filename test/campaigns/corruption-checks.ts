@@ -1,0 +1,88 @@
+import { join } from 'node:path'
+import type { Ran, Site } from '../support/site.js'
+import { differences, isWithin, type Looker, type Picture } from './corruption-judge.js'
+import type { Launchable } from './corruption-store.js'
+
+/** What `appc verify` and `appc repair` tell of one thing, in as far as it matters here. */
+export interface Problem {
+  readonly path: string
+  readonly kind: string
+  readonly object: string | null
+  readonly origins?: readonly string[]
+}
+
+/** Lines of JSON, by their schema. */
+export function linesOf<Line>(text: string, schema: string): readonly Line[] {
+  const lines = text.split('\n').filter(line => line !== '')
+  return lines.map(line => JSON.parse(line)).filter(line => line.schema === schema)
+}
+
+/** Of what differs, what is no damage: plans and views that are gone are made again. */
+export function damagedPaths(before: Picture, now: Picture, withPlans: boolean): ReadonlySet<string> {
+  return new Set(
+    [...differences(before, now)].filter(path => {
+      const [top = '', container, view] = path.split('/')
+      if (top === 'plans' && container !== undefined) return withPlans && now.has(path)
+      return top !== 'views' || container === undefined || view === undefined
+        ? now.has(path) || top !== 'views'
+        : now.has(`views/${container}/${view}`)
+    }),
+  )
+}
+
+/** Damaged paths that no problem names: neither them, nor what holds them or lies in them, nor the same file by another name. */
+export function unnamed(
+  home: string,
+  before: Picture,
+  damaged: ReadonlySet<string>,
+  problems: readonly Problem[],
+): readonly string[] {
+  const named = problems.map(({ path }) => path.slice(home.length + 1))
+  const files = named.flatMap(path => {
+    const was = before.get(path)
+    return was?.kind === 'file' ? [was.inode] : []
+  })
+  const inodes = new Set(files)
+  return [...damaged].filter(path => {
+    const was = before.get(path)
+    // The second copy of a ref that is damaged, too; and what a secret is to be, beside it.
+    const holder = path.replace(/^spare\//, 'refs/').replace(/^(secrets\/.*)\.json$/, '$1')
+    const isNamed = named.some(name => isWithin(path, name) || isWithin(name, path) || name === holder)
+    return !isNamed && !(was?.kind === 'file' && inodes.has(was.inode))
+  })
+}
+
+/** Launches a sample; a failure of appc is in JSON on stderr. */
+export function launch(site: Site, { name, words }: Launchable): Promise<Ran> {
+  const script = 'exec "$0" --error-fd 3 "$@" 3>&2'
+  return site.command('/bin/sh', ['-c', script, site.launcher, name, ...words])
+}
+
+export type Verdict = { readonly kind: 'right' | 'refused' } | { readonly kind: 'wrong'; readonly text: string }
+
+/** What a launch was: right only when all that it could open has the right bytes. */
+export function judgeLaunch(site: Site, before: Picture, looker: Looker, sample: Launchable, ran: Ran): Verdict {
+  const { status, stdout, stderr } = ran
+  if (status === 125 && stdout === '') {
+    const code = codeOf(stderr)
+    if (code === 'STORE_CORRUPT') return { kind: 'refused' }
+  }
+  const told = `${sample.name}: exit ${status}, ${JSON.stringify(stdout.slice(0, 300))} ${stderr.slice(0, 600)}`
+  if (status !== 0 || stdout !== sample.output || stderr !== '') return { kind: 'wrong', text: told }
+  const view = new Map([...before].filter(([path]) => isWithin(path, sample.view)))
+  const differing = [...differences(view, looker.picture(site.store, sample.view))]
+  if (differing.length === 0) return { kind: 'right' }
+  return { kind: 'wrong', text: `${told}; in its view differ ${differing.slice(0, 5).join(' ')}` }
+}
+
+function codeOf(text: string): string | null {
+  try {
+    return (JSON.parse(text) as { readonly code?: string }).code ?? null
+  } catch {
+    return null
+  }
+}
+
+export function viewIsThere(now: Picture, { view }: Launchable): boolean {
+  return now.has(join(view, 'list'))
+}
