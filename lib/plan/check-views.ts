@@ -1,9 +1,12 @@
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { generationsOrNone } from '../store/generations.js'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { type Problem, problem } from '../upkeep/problems.js'
+import { checkMode, checkOwner, fileMode, ownerOf } from '../upkeep/structure.js'
+import { VIEW_LIST } from '../upkeep/users.js'
 import { namesIn } from './names-in.js'
 import { type Difference, differencesOf } from './view-check.js'
 
@@ -25,7 +28,13 @@ export function checkViews(store: Store, name: string | null): readonly Problem[
 function checkOne(store: Store, view: string): readonly Problem[] {
   try {
     const differences = differencesOf(store, view)
-    return differences.map(({ path, problem: what }) => problem('view', path, MEANINGS[what]))
+    const list = join(view, VIEW_LIST)
+    const { mode, uid } = lstatSync(list)
+    return [
+      ...checkMode(list, mode, fileMode(store, list)),
+      ...checkOwner(list, uid, ownerOf(store)),
+      ...differences.map(({ path, problem: what }) => problem('view', path, MEANINGS[what])),
+    ]
   } catch (error) {
     // Taken away since it was listed.
     if (hasCode(error, 'ENOENT')) return []

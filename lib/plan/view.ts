@@ -99,7 +99,7 @@ function hasList(view: string, list: string): boolean {
   try {
     return readRegular(join(view, VIEW_LIST), MAX_LIST, '').equals(Buffer.from(list))
   } catch (error) {
-    if (error instanceof AppcError || hasCode(error, 'ENOENT', 'EIO')) return false
+    if (error instanceof AppcError || hasCode(error, 'ENOENT', 'EACCES', 'EIO')) return false
     throw error
   }
 }

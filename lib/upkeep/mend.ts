@@ -10,7 +10,7 @@ import { hasCode, makeDirectory, syncDirectory, writing } from '../store/writing
 import type { Evidence } from './evidence.js'
 import { isExecutableKey } from './identities.js'
 import type { Problem } from './problems.js'
-import { directoryMode } from './structure.js'
+import { directoryMode, fileMode } from './structure.js'
 
 /** Mends what needs no source, and says how; null where it cannot be. Under the shared lock. */
 export function mendInPlace(store: Store, evidence: Evidence, problem: Problem): string | null {
@@ -70,10 +70,14 @@ const MENDS: Partial<Record<Problem['kind'], MendOne>> = {
 }
 
 function mendMode(store: Store, _evidence: Evidence, { path, object }: Problem): string | null {
-  const mode = object === null ? directoryMode(store, path) : objectMode(isExecutableKey(object))
+  const mode = object === null ? ownMode(store, path) : objectMode(isExecutableKey(object))
   // Its change time is a guard of plans.
   withLinks(store, () => chmodSync(path, mode))
   return 'given its mode'
+}
+
+function ownMode(store: Store, path: string): number {
+  return lstatSync(path).isDirectory() ? directoryMode(store, path) : fileMode(store, path)
 }
 
 /** Only root can give files away. */

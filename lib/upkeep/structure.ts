@@ -1,15 +1,20 @@
+import { readdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import type { Store } from '../store/store.js'
+import { hasCode } from '../store/writing.js'
 import { Looks } from './looks.js'
 import { type Problem, problem } from './problems.js'
 
-const [S_IFMT, S_IFDIR] = [0o170000, 0o040000]
+const [S_IFMT, S_IFDIR, S_IFREG] = [0o170000, 0o040000, 0o100000]
 
 /** The directories that every store has, and of these those that are closed to others whoever owns it (createStore). */
 const DIRECTORIES = ['objects', 'refs', 'spare', 'plans', 'views', 'state', 'tmp']
 const CLOSED = ['secrets', 'quarantine']
+/** Where files lie that the store itself has written, and such files. */
+const OF_FILES = ['refs', 'spare', 'plans']
+const FILES = ['version', 'policy.json', 'lock', 'links', 'planning']
 
 /** Who owns the store, and hence the modes of its directories (createStore). */
 export interface Owner {
@@ -42,6 +47,36 @@ export function directoryMode(store: Store, path: string): number {
   const name = path.slice(store.home.length + 1)
   if (CLOSED.includes(name)) return 0o700
   return DIRECTORIES.includes(name) ? ownerOf(store).directoryMode : 0o755
+}
+
+/** What of these is there and has another owner or mode: that something else is in its place is told by whoever reads it. */
+export function checkFiles(store: Store): readonly Problem[] {
+  const owner = ownerOf(store)
+  const secrets = namesIn(store, 'secrets').filter(path => path.endsWith('.json'))
+  const paths = [...FILES.map(name => join(store.home, name)), ...OF_FILES.flatMap(name => namesIn(store, name)), ...secrets]
+  const looks = Looks.at(store.system, paths)
+  return paths.flatMap((path, index) => {
+    if (looks.errno(index) !== 0 || (looks.mode(index) & S_IFMT) !== S_IFREG) return []
+    return [
+      ...checkOwner(path, looks.uid(index), owner),
+      ...checkMode(path, looks.mode(index), fileMode(store, path)),
+    ]
+  })
+}
+
+/** The mode of one of the store's files. */
+export function fileMode(store: Store, path: string): number {
+  return path.startsWith(join(store.home, 'secrets/')) ? 0o600 : 0o644
+}
+
+function namesIn(store: Store, directory: string): readonly string[] {
+  try {
+    return readdirSync(join(store.home, directory)).map(name => join(store.home, directory, name))
+  } catch (error) {
+    // That it is not there, or not as it should be, is told of the directory.
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EIO', 'ELOOP')) return []
+    throw error
+  }
 }
 
 function checkDirectory(path: string, looks: Looks, index: number, owner: Owner): readonly Problem[] {

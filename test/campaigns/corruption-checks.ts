@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Ran, Site } from '../support/site.js'
-import { differences, isWithin, type Looker, type Picture } from './corruption-judge.js'
+import { differences, isSame, isWithin, type Looker, type Picture, type Seen } from './corruption-judge.js'
 import type { Launchable } from './corruption-store.js'
 
 /** What `appc verify` and `appc repair` tell of one thing, in as far as it matters here. */
@@ -63,16 +63,19 @@ export type Verdict = { readonly kind: 'right' | 'refused' } | { readonly kind: 
 /** What a launch was: right only when all that it could open has the right bytes. */
 export function judgeLaunch(site: Site, before: Picture, looker: Looker, sample: Launchable, ran: Ran): Verdict {
   const { status, stdout, stderr } = ran
-  if (status === 125 && stdout === '') {
-    const code = codeOf(stderr)
-    if (code === 'STORE_CORRUPT') return { kind: 'refused' }
-  }
+  if (status === 125 && stdout === '' && codeOf(stderr) === 'STORE_CORRUPT') return { kind: 'refused' }
   const told = `${sample.name}: exit ${status}, ${JSON.stringify(stdout.slice(0, 300))} ${stderr.slice(0, 600)}`
-  if (status !== 0 || stdout !== sample.output || stderr !== '') return { kind: 'wrong', text: told }
+  if (status !== 0 || stdout !== sample.output || stderr.trim() !== '') return { kind: 'wrong', text: told }
   const view = new Map([...before].filter(([path]) => isWithin(path, sample.view)))
-  const differing = [...differences(view, looker.picture(site.store, sample.view))]
+  const now = looker.picture(site.store, sample.view)
+  // Whose a file is makes no other of its bytes.
+  const differing = [...differences(view, now)].filter(path => !hasOtherOwner(view.get(path), now.get(path)))
   if (differing.length === 0) return { kind: 'right' }
   return { kind: 'wrong', text: `${told}; in its view differ ${differing.slice(0, 5).join(' ')}` }
+}
+
+function hasOtherOwner(was: Seen | undefined, is: Seen | undefined): boolean {
+  return was !== undefined && is !== undefined && isSame(was, { ...is, uid: was.uid })
 }
 
 function codeOf(text: string): string | null {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { hasOtherBytes, type Picture } from './corruption-judge.js'
+import { hasOtherBytes, isWithin, type Picture } from './corruption-judge.js'
 import { type Launchable, namesIn, objectName, refOf } from './corruption-store.js'
 
 interface Listed {
@@ -102,6 +102,8 @@ export class Knowledge {
     const inodes = new Set([...lost].map(path => this.picture.get(path)?.inode))
     const files = [...damaged].filter(path => this.picture.get(path)?.kind === 'file')
     for (const path of files) if (inodes.has(this.picture.get(path)?.inode)) lost.add(path)
+    const places = [...lost]
+    for (const path of damaged) if (places.some(place => isWithin(path, place))) lost.add(path)
     return lost
   }
 }

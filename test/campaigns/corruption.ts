@@ -181,6 +181,7 @@ class Campaign implements Outcome {
     const problems = linesOf<Problem>(ran.stdout, 'appc.problem/1')
     for (const path of unnamed(this.site.store, before, left, problems)) find(`left without a word: ${path}`)
     this.tally.bytesRead += summary.bytesRead
+    const earlier = this.tally.damagedBytes
     for (const path of damaged) {
       const was = before.get(path)
       if (path.startsWith('objects/') && was !== undefined && hasOtherBytes(was, now.get(path))) this.tally.damagedBytes += was.size
@@ -189,6 +190,7 @@ class Campaign implements Outcome {
       if (paths.some(path => left.has(path))) this.tally.lost++
       else if (paths.some(path => before.has(path))) this.tally.repaired++
     }
+    if (process.env.H6) console.error(this.tally.rounds, usesTrees, summary.bytesRead, this.tally.damagedBytes - earlier, [...damaged].filter(p => p.startsWith('objects/') && lost.has(p)).map(p => before.get(p)?.size).join(' '))
     if (lost.size > 0) await this.#bringBack(before, lost, find)
   }
 

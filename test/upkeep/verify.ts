@@ -264,7 +264,7 @@ t.test('what describes a container', async t => {
     const fixture = packed()
     const [own] = readGenerations(fixture.store, 'one') as Generations
     writeGenerations(fixture.store, 'two', [own])
-    t.match(await found(fixture), [{ kind: 'document', path: refPath(fixture.store, 'two'), because: /of one/ }])
+    t.match(await found(fixture), [{ kind: 'ref', path: refPath(fixture.store, 'two'), because: /of two/ }])
   })
 })
 
