@@ -45,8 +45,11 @@ export function decideContainer(
   host: Host,
   mend: Care['mend'] = () => false,
 ): Decided {
-  const container = readContainer(store, name)
-  return { container, decision: decide(container.manifest, host, openPacked(store, name, mend)) }
+  // Else its files may go while they are read.
+  return withLock(store, 'shared', () => {
+    const container = readContainer(store, name)
+    return { container, decision: decide(container.manifest, host, openPacked(store, name, mend)) }
+  })
 }
 
 /** Throws STORE_CORRUPT: a damaged secret is not handed to a program. */

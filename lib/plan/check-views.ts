@@ -1,14 +1,16 @@
-import { lstatSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { join } from 'node:path'
+import { HOST_BELOW } from '../container/excluded.js'
 import { AppcError } from '../errors.js'
 import { generationsOrNone } from '../store/generations.js'
-import type { Store } from '../store/store.js'
+import { type Store, withLinks } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { type Problem, problem } from '../upkeep/problems.js'
 import { checkMode, checkOwner, fileMode, ownerOf } from '../upkeep/structure.js'
 import { VIEW_LIST } from '../upkeep/users.js'
 import { namesIn } from './names-in.js'
-import { type Difference, differencesOf } from './view-check.js'
+import { checkView, type Difference } from './view-check.js'
+import { readViewList } from './view-list.js'
 
 const MEANINGS: Readonly<Record<Difference['problem'], string>> = {
   missing: 'it is not there',
@@ -25,22 +27,46 @@ export function checkViews(store: Store, name: string | null): readonly Problem[
   return [...problems, ...views.flatMap(view => checkOne(store, view))]
 }
 
+/** Once more where others may be about to build it, or to mend it: they link and unlink under that lock. */
 function checkOne(store: Store, view: string): readonly Problem[] {
+  const found = faultsOf(store, view)
+  return found.length === 0 ? [] : withLinks(store, () => faultsOf(store, view))
+}
+
+function faultsOf(store: Store, view: string): readonly Problem[] {
   try {
-    const differences = differencesOf(store, view)
-    const list = join(view, VIEW_LIST)
-    const { mode, uid } = lstatSync(list)
+    const layers = readViewList(view)
+    const { differences } = checkView(store, view, layers)
+    const [first, ...others] = differences
+    // It has all but the mark: it is being built, or who built it was killed, and the next launch completes it.
+    if (first?.path === markIn(view, layers.length) && others.length === 0) return []
     return [
-      ...checkMode(list, mode, fileMode(store, list)),
-      ...checkOwner(list, uid, ownerOf(store)),
+      ...checkList(store, join(view, VIEW_LIST)),
       ...differences.map(({ path, problem: what }) => problem('view', path, MEANINGS[what])),
     ]
   } catch (error) {
     // Taken away since it was listed.
     if (hasCode(error, 'ENOENT')) return []
-    if (error instanceof AppcError) return [problem('view', view, error.because ?? error.message)]
-    throw error
+    if (!(error instanceof AppcError)) throw error
+    return isBegun(view) ? [] : [problem('view', view, error.because ?? error.message)]
   }
+}
+
+function checkList(store: Store, list: string): readonly Problem[] {
+  const { mode, uid } = lstatSync(list)
+  return [...checkMode(list, mode, fileMode(store, list)), ...checkOwner(list, uid, ownerOf(store))]
+}
+
+function markIn(view: string, layers: number): string {
+  return join(view, String(layers - 1), HOST_BELOW)
+}
+
+/** It has no list yet, and no mark, which comes last; or it is gone. */
+function isBegun(view: string): boolean {
+  if (lstatSync(view, { throwIfNoEntry: false })?.isDirectory() === false) return false
+  const { names } = namesIn(view)
+  const layers = names.filter(name => /^[0-9]+$/.test(name)).length
+  return !names.includes(VIEW_LIST) && !existsSync(markIn(view, layers))
 }
 
 function viewsOf(store: Store, name: string | null) {

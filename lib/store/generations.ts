@@ -6,7 +6,7 @@ import { unreadable } from '../loader/unreadable.js'
 import { isDigest } from './objects.js'
 import { refPath, sparePath, unknownContainer } from './refs.js'
 import { readRegular } from './regular.js'
-import { type Store, withLinks } from './store.js'
+import { type Store, withLinks, withPublishing } from './store.js'
 import { hasCode, syncDirectory, writeDurably, writing } from './writing.js'
 
 /** One state of a container, as its ref has it. */
@@ -89,17 +89,19 @@ export function generationsOrNone(store: Pick<Store, 'home'>, name: string): rea
  * changed. What it leads to must be on the disk. The lock `links` is held, so that of two at once one comes second.
  */
 export function publish(store: Store, name: string, next: Generation): boolean {
-  return withLinks(store, () => {
-    const known = readGenerations(store, name) ?? []
-    if ((known.at(-1)?.number ?? 0) !== next.number - 1) return false
-    if (known.length >= MAX_GENERATIONS)
-      throw new AppcError('STORE_UNWRITABLE', `${name} has ${known.length} generations`, {
-        because: 'a ref cannot hold more',
-        hint: `forget old ones: appc gc --keep 10`,
-      })
-    writeGenerations(store, name, [...known, next])
-    return true
-  })
+  return withPublishing(store, () => withLinks(store, () => publishAlone(store, name, next)))
+}
+
+function publishAlone(store: Store, name: string, next: Generation): boolean {
+  const known = readGenerations(store, name) ?? []
+  if ((known.at(-1)?.number ?? 0) !== next.number - 1) return false
+  if (known.length >= MAX_GENERATIONS)
+    throw new AppcError('STORE_UNWRITABLE', `${name} has ${known.length} generations`, {
+      because: 'a ref cannot hold more',
+      hint: `forget old ones: appc gc --keep 10`,
+    })
+  writeGenerations(store, name, [...known, next])
+  return true
 }
 
 /**

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { getSystemErrorName } from 'node:util'
-import type { Store } from '../store/store.js'
+import { LOCKS, type Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { Looks } from './looks.js'
 import { type Problem, problem } from './problems.js'
@@ -14,7 +14,7 @@ const DIRECTORIES = ['objects', 'refs', 'spare', 'plans', 'views', 'state', 'tmp
 const CLOSED = ['secrets', 'quarantine']
 /** Where files lie that the store itself has written, and such files. */
 const OF_FILES = ['refs', 'spare', 'plans']
-const FILES = ['version', 'policy.json', 'lock', 'links', 'planning']
+const FILES = ['version', 'policy.json', ...LOCKS]
 
 /** Who owns the store, and hence the modes of its directories (createStore). */
 export interface Owner {

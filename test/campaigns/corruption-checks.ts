@@ -23,11 +23,18 @@ export function damagedPaths(before: Picture, now: Picture, withPlans: boolean):
     [...differences(before, now)].filter(path => {
       const [top = '', container, view] = path.split('/')
       if (top === 'plans' && container !== undefined) return withPlans && now.has(path)
+      // A view that lacks its mark is not whole yet: the next launch completes it.
+      if (isLastMark(before, path) && !now.has(path)) return false
       return top !== 'views' || container === undefined || view === undefined
         ? now.has(path) || top !== 'views'
         : now.has(`views/${container}/${view}`)
     }),
   )
+}
+
+function isLastMark(before: Picture, path: string): boolean {
+  const [, view, layer] = /^(views\/[^/]+\/[^/]+)\/([0-9]+)\/[.]appc-host$/.exec(path) ?? []
+  return layer !== undefined && !before.has(`${view}/${Number(layer) + 1}`)
 }
 
 /** Damaged paths that no problem names: neither them, nor what holds them or lies in them, nor the same file by another name. */

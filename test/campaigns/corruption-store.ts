@@ -31,11 +31,11 @@ const PYTHON = ['-c', 'import json, ssl, sqlite3, decimal; print(ssl.OPENSSL_VER
 const PERL = ['-MPOSIX', '-MEncode', '-MDigest::SHA=sha256_hex', '-e', 'print "$] ", sha256_hex("a"), " ", floor(2.5), "\\n"']
 const SQLITE = [':memory:', 'select sqlite_version(), sum(value) from json_each(\'[1,2,3]\')']
 
-/** Of one word in the name of each: the program and the release that it is from. */
+/** Called by the program and the release that it is from. */
 const PACKED: readonly Packed[] = [
   { name: 'bash-13', from: 'trixie', entry: 'bash', words: ECHO },
-  { name: 'curl-13', from: 'trixie', entry: 'curl', words: ['--version'] },
   { name: 'jq-11', from: 'bullseye', entry: 'jq', words: ['-nc', '[1, {"a": "ä"}]'] },
+  { name: 'curl-13', from: 'trixie', entry: 'curl', words: ['--version'] },
   { name: 'bash-host', from: 'host', entry: 'bash', words: ECHO },
   { name: 'jq-13', from: 'trixie', entry: 'jq', words: ['-nc', '[1, {"a": "ä"}]'] },
   { name: 'sqlite-13', from: 'trixie', entry: 'sqlite3', words: SQLITE },
@@ -57,19 +57,28 @@ const SET_UP = ['one', 'two', 'three']
 const OPEN = '/etc/appc-campaign/open'
 const SECRET = '/etc/appc-campaign/secret'
 
-/** The trees that they are packed from, the host's but for. */
+/** The trees that they are packed from, but for the host's. */
 export const trees = (): readonly string[] => [roots.trixie(), roots.bullseye()]
 
-/** Packs them, `few` of them where not all are asked for, launches each, and tells what it is like when all is well. */
-export async function makeStore(site: Site, few: boolean): Promise<readonly Launchable[]> {
-  const packed = few ? PACKED.slice(0, 4) : PACKED
+/** How many of them are packed, and set up. */
+export interface StoreSize {
+  readonly packed: number
+  readonly setUp: number
+}
+
+export const WHOLE: StoreSize = { packed: PACKED.length, setUp: SET_UP.length }
+
+/** Packs them, launches each, and tells what it is like when all is well. */
+export async function makeStore(site: Site, size: StoreSize): Promise<readonly Launchable[]> {
+  const packed = PACKED.slice(0, size.packed)
+  const setUps = SET_UP.slice(0, size.setUp)
   const treeOf: Readonly<Record<Tree, string>> = { trixie: roots.trixie(), bullseye: roots.bullseye(), host: '/' }
   for (const { name, from, entry } of packed) await site.pack(treeOf[from], name, entry)
-  for (const which of SET_UP.slice(few ? 1 : 0)) await setUp(site, which)
+  for (const which of setUps) await setUp(site, which)
   const show = `echo "$WORD"; cat ${OPEN} ${SECRET}`
   const samples = [
     ...packed,
-    ...SET_UP.slice(few ? 1 : 0).map(which => ({ name: `bash-13-${which}`, words: ['-c', show] })),
+    ...setUps.map(which => ({ name: `bash-13-${which}`, words: ['-c', show] })),
   ]
   const launchable: Launchable[] = []
   for (const sample of samples) launchable.push(await firstLaunch(site, sample))

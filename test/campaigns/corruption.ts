@@ -14,7 +14,7 @@ import {
 } from './corruption-checks.js'
 import { digestsBelow, Knowledge } from './corruption-copies.js'
 import { hasOtherBytes, Looker, type Picture } from './corruption-judge.js'
-import { type Launchable, makeStore, trees } from './corruption-store.js'
+import { type Launchable, makeStore, type StoreSize, trees } from './corruption-store.js'
 import { type Corruption, Corrupter } from './corruption-victims.js'
 import type { User } from '../native/fixture.js'
 
@@ -41,16 +41,21 @@ export interface Outcome {
   readonly findings: readonly string[]
 }
 
+/** At once, in most rounds. */
+const MANY = 40
 /** Findings after which it ends. */
 const ENOUGH = 10
 
 /** Damages a store `count` times, as `user`; each round has a seed of its own, `seed` and those after it. */
-export async function runCorruptions(user: User, count: number, seed: number, few: boolean): Promise<Outcome> {
+export async function runCorruptions(user: User, count: number, seed: number, size: StoreSize): Promise<Outcome> {
   const site = new Site(user)
   try {
-    const campaign = await Campaign.begin(site, await makeStore(site, few), user)
-    for (let round = 0; campaign.tally.corruptions < count && campaign.findings.length < ENOUGH; round++)
-      await campaign.round(seed + round, Math.min(count - campaign.tally.corruptions, round % 4 === 0 ? 1 + (round % 3) : 40))
+    const campaign = await Campaign.begin(site, await makeStore(site, size), user)
+    for (let round = 0; campaign.tally.corruptions < count && campaign.findings.length < ENOUGH; round++) {
+      // One alone now and then, which nothing else can hide.
+      const atOnce = round % 4 === 0 ? 1 : MANY
+      await campaign.round(seed + round, Math.min(count - campaign.tally.corruptions, atOnce))
+    }
     return campaign
   } finally {
     site.remove()
@@ -181,7 +186,6 @@ class Campaign implements Outcome {
     const problems = linesOf<Problem>(ran.stdout, 'appc.problem/1')
     for (const path of unnamed(this.site.store, before, left, problems)) find(`left without a word: ${path}`)
     this.tally.bytesRead += summary.bytesRead
-    const earlier = this.tally.damagedBytes
     for (const path of damaged) {
       const was = before.get(path)
       if (path.startsWith('objects/') && was !== undefined && hasOtherBytes(was, now.get(path))) this.tally.damagedBytes += was.size
@@ -190,7 +194,6 @@ class Campaign implements Outcome {
       if (paths.some(path => left.has(path))) this.tally.lost++
       else if (paths.some(path => before.has(path))) this.tally.repaired++
     }
-    if (process.env.H6) console.error(this.tally.rounds, usesTrees, summary.bytesRead, this.tally.damagedBytes - earlier, [...damaged].filter(p => p.startsWith('objects/') && lost.has(p)).map(p => before.get(p)?.size).join(' '))
     if (lost.size > 0) await this.#bringBack(before, lost, find)
   }
 
