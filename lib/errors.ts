@@ -66,13 +66,16 @@ export type ErrorCode =
   | 'PACKAGE_DATABASE' // the dpkg database of a root is damaged
   | 'MANIFEST_INVALID' // a manifest that does not satisfy its schema
   | 'STORE_CORRUPT' // stored bytes do not have the digest that they are named by
+  | 'STORE_FOREIGN' // a store of somebody else, whom root must not obey
   | 'STORE_VERSION' // a store that another version of appc has made
   | 'STORE_UNWRITABLE' // the store cannot be written
+  | 'STORE_GONE' // the store was taken away while it was watched
+  | 'WATCH_LIMIT' // the kernel does not watch as many files for one user
   | 'POLICY_INVALID' // a policy that is damaged, or says what no policy can
   | 'PLAN_INVALID' // a plan file that is damaged or of another version
   | 'PLAN_IMPOSSIBLE' // no consistent mix of host and container was found
   | 'PLAN_UNSTABLE' // the host kept changing while it was planned for
-  | 'KERNEL_REFUSED' // the kernel refused a namespace or a mount
+  | 'KERNEL_REFUSED' // the kernel refused a namespace, a mount or a watch
   | 'STOP_FAILED' // processes that were killed do not end
   | 'LAUNCH_FAILED' // the launcher could not start the program
   | 'ADDON_MISSING' // the native addon is not built or does not load

@@ -19,14 +19,17 @@ import { openStore, openStoreAt, openStores } from './launch/open-store.js'
 import { type Decided, decideContainer } from './launch/prepare.js'
 import { recordRun } from './launch/record.js'
 import { factsOf } from './launch/remembered-facts.js'
+import { type Repaired, type RepairOptions, repair as repairStores } from './launch/repair.js'
 import { type Launched, launch } from './launch/spawn.js'
 import { takeStockOf } from './launch/stock.js'
+import { type VerifyOptions, verify as verifyStore } from './launch/verify.js'
 import { resolveGraph } from './loader/resolve.js'
 import { rootFileSystem } from './loader/root-file-system.js'
 import type { Graph, SearchContext } from './loader/types.js'
 import type { Store } from './store/store.js'
 import { requireOwn, type Stores, storeOf } from './store/stores.js'
 import type { Freed } from './upkeep/collect.js'
+import type { Verified } from './upkeep/verify.js'
 
 export type { Container } from './container/containers.js'
 export type { PolicyRule, Strictness } from './container/policy.js'
@@ -38,13 +41,17 @@ export type { Inventory, InventoryLibrary } from './host/inventory.js'
 /** The launcher of this installation, to be started directly where Node is not wanted. */
 export { launcherPath } from './launch/launcher.js'
 export type { Decided } from './launch/prepare.js'
+export type { Left, Mended, Repaired, RepairOptions } from './launch/repair.js'
 export type { Launched } from './launch/spawn.js'
+export type { VerifyOptions } from './launch/verify.js'
 export { resolveDlopen } from './loader/dlopen.js'
 export { FactsCache } from './loader/facts-cache.js'
 export { resolveGraph } from './loader/resolve.js'
 export { rootFileSystem } from './loader/root-file-system.js'
 export type { Edge, FileSystem, Graph, How, LoadedObject, Loader, Problem, SearchContext } from './loader/types.js'
 export type { Freed } from './upkeep/collect.js'
+export type { NeededBy, Problem as StoreProblem, ProblemKind } from './upkeep/problems.js'
+export type { Verified } from './upkeep/verify.js'
 
 /**
  * Where containers are kept; absent: $APPC_HOME, else the caller's own place, as for the commands. An ordinary user then finds those of
@@ -140,6 +147,19 @@ export function remove(name: string, options: InStore = {}): Freed {
   const stores = storesOf(options)
   requireOwn(stores, name)
   return removeContainer(stores.own, name)
+}
+
+/** Whether all that is kept is as it should be, or what one container (`name`) needs of it. That something is damaged is no error. */
+export function verify({ store, ...options }: InStore & VerifyOptions = {}): Promise<Verified> {
+  const stores = storesOf(store === undefined ? {} : { store })
+  return verifyStore(options.name === undefined ? stores.own : storeOf(stores, options.name), options)
+}
+
+/** Mends what is damaged, with right bytes from wherever this machine has them. */
+export function repair({ store, ...options }: InStore & RepairOptions = {}): Promise<Repaired> {
+  const stores = storesOf(store === undefined ? {} : { store })
+  if (options.name !== undefined) requireOwn(stores, options.name)
+  return repairStores(stores, options)
 }
 
 export interface LaunchOptions extends InStore, OnHost, Omit<SpawnOptions, 'shell' | 'argv0'> {

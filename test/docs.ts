@@ -3,7 +3,16 @@
 // Everything else is compared as it is, but for what differs from one day or machine to another: see `steady` below.
 // A `js` block that imports appc/testing is a whole program, which must run to its end without an error.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -53,6 +62,8 @@ function patternOf(output: string): RegExp {
 function makeWorkplace(): { readonly directory: string; readonly env: NodeJS.ProcessEnv } {
   // Not in TMPDIR: a tree that serves as the host sees /tmp and the homes of this machine, and nothing else.
   const directory = mkdtempSync('/tmp/appc-docs-')
+  // What lies in a closed directory would be a secret setting.
+  chmodSync(directory, 0o755)
   const trees = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'appc/demo')
   const packages = { trixie: ['ca-certificates', 'curl', 'g++', 'python3'], bullseye: ['curl', 'python3', 'sqlite3'] }
   for (const [suite, names] of Object.entries(packages)) {

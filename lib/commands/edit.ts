@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { readCurrent } from '../container/containers.js'
 import { readSetting, readSource, type SettingSource } from '../container/setting-files.js'
+import { isSecret } from '../container/settings.js'
 import { AppcError } from '../errors.js'
+import { readSecretFacts } from '../store/secrets.js'
 import type { Store } from '../store/store.js'
 
 /**
@@ -18,21 +20,24 @@ export function editSetting(store: Store, name: string, path: string): SettingSo
     writeFileSync(copy, before.bytes, { mode: 0o600 })
     runEditor(copy)
     const { bytes } = readSource(copy)
-    return before.isSet && bytes.equals(before.bytes) ? null : { ...before, bytes }
+    return before.isThere && bytes.equals(before.bytes) ? null : { ...before, bytes }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
 }
 
-function currentSource(store: Store, name: string, path: string): SettingSource & { readonly isSet: boolean } {
+function currentSource(store: Store, name: string, path: string): SettingSource & { readonly isThere: boolean } {
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
   const known = readCurrent(store, name).settings.files.find(file => file.path === path)
-  if (known !== undefined) return { bytes: readSetting(store, known), mode: known.mode, ...owner, isSet: true }
+  if (known !== undefined) {
+    const access = isSecret(known) ? readSecretFacts(store, known.secret) : owner
+    return { bytes: readSetting(store, known), mode: known.mode, uid: access.uid, gid: access.gid, isThere: true }
+  }
   try {
-    return { ...readSource(path), isSet: false }
+    return { ...readSource(path), isThere: true }
   } catch (error) {
     if (!(error instanceof AppcError && error.code === 'FILE_MISSING')) throw error
-    return { bytes: Buffer.alloc(0), mode: 0o644, ...owner, isSet: false }
+    return { bytes: Buffer.alloc(0), mode: 0o644, ...owner, isThere: false }
   }
 }
 

@@ -7,7 +7,7 @@ import { human, visibleLines } from './report.js'
 /** `appc remove`: all names are looked at before the first is removed, so that a misspelt one costs nothing. */
 export function runRemove(names: readonly string[], { json }: { readonly json: boolean }): number {
   const stores = openStores(process.env)
-  for (const name of new Set(names)) requireOwn(stores, name)
+  for (const name of new Set(names)) requireOwn(stores, name, `as root: appc remove ${name}`)
   for (const name of new Set(names)) {
     const freed = removeContainer(stores.own, name)
     const line = json ? JSON.stringify({ schema: 'appc.remove/1', name, ...freed }) : visibleLines(asText(name, freed))

@@ -2,26 +2,36 @@ import { readFileSync } from 'node:fs'
 import { changeSettings } from '../container/change.js'
 import { readCurrent } from '../container/containers.js'
 import { readSource, type SettingSource, takeSetting } from '../container/setting-files.js'
-import { checkSettingPath, parseVariable, withFile, withoutFile, withVariable } from '../container/settings.js'
+import {
+  checkSettingPath,
+  isSecret,
+  parseVariable,
+  type Settings,
+  withFile,
+  withoutFile,
+  withVariable,
+} from '../container/settings.js'
 import { readSettingsFile, takeSettingsFile, writeSettingsFile } from '../container/settings-file.js'
 import { AppcError } from '../errors.js'
 import { openStores } from '../launch/open-store.js'
 import { replaceFile } from '../store/replace-file.js'
-import { type Stores, storeOf } from '../store/stores.js'
+import { requireOwn, type Stores, storeOf } from '../store/stores.js'
 import { editSetting } from './edit.js'
-import { visible } from './report.js'
+import { visibleLines } from './report.js'
 import { listSettings, showSettings } from './show-settings.js'
 
 export interface SettingsOptions {
   readonly env: readonly string[]
   readonly includeSecrets: boolean
+  /** What lies in a closed directory is no secret for that. */
+  readonly public: boolean
   readonly json: boolean
 }
 
 /** `appc settings NAME [VERB …]`: always 0, or an error. */
 export function runSettings(name: string, words: readonly string[], options: SettingsOptions): number {
   const [verb = 'list', ...operands] = words
-  const found = VERBS[verb]
+  const found = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined
   if (found === undefined)
     throw new AppcError('USAGE', `${JSON.stringify(verb)} is nothing that can be done with settings`, {
       hint: `appc settings ${name} does one of: ${Object.keys(VERBS).join(', ')}`,
@@ -65,7 +75,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
       checkSettingPath(path, 'file')
       const source = editSetting(requireOwnStore(stores, name), name, path)
       if (source !== null) setFiles(stores, name, new Map([[path, source]]), [], options)
-      else tell(options, name, null)
+      else tell(options, name, null, [])
     },
   },
   unset: { least: 1, most: MANY, usage: 'unset PATH…, or unset --env NAME', run: unset },
@@ -76,7 +86,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     run: (stores, name, paths, options) => {
       for (const path of paths) checkSettingPath(path, 'file')
       requireOwnStore(stores, name)
-      setFiles(stores, name, new Map(paths.map(path => [path, readSource(path)])), [], options)
+      setFiles(stores, name, new Map(paths.map(path => [path, readSource(path, options.public)])), [], options)
     },
   },
   export: {
@@ -110,7 +120,7 @@ function set(stores: Stores, name: string, operands: readonly string[], options:
   const variables = options.env.map(parseVariable)
   if (path !== undefined) checkSettingPath(path, 'file')
   requireOwnStore(stores, name)
-  const files = path === undefined || file === undefined ? [] : [[path, readSource(file)] as const]
+  const files = path === undefined || file === undefined ? [] : [[path, readSource(file, options.public)] as const]
   setFiles(stores, name, new Map(files), variables, options)
 }
 
@@ -151,22 +161,30 @@ function change(
   make: Parameters<typeof changeSettings>[3],
 ): void {
   const store = requireOwnStore(stores, name)
-  const before = readCurrent(store, name).number
+  const before = readCurrent(store, name)
   const after = changeSettings(store, name, 'settings', make)
-  tell(options, name, after === before ? null : after)
+  tell(
+    options,
+    name,
+    after === before.number ? null : after,
+    newSecrets(before.settings, readCurrent(store, name).settings),
+  )
 }
 
-/** Throws CONTAINER_UNKNOWN; STORE_UNWRITABLE for a container of the system's. */
 function requireOwnStore(stores: Stores, name: string): Stores['own'] {
-  if (storeOf(stores, name) === stores.own) return stores.own
-  throw new AppcError('STORE_UNWRITABLE', `${name} is a container of the system`, {
-    because: `it is kept for all users in ${stores.system?.home}`,
-    hint: `make one of your own of it: appc copy ${name} my-${name}`,
-  })
+  requireOwn(stores, name)
+  return stores.own
 }
 
-function tell({ json }: SettingsOptions, name: string, generation: number | null): void {
+/** What became secret for its file's sake may surprise: programs of other users cannot read it. */
+function newSecrets(before: Settings, after: Settings): readonly string[] {
+  const known = new Set(before.files.filter(isSecret).map(({ path }) => path))
+  return after.files.filter(file => isSecret(file) && !known.has(file.path)).map(({ path }) => path)
+}
+
+function tell({ json }: SettingsOptions, name: string, generation: number | null, secrets: readonly string[]): void {
   const text = generation === null ? `${name} is set up so already` : `${name} has generation ${generation} now`
-  const answer = JSON.stringify({ schema: 'appc.settings-changed/1', name, generation })
-  process.stdout.write(`${json ? answer : visible(text)}\n`)
+  const notes = secrets.map(path => `${path} is kept secret, as not everybody may read the file that it is from`)
+  const answer = JSON.stringify({ schema: 'appc.settings-changed/1', name, generation, secrets })
+  process.stdout.write(`${json ? answer : visibleLines([text, ...notes])}\n`)
 }

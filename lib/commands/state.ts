@@ -17,7 +17,7 @@ interface StateOptions {
 /** `appc state NAME [VERB …]`: always 0, or an error. */
 export function runState(name: string, words: readonly string[], options: StateOptions): number {
   const [verb = 'list', operand, ...others] = words
-  const run = VERBS[verb]
+  const run = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined
   const takes = verb === 'list' ? 0 : 1
   if (run === undefined || others.length > 0 || (operand === undefined ? 0 : 1) !== takes)
     throw new AppcError('USAGE', `state ${words.join(' ')} is not used like this`, {
@@ -45,8 +45,7 @@ const VERBS: Readonly<Record<string, (stores: Stores, name: string, operand: str
     },
     import: (stores, name, file) => {
       storeOf(stores, name)
-      requireStill(stores, name)
-      importState(stores.own, name, file)
+      importState(stores.own, name, file, () => requireStill(stores, name))
     },
   }
 

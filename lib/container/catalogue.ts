@@ -2,7 +2,7 @@ import { AppcError } from '../errors.js'
 import { type Generation, type Generations, readGenerations, readSpare } from '../store/generations.js'
 import { objectPath } from '../store/objects.js'
 import { listRefs, listSpares, refPath, sparePath } from '../store/refs.js'
-import type { Store } from '../store/store.js'
+import { type Store, withLinks } from '../store/store.js'
 import { type ObjectKey, objectKey } from '../upkeep/identities.js'
 import { type Catalogue, type NeededFile, type Needs, type Problem, problem } from '../upkeep/problems.js'
 import { isExecutable, readManifest } from './containers.js'
@@ -17,7 +17,7 @@ export function catalogueOf(store: Store, memory: NeededMemory): Catalogue {
     // One that has a second copy alone has lost its ref.
     names: () => [...new Set([...listRefs(store), ...listSpares(store)])].sort(),
     needsOf: name => needsOf(store, memory, name),
-    filesOf: name => filesOf(store, name),
+    filesOf: name => filesOf(store, memory, name),
   }
 }
 
@@ -33,11 +33,19 @@ function needsOf(store: Store, memory: NeededMemory, name: string): Needs {
   }
 }
 
+interface Both {
+  readonly generations: readonly Generation[]
+  readonly faults: readonly Problem[]
+}
+
+/** Who writes one and then the other holds the lock `links`. */
+function readBoth(store: Store, name: string): Both {
+  const both = compareBoth(store, name)
+  return both.faults.length === 0 ? both : withLinks(store, () => compareBoth(store, name))
+}
+
 /** Where the ref tells nothing the second copy does, as the repair will have it. */
-function readBoth(
-  store: Store,
-  name: string,
-): { readonly generations: readonly Generation[]; readonly faults: readonly Problem[] } {
+function compareBoth(store: Store, name: string): Both {
   const neededBy = [{ name, path: null }]
   const [ref, spare] = [attempt(() => readGenerations(store, name)), attempt(() => readSpare(store, name))]
   if (isGenerations(ref)) {
@@ -70,7 +78,7 @@ function needsOfGeneration(
   const neededBy = [{ name, path: null }]
   const manifest = objectKey(generation.container, false)
   const document = attempt(() => decodeGeneration(name, generation))
-  const files = attempt(() => neededFiles(store, memory, generation.container))
+  const files = attempt(() => neededKeys(store, memory, generation.container))
   const faults: Problem[] = []
   if (document instanceof AppcError)
     faults.push(problem('document', refPath(store, name), reason(document), { neededBy }))
@@ -92,13 +100,12 @@ function openKey(file: Settings['files'][number]): readonly ObjectKey[] {
   return isSecret(file) ? [] : [objectKey(file.sha256, isExecutable(file.mode))]
 }
 
-function neededFiles(store: Store, memory: NeededMemory, manifest: string): () => readonly ObjectKey[] {
-  const known = memory.get(manifest)
+function neededKeys(store: Store, memory: NeededMemory, manifest: string): () => readonly ObjectKey[] {
+  const known = memory.keysOf(manifest)
   if (known !== null) return known
-  const files = regularFiles(readManifest(store, manifest))
-  const keys = [...new Set(files.map(({ sha256, mode }) => objectKey(sha256, isExecutable(mode))))]
-  memory.set(manifest, keys)
-  return () => keys
+  const files = decodeFiles(store, manifest)
+  memory.set(manifest, files)
+  return () => files.map(({ key }) => key)
 }
 
 /** Generations share manifests. */
@@ -110,11 +117,11 @@ function reason(error: AppcError): string {
   return error.because ?? error.message
 }
 
-function filesOf(store: Store, name: string): readonly NeededFile[] {
+function filesOf(store: Store, memory: NeededMemory, name: string): readonly NeededFile[] {
   const { generations } = readBoth(store, name)
   const manifests = new Set(generations.map(({ container }) => container))
   const settings = generations.flatMap(generation => settingFiles(name, generation))
-  const files = [...[...manifests].flatMap(digest => filesOfManifest(store, digest)), ...settings]
+  const files = [...[...manifests].flatMap(digest => filesOfManifest(store, memory, digest)), ...settings]
   return [...new Map(files.map(file => [`${file.key} ${file.path}`, file])).values()]
 }
 
@@ -126,19 +133,26 @@ function settingFiles(name: string, generation: Generation): readonly NeededFile
   )
 }
 
-function filesOfManifest(store: Store, digest: string): readonly NeededFile[] {
+function filesOfManifest(store: Store, memory: NeededMemory, digest: string): readonly NeededFile[] {
   const own = { key: objectKey(digest, false), path: null, size: null, origin: null }
-  const manifest = attempt(() => readManifest(store, digest))
-  if (manifest instanceof AppcError) return [own]
+  const known = memory.filesOf(digest)
+  if (known !== null) return [own, ...known]
+  const files = attempt(() => decodeFiles(store, digest))
+  if (files instanceof AppcError) return [own]
+  memory.set(digest, files)
+  return [own, ...files]
+}
+
+function decodeFiles(store: Store, digest: string): readonly NeededFile[] {
+  const manifest = readManifest(store, digest)
   const versions = new Map(manifest.packages.map(({ name, version }) => [name, version]))
   const os = manifest.source.os?.name ?? null
-  const files = regularFiles(manifest).map(file => ({
+  return regularFiles(manifest).map(file => ({
     key: objectKey(file.sha256, isExecutable(file.mode)),
     path: file.path,
     size: file.size,
     origin: originOf(file, versions, os),
   }))
-  return [own, ...files]
 }
 
 function originOf(

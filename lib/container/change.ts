@@ -5,7 +5,7 @@ import { type Store, withLinks } from '../store/store.js'
 import { Writer } from '../store/writer.js'
 import { readCurrent } from './containers.js'
 import { encodeGeneration, type GenerationDocument } from './generation.js'
-import type { Settings } from './settings.js'
+import { checkSettings, type Settings } from './settings.js'
 
 /** What a new generation says of itself, its number and time aside. */
 export type Draft = Pick<GenerationDocument, 'by' | 'same' | 'container' | 'settings'>
@@ -56,6 +56,7 @@ export function changeSettings(
 
 /** Makes all that the writer holds durable, for a generation that is then to be published. */
 export function commitGeneration(writer: Writer, name: string, number: number, draft: Draft): Generation {
+  checkSettings(draft.settings)
   writer.commit()
   const made = new Date().toISOString()
   return encodeGeneration({ schema: 'appc.generation/1', name, number, made, ...draft })

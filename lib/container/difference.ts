@@ -101,7 +101,10 @@ function compareSettings(
   })
 }
 
-/** A unified diff of two texts, null standing for a file that is not there; null where one is no text, or they are equal. */
+/** Two long texts of which no line is the same take time that grows with the square of their lengths. */
+const PATIENCE_MS = 2000
+
+/** A unified diff of two texts, null standing for a file that is not there; null where one is no text, they are equal, or too much differs. */
 export function textDiff(
   path: string,
   before: Buffer | null,
@@ -119,9 +122,10 @@ export function textDiff(
     to,
     old,
     now,
+    { timeout: PATIENCE_MS },
   )
   // The first line is a rule of equals signs.
-  return patch.slice(patch.indexOf('---'))
+  return patch === undefined ? null : patch.slice(patch.indexOf('---'))
 }
 
 /** null for what is no text in UTF-8. */

@@ -38,8 +38,10 @@ export function rollBack(store: Store, name: string, to: number | null): RolledB
 
 function findTarget(name: string, all: readonly GenerationDocument[], to: number | null): GenerationDocument {
   const current = all.at(-1) as GenerationDocument
-  const from = current.same ?? current.number
-  const target = all.findLast(({ number, by }) => (to === null ? number < from && by !== 'rollback' : number === to))
+  const before = current.by === 'rollback' ? (current.same ?? 0) : current.number
+  // One that is itself a return is the one that it returned to.
+  const found = all.findLast(({ number }) => (to === null ? number < before : number === to))
+  const target = (to === null && all.find(({ number }) => number === found?.same)) || found
   if (target !== undefined) return target
   throw new AppcError(
     'GENERATION_UNKNOWN',

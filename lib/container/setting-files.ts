@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
 import { readObject } from '../store/objects.js'
@@ -14,11 +15,12 @@ export interface SettingSource extends Access {
   readonly bytes: Buffer
 }
 
-/** Reads a file of this machine, links followed. Throws FILE_MISSING, FILE_UNREADABLE, SETTING_INVALID. */
-export function readSource(path: string): SettingSource {
+/** Reads a file of this machine, links followed. `isPublic`: its own mode says who may read it, wherever it lies. Throws FILE_MISSING, FILE_UNREADABLE, SETTING_INVALID. */
+export function readSource(path: string, isPublic = false): SettingSource {
   let fd: number
   try {
-    fd = openSync(path, 'r')
+    // Opening a FIFO for reading blocks until somebody writes.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
       throw new AppcError('FILE_MISSING', `${path} is not there`, { cause: error })
@@ -29,9 +31,18 @@ export function readSource(path: string): SettingSource {
     if (!stat.isFile()) throw invalid(path, 'it is not a regular file')
     if (stat.size > MAX_SETTING_BYTES)
       throw invalid(path, `it has ${stat.size} bytes, and at most ${MAX_SETTING_BYTES} are taken`)
-    return { bytes: readAll(fd, stat.size), mode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid }
+    // What lies in a directory that is closed to others is closed to them, whatever its own mode.
+    const mode = stat.mode & (isPublic || isReachable(path) ? 0o777 : 0o770)
+    return { bytes: readAll(fd, stat.size), mode, uid: stat.uid, gid: stat.gid }
   } finally {
     closeSync(fd)
+  }
+}
+
+function isReachable(path: string): boolean {
+  for (let up = dirname(realpathSync(path)); ; up = dirname(up)) {
+    if ((statSync(up).mode & 0o001) === 0) return false
+    if (up === '/') return true
   }
 }
 

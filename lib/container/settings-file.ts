@@ -1,9 +1,12 @@
 import * as v from 'valibot'
 import { AppcError } from '../errors.js'
+import { readSecretFacts, type SecretFacts } from '../store/secrets.js'
 import type { Store } from '../store/store.js'
 import type { Writer } from '../store/writer.js'
 import { readSetting, takeSetting } from './setting-files.js'
 import { checkSettingPath, isSecret, isSecretMode, parseVariable, type SettingFile, type Settings } from './settings.js'
+
+const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
 /** All settings of a container in one document, to be taken to another host. */
 const schema = v.strictObject({
@@ -15,6 +18,8 @@ const schema = v.strictObject({
         mode: v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(0o777)),
         /** In base64; null: withheld, as not everybody may read it. */
         bytes: v.nullable(v.pipe(v.string(), v.base64())),
+        /** Of a secret: whose it is, as far as root can give it to him. */
+        owner: v.exactOptional(v.strictObject({ uid: id, gid: id })),
       }),
     ),
     v.maxLength(10_000),
@@ -31,9 +36,14 @@ export function writeSettingsFile(store: Store, settings: Settings, includeSecre
     path: file.path,
     mode: file.mode,
     bytes: isSecret(file) && !includeSecrets ? null : readSetting(store, file).toString('base64'),
+    ...(isSecret(file) && includeSecrets ? { owner: ownerOf(readSecretFacts(store, file.secret)) } : {}),
   }))
   const { environment, state } = settings
   return `${JSON.stringify({ schema: 'appc.settings-file/1', files, environment, state }, null, 2)}\n`
+}
+
+function ownerOf({ uid, gid }: SecretFacts) {
+  return { uid, gid }
 }
 
 /** Throws SETTING_INVALID for a document that is none, or says what no setting can be. */
@@ -49,14 +59,14 @@ export function readSettingsFile(bytes: Uint8Array): SettingsFile {
 
 /** What settings come to when this document takes their place: a secret that it withholds stays what it is here. */
 export function takeSettingsFile(file: SettingsFile, current: Settings, writer: Writer): Settings {
-  const files = file.files.map(({ path, mode, bytes }): SettingFile => {
+  const files = file.files.map(({ path, mode, bytes, owner }): SettingFile => {
     const here = current.files.find(other => other.path === path)
     if (bytes !== null) {
       const source = {
         bytes: Buffer.from(bytes, 'base64'),
         mode,
-        uid: process.geteuid?.() ?? 0,
-        gid: process.getegid?.() ?? 0,
+        uid: owner?.uid ?? process.geteuid?.() ?? 0,
+        gid: owner?.gid ?? process.getegid?.() ?? 0,
       }
       return takeSetting(writer, current, path, source)
     }

@@ -65,6 +65,38 @@ export const settingsSchema = v.strictObject({
   state: v.pipe(v.array(path), v.maxLength(64)),
 })
 
+/** All variables together, as execve(2) takes them beside the caller's. */
+const MAX_ENVIRONMENT = 1 << 19
+
+/**
+ * What is written must be what can be read again, and be laid: nothing below a file, and no state inside of another, in which a program
+ * could put a link in its way. Throws SETTING_INVALID.
+ */
+export function checkSettings(settings: Settings): void {
+  const { issues } = v.safeParse(settingsSchema, settings, { abortEarly: true })
+  if (issues !== undefined) throw impossible(`${v.getDotPath(issues[0]) ?? 'they'}: ${issues[0].message}`)
+  const { files, environment, state } = settings
+  const leaves = [...files.map(({ path }) => path), ...state]
+  for (const path of leaves) {
+    const above = leaves.find(other => path.startsWith(`${other}/`))
+    if (above !== undefined) throw impossible(`${path} would lie in ${above}`)
+  }
+  const twice = leaves.find((path, index) => leaves.indexOf(path) < index)
+  if (twice !== undefined) throw impossible(`${twice} is there twice`)
+  const bytes = Object.entries(environment).reduce(
+    (sum, [name, value]) => sum + name.length + Buffer.byteLength(value),
+    0,
+  )
+  if (bytes > MAX_ENVIRONMENT) throw impossible(`all variables together have ${bytes} bytes`)
+}
+
+function impossible(because: string): AppcError {
+  return new AppcError('SETTING_INVALID', 'the settings cannot be like this', {
+    because,
+    hint: 'nothing was changed: choose other paths, or set less',
+  })
+}
+
 export function isSecret(file: SettingFile): file is SecretSetting {
   return 'secret' in file
 }
@@ -102,7 +134,12 @@ export function parseVariable(written: string): readonly [string, string] {
 
 /** The loader's variables decide which libraries there are: plans are kept apart by them, so they are the caller's to give. */
 function isVariable(name: string): boolean {
-  return /^[A-Za-z_][A-Za-z0-9_]{0,254}$/.test(name) && !/^(LD_|GLIBC_TUNABLES$|APPC_)/.test(name)
+  return (
+    /^[A-Za-z_][A-Za-z0-9_]{0,254}$/.test(name) &&
+    !/^(LD_|GLIBC_TUNABLES$|APPC_)/.test(name) &&
+    // Of objects in JSON these are no names.
+    !(name in {})
+  )
 }
 
 /** As long as execve(2) takes one (MAX_ARG_STRLEN), with its name. */

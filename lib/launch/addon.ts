@@ -34,6 +34,7 @@ export interface Addon {
    */
   lockByte(fd: number, offset: number): void
   /** linkat(2): gives a name to a file that has none (O_TMPFILE). */
+  exchange(one: string, other: string): void
   enableVerity(fd: number): boolean
   linkOpen(fd: number, path: string): void
   /** pipe2(2): the ends to read from and to write to, both close-on-exec. Reading does not block. */
@@ -107,6 +108,18 @@ export interface Addon {
    * order; `mounts` is the mount namespace among them.
    */
   renewOverlays(plan: Uint8Array, source: string, namespaces: readonly number[], mounts: number): void
+  /**
+   * Begins to watch by fanotify(7), which tells root whose doing a change is, or by inotify(7). `changed` is called as long as there is
+   * something to take; until closeWatch the process goes on.
+   */
+  openWatch(method: WatchMethod, changed: () => void): Watch
+  /** Of each a number, the same for all names of a file, or a negative errno. Links are not followed. */
+  watchMany(watch: Watch, paths: readonly Bytes[], areDirectories: boolean): Int32Array
+  /** What has changed since; `lost`: there was more than the kernel kept. */
+  takeChanges(watch: Watch): { readonly changes: readonly Change[]; readonly lost: boolean }
+  closeWatch(watch: Watch): void
+  /** To a socket of AF_UNIX; a name that begins with @ is an abstract one. */
+  sendDatagram(name: string, text: string): void
   /** With the seed 0. */
   xxHash32(bytes: Uint8Array): number
   /** The x86-64 level 1..4 as glibc's loader finds it; 0 on other processors. */
@@ -140,6 +153,25 @@ export interface Refusal extends Error {
 export interface Opening {
   readonly opening: unique symbol
 }
+
+export interface Watch {
+  readonly watch: unique symbol
+}
+
+export type WatchMethod = 'fanotify' | 'inotify'
+
+export interface Change {
+  readonly watch: number
+  /** Of what lies in a directory; empty for that itself, and for files. */
+  readonly name: string
+  /** Bits, as below. */
+  readonly kinds: number
+  /** Whose doing it was; 0 where the kernel does not tell. */
+  readonly process: number
+}
+
+/** As native/addon/changes.h has them: written to; mode, owner or number of names; names in a directory; moved away, or no more. */
+export const [BYTES, ATTRIBUTES, NAMES, PLACE] = [1, 2, 4, 8]
 
 export interface Owner {
   readonly userNamespace: number

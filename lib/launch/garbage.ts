@@ -78,5 +78,6 @@ function isNeeded({ own, system }: Stores, key: string, plan: Plan): boolean {
 /** One that was made for an earlier generation, or for a container of the system's that the user has himself by now, is made anew. */
 function isOfNewest(own: Store, name: string, plan: Plan): boolean {
   const guards = plan.guards.filter(({ path, kind }) => path.endsWith(kind === 'names' ? '/refs' : `/refs/${name}`))
-  return changedPaths(own, { ...plan, guards }, usualCare(own).soundness).length === 0
+  const objects = { ...plan.objects, files: [] }
+  return changedPaths(own, { ...plan, guards, objects }, usualCare(own).soundness).length === 0
 }

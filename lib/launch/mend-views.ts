@@ -34,7 +34,8 @@ function mendOne(store: Store, view: string, problems: readonly Problem[], evide
     mendView(store, addon(), view)
     return 'made as its list says'
   } catch (error) {
-    if (!(error instanceof AppcError && error.code === 'STORE_CORRUPT')) throw error
+    // One that cannot be made, whatever the reason, must not keep the others from it.
+    if (!(error instanceof AppcError) && !(error instanceof Error && 'code' in error)) throw error
     evidence.note(problems)
     evidence.move(view)
     return 'moved to quarantine: the next launch builds another'

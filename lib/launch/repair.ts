@@ -57,7 +57,7 @@ export async function repair({ own, system }: Stores, options: RepairOptions): P
   const outside = outsideSources(system, from)
   const evidence = new Evidence(own)
   const mended: Mended[] = []
-  const inodes = new Map<number, string>()
+  const inodes = new Map<number, string[]>()
   const tried = new Set<string>()
   const read: FilesRead = new Map()
   let bytesRead = 0
@@ -70,7 +70,8 @@ export async function repair({ own, system }: Stores, options: RepairOptions): P
     const step = dryRun ? findOut(own, untried, outside) : mendAll(own, untried, outside, { evidence, read })
     mended.push(...step.mended.map(each => asMended(each, dryRun)))
     bytesRead += step.bytesRead
-    for (const { inode, problem } of step.mended) if (inode !== null) inodes.set(inode, problem.path)
+    for (const { inode, problem } of step.mended)
+      if (inode !== null) inodes.set(inode, [...(inodes.get(inode) ?? []), problem.path])
     for (const { problem } of step.mended) tried.add(nameOf(problem))
     const isMended = new Set(step.mended.map(({ problem }) => problem))
     if (dryRun) return withOrigins(own, { ...end(), left: problems.filter(problem => !isMended.has(problem)) })
@@ -200,10 +201,11 @@ function filesByKey(store: Store, problems: readonly Problem[]): ReadonlyMap<Obj
   return files
 }
 
-function holders(store: Store, paths: ReadonlyMap<number, string>): Repaired['holders'] {
+/** A file that was damaged as an object was so in views, too. */
+function holders(store: Store, paths: ReadonlyMap<number, readonly string[]>): Repaired['holders'] {
   return holdersOf(store, new Set(paths.keys())).map(holder => ({
     ...holder,
-    paths: holder.inodes.map(inode => paths.get(inode) as string),
+    paths: holder.inodes.flatMap(inode => paths.get(inode) ?? []),
   }))
 }
 

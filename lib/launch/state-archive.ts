@@ -1,21 +1,49 @@
-import { closeSync, existsSync, fsyncSync, mkdtempSync, openSync, renameSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { AppcError } from '../errors.js'
 import { stateHome } from '../store/state.js'
-import type { Store } from '../store/store.js'
-import { makeDirectory, syncDirectory, writing } from '../store/writing.js'
+import { type Store, withLock } from '../store/store.js'
+import { syncDirectory, writing } from '../store/writing.js'
+import { addon } from './addon.js'
 
-/** Writes all that a container's programs have written as an archive of tar; with owners, modes and extended attributes. */
+/**
+ * Writes all that a container's programs have written as an archive of tar, with owners, modes and extended attributes. `-` is standard
+ * output; a device or a pipe is written to, any other file replaced as a whole and readable by its owner alone, as the state is.
+ */
 export function exportState(store: Store, name: string, file: string): void {
   const home = stateHome(store, name)
   if (!existsSync(home))
-    throw new AppcError('SETTING_UNKNOWN', `nothing is kept for ${name}`, {
-      hint: `appc state ${name} add PATH gives its programs a directory to write`,
+    throw new AppcError('SETTING_UNKNOWN', `nothing is kept for ${name} yet`, {
+      hint: `its programs get a directory to write by appc state ${name} add PATH, with the next launch`,
     })
-  const destination = resolve(file)
+  const there = file === '-' ? undefined : statSync(file, { throwIfNoEntry: false })
+  if (there?.isDirectory())
+    throw new AppcError('OUTPUT_UNWRITABLE', `${file} cannot be written`, {
+      because: 'it is a directory',
+      hint: 'name a file',
+    })
+  const create = (archive: string) => tar(['--create', `--file=${archive}`, '--sparse', `--directory=${home}`, '.'])
+  if (file === '-' || (there !== undefined && !there.isFile())) create(file === '-' ? '-' : resolve(file))
+  else replaceBy(resolve(file), create)
+}
+
+function replaceBy(destination: string, create: (file: string) => void): void {
   const aside = join(dirname(destination), `.${basename(destination)}.${crypto.randomUUID()}`)
   try {
-    tar(['--create', `--file=${aside}`, '--sparse', `--directory=${home}`, '.'])
+    closeSync(openSync(aside, 'wx', 0o600))
+    create(aside)
     sync(aside)
     renameSync(aside, destination)
   } catch (error) {
@@ -24,25 +52,50 @@ export function exportState(store: Store, name: string, file: string): void {
   }
 }
 
-/** Replaces all of it by what the archive holds, once that is unpacked as a whole; what was there is gone then. */
-export function importState(store: Store, name: string, file: string): void {
-  const home = stateHome(store, name)
-  const aside = writing(store.home, () => mkdtempSync(join(store.home, 'tmp', 'state-')))
-  try {
-    // tar(1) of GNU takes away leading slashes and refuses names with .. by itself, and follows no link that it has unpacked.
-    tar(['--extract', `--file=${resolve(file)}`, `--directory=${aside}`])
-    writing(store.home, () => {
-      syncAll(store, aside)
-      makeDirectory(dirname(home), 0o755)
-      const before = `${aside}.before`
-      if (existsSync(home)) renameSync(home, before)
-      renameSync(aside, home)
-      syncDirectory(dirname(home))
-      rmSync(before, { recursive: true, force: true })
-    })
-  } finally {
-    rmSync(aside, { recursive: true, force: true })
+/**
+ * Replaces all of it by what the archive holds, once that is unpacked as a whole and on the disk: the two are exchanged by one rename, so
+ * whoever is killed leaves the one or the other. `requireStill` is asked just before.
+ */
+export function importState(store: Store, name: string, file: string, requireStill: () => void): void {
+  withLock(store, 'exclusive', () => {
+    const home = stateHome(store, name)
+    // Beside it, and not in tmp/: what lies there is cleared.
+    const aside = writing(store.home, () => mkdtempSync(join(dirname(home), `.${name}-`)))
+    try {
+      // GNU tar takes away leading slashes, refuses names with .., and follows no link that it has unpacked.
+      tar(['--extract', `--file=${file === '-' ? '-' : resolve(file)}`, `--directory=${aside}`])
+      writing(store.home, () => {
+        makeHarmless(aside)
+        syncAll(store, aside)
+        requireStill()
+        if (existsSync(home)) addon().exchange(aside, home)
+        else renameSync(aside, home)
+        syncDirectory(dirname(home))
+      })
+    } finally {
+      rmSync(aside, { recursive: true, force: true })
+      removeLeftBehind(dirname(home), name)
+    }
+  })
+}
+
+/** An archive's word is not taken for who becomes whom, nor for what is a device; and its top is closed, whatever it says. */
+function makeHarmless(top: string): void {
+  chmodSync(top, 0o700)
+  for (const name of readdirSync(top, { recursive: true, encoding: 'utf8' })) {
+    const path = join(top, name)
+    const stat = lstatSync(path)
+    if (stat.isBlockDevice() || stat.isCharacterDevice()) rmSync(path)
+    // The sticky bit stays; setgid means something else of a directory.
+    else if (stat.isFile() && (stat.mode & 0o6000) !== 0) chmodSync(path, stat.mode & 0o1777)
   }
+}
+
+/** By somebody who was killed: under the exclusive lock nobody else imports. */
+function removeLeftBehind(directory: string, name: string): void {
+  for (const other of readdirSync(directory))
+    if (other.startsWith(`.${name}-`) && other.length === name.length + 8)
+      rmSync(join(directory, other), { recursive: true, force: true })
 }
 
 function syncAll({ system }: Store, directory: string): void {
@@ -66,10 +119,10 @@ function sync(path: string): void {
 function tar(args: readonly string[]): void {
   const { spawnSync } = process.getBuiltinModule('node:child_process')
   const all = ['--xattrs', '--acls', '--numeric-owner', ...args]
-  const { status, stderr, error } = spawnSync('tar', all, { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' })
+  const { status, stderr, error } = spawnSync('tar', all, { stdio: ['inherit', 'inherit', 'pipe'], encoding: 'utf8' })
   if (status === 0) return
   throw new AppcError('STATE_ARCHIVE', 'the archive of state could not be made or unpacked', {
-    because: error?.message ?? stderr.trim().split('\n').at(-1) ?? `tar ended with status ${status}`,
-    hint: error === undefined ? null : 'install tar',
+    because: error?.message ?? stderr.trim().split('\n')[0] ?? `tar ended with status ${status}`,
+    hint: error === undefined ? 'tar --list tells whether it is one' : 'install tar',
   })
 }

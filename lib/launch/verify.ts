@@ -3,6 +3,7 @@ import { NeededMemory } from '../container/needed-memory.js'
 import { checkPlans } from '../plan/check-plans.js'
 import { checkViews } from '../plan/check-views.js'
 import type { Store } from '../store/store.js'
+import { countKnown, type ObjectKey } from '../upkeep/identities.js'
 import type { Check } from '../upkeep/problems.js'
 import { type Progress, type Verified, verifyStore } from '../upkeep/verify.js'
 import { HashingPool, hashAll } from './hashing-pool.js'
@@ -10,6 +11,10 @@ import { HashingPool, hashAll } from './hashing-pool.js'
 export interface VerifyOptions {
   /** What this container needs; absent: the whole store. */
   readonly name?: string | undefined
+  /** These objects have just changed: of all they alone are looked at, and read whatever is known of them. */
+  readonly changed?: ReadonlySet<ObjectKey> | undefined
+  /** Leave out what is made of objects: views and plans. */
+  readonly objectsOnly?: boolean | undefined
   /** Read every object from the disk, not only those that are not known as they are. */
   readonly full?: boolean | undefined
   /** Begin a full check anew that was interrupted. */
@@ -23,20 +28,25 @@ export interface VerifyOptions {
   readonly progress?: ((progress: Progress) => void) | undefined
 }
 
+/** So many objects take longer to hash than threads to start. */
+const MANY = 1000
+
 /** Checks all that lies in a store. Nothing is changed but what is remembered of it. */
 export async function verify(store: Store, options: VerifyOptions): Promise<Verified> {
-  const { name = null, full = false, restart = false, maxRate = null, threads, signal, progress = () => {} } = options
-  // They start while the store is looked at.
-  const pool = full ? new HashingPool(threads) : null
+  const { name = null, changed = null, full = false, restart = false, maxRate = null } = options
+  const { threads, signal, progress = () => {} } = options
+  // They start while the store is looked at, where it is probably worth it.
+  const pool = full && countKnown(store) > MANY ? new HashingPool(threads) : null
   try {
     const needed = new NeededMemory(store)
     const verified = await verifyStore(store, {
       name,
+      changed,
       full,
       restart,
       maxRate,
       catalogue: catalogueOf(store, needed),
-      checks: checksOf(store),
+      checks: options.objectsOnly === true ? [] : checksOf(store),
       hashAll: (job, bytes, tell) => hashAll(job, bytes, tell, { pool, threads, signal }),
       isStopped: () => signal?.aborted === true,
       progress,

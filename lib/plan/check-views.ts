@@ -1,4 +1,4 @@
-import { existsSync, lstatSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { HOST_BELOW } from '../container/excluded.js'
 import { AppcError } from '../errors.js'
@@ -6,11 +6,10 @@ import { generationsOrNone } from '../store/generations.js'
 import { type Store, withLinks } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { type Problem, problem } from '../upkeep/problems.js'
-import { checkMode, checkOwner, fileMode, ownerOf } from '../upkeep/structure.js'
+import { checkFile } from '../upkeep/structure.js'
 import { VIEW_LIST } from '../upkeep/users.js'
 import { namesIn } from './names-in.js'
-import { checkView, type Difference } from './view-check.js'
-import { readViewList } from './view-list.js'
+import { type Difference, differencesOf } from './view-check.js'
 
 const MEANINGS: Readonly<Record<Difference['problem'], string>> = {
   missing: 'it is not there',
@@ -27,46 +26,35 @@ export function checkViews(store: Store, name: string | null): readonly Problem[
   return [...problems, ...views.flatMap(view => checkOne(store, view))]
 }
 
-/** Once more where others may be about to build it, or to mend it: they link and unlink under that lock. */
+/** Who builds a view, or mends it, holds the lock `links` while a part of it may look like damage. */
 function checkOne(store: Store, view: string): readonly Problem[] {
-  const found = faultsOf(store, view)
-  return found.length === 0 ? [] : withLinks(store, () => faultsOf(store, view))
+  if (compare(store, view).length === 0) return []
+  return withLinks(store, () => {
+    // It comes when all else is on the disk, the list too: until then nobody uses the view, and the next launch completes it.
+    const mark = join(view, lastLayer(view), HOST_BELOW)
+    const isWhole = existsSync(mark)
+    if (!isWhole && !existsSync(join(view, VIEW_LIST))) return []
+    return compare(store, view).filter(({ path }) => isWhole || path !== mark)
+  })
 }
 
-function faultsOf(store: Store, view: string): readonly Problem[] {
+function lastLayer(view: string): string {
+  return String(Math.max(0, ...namesIn(view).names.flatMap(name => (/^[0-9]+$/.test(name) ? Number(name) : []))))
+}
+
+function compare(store: Store, view: string): readonly Problem[] {
   try {
-    const layers = readViewList(view)
-    const { differences } = checkView(store, view, layers)
-    const [first, ...others] = differences
-    // It has all but the mark: it is being built, or who built it was killed, and the next launch completes it.
-    if (first?.path === markIn(view, layers.length) && others.length === 0) return []
+    const differences = differencesOf(store, view)
     return [
-      ...checkList(store, join(view, VIEW_LIST)),
+      ...checkFile(store, join(view, VIEW_LIST)),
       ...differences.map(({ path, problem: what }) => problem('view', path, MEANINGS[what])),
     ]
   } catch (error) {
     // Taken away since it was listed.
     if (hasCode(error, 'ENOENT')) return []
-    if (!(error instanceof AppcError)) throw error
-    return isBegun(view) ? [] : [problem('view', view, error.because ?? error.message)]
+    if (error instanceof AppcError) return [problem('view', view, error.because ?? error.message)]
+    throw error
   }
-}
-
-function checkList(store: Store, list: string): readonly Problem[] {
-  const { mode, uid } = lstatSync(list)
-  return [...checkMode(list, mode, fileMode(store, list)), ...checkOwner(list, uid, ownerOf(store))]
-}
-
-function markIn(view: string, layers: number): string {
-  return join(view, String(layers - 1), HOST_BELOW)
-}
-
-/** It has no list yet, and no mark, which comes last; or it is gone. */
-function isBegun(view: string): boolean {
-  if (lstatSync(view, { throwIfNoEntry: false })?.isDirectory() === false) return false
-  const { names } = namesIn(view)
-  const layers = names.filter(name => /^[0-9]+$/.test(name)).length
-  return !names.includes(VIEW_LIST) && !existsSync(markIn(view, layers))
 }
 
 function viewsOf(store: Store, name: string | null) {

@@ -86,6 +86,9 @@ function nodeOf(file: SettingFile, areSecretsOurs: boolean): LaidNode {
 
 /** Why nothing can be laid there; null where it can. */
 function refusal(placement: Placement, { fs }: Pick<Host, 'fs'>, path: string): string | null {
+  // A link on this host may lead there.
+  const covered = NEVER_COVERED.find(directory => within(path, directory))
+  if (covered !== undefined) return `it leads to ${covered} here, which is never laid over`
   const there = placement.get(path)
   const isDirectory = there === undefined ? fs.lstat(path)?.kind === 'directory' : there.kind === 'directory'
   if (isDirectory) return 'there is a directory'

@@ -11,7 +11,7 @@ import { VIEW_LIST } from '../upkeep/users.js'
 import { guardOf, look, unlessUnseen } from './guards.js'
 import type { Attributes } from './overlays.js'
 import type { AbsentGuard, IdentityGuard } from './types.js'
-import type { ListedLayer, ListedNode } from './view-list.js'
+import { type ListedLayer, type ListedNode, readViewList } from './view-list.js'
 
 /**
  * What of a view is not as its list says. `missing`: nothing is there; `extra`: nothing should be; `kind`: something else is, as a file
@@ -31,6 +31,11 @@ export interface Difference {
 export interface Checked {
   readonly differences: readonly Difference[]
   readonly guards: readonly (IdentityGuard | AbsentGuard)[]
+}
+
+/** Compares a view, the directory views/C/V, with its list. STORE_CORRUPT for a damaged list. */
+export function differencesOf(store: Pick<Store, 'home'>, view: string): readonly Difference[] {
+  return checkView(store, view, readViewList(view)).differences
 }
 
 /**

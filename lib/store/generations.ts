@@ -111,6 +111,11 @@ function publishAlone(store: Store, name: string, next: Generation): boolean {
  */
 export function writeGenerations(store: Store, name: string, generations: Generations | readonly Generation[]): void {
   const text = encode(generations)
+  // Nobody could read it again.
+  if (Buffer.byteLength(text) > MAX_BYTES)
+    throw new AppcError('STORE_UNWRITABLE', `${name} has more generations than a ref can hold`, {
+      hint: 'forget old ones: appc gc --keep 10',
+    })
   writeDurably(store, refPath(store, name), text, 0o644)
   writeDurably(store, sparePath(store, name), text, 0o644)
 }

@@ -85,7 +85,7 @@ export function readSecretFacts(store: Pick<Store, 'home'>, id: string): SecretF
     throw corrupt(path, 'it does not say what the secret is to be')
   } catch (error) {
     if (error instanceof AppcError) throw error
-    throw corrupt(path, error instanceof Error ? error.message : String(error), error)
+    throw closed(path, error) ?? corrupt(path, error instanceof Error ? error.message : String(error), error)
   }
 }
 
@@ -98,7 +98,7 @@ export function readSecret(store: Pick<Store, 'home'>, id: string, maxSize: numb
     if (sha256(bytes) === facts.sha256) return bytes
   } catch (error) {
     if (error instanceof AppcError) throw error
-    throw corrupt(path, error instanceof Error ? error.message : String(error), error)
+    throw closed(path, error) ?? corrupt(path, error instanceof Error ? error.message : String(error), error)
   }
   throw corrupt(path, 'its bytes are not those that were set')
 }
@@ -127,10 +127,22 @@ export function isSoundSecret(store: Pick<Store, 'home'>, id: string): boolean {
 function isFacts(value: unknown): value is SecretFacts {
   if (typeof value !== 'object' || value === null) return false
   const { sha256, size, mode, uid, gid } = value as Record<string, unknown>
-  return typeof sha256 === 'string' && [size, mode, uid, gid].every(Number.isSafeInteger)
+  if (typeof sha256 !== 'string' || ![size, mode, uid, gid].every(Number.isSafeInteger)) return false
+  // No setuid: a repair by root gives the file this mode and owner.
+  return Number(mode) >= 0 && Number(mode) <= 0o777
 }
 
 const HINT = 'set it anew: appc settings NAME set PATH FILE'
+
+/** Of a store of somebody else's, or of the system's. */
+function closed(path: string, error: unknown): AppcError | null {
+  if (!hasCode(error, 'EACCES', 'EPERM')) return null
+  return new AppcError('FILE_UNREADABLE', `the secret ${path} cannot be read`, {
+    because: 'permission is denied',
+    hint: 'try again as the owner of the store',
+    cause: error,
+  })
+}
 
 function corrupt(path: string, because: string, cause?: unknown): AppcError {
   return new AppcError('STORE_CORRUPT', `the store's secret ${path} is damaged`, { because, hint: HINT, cause })

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, closeSync, constants, fchmodSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, constants, fchmodSync, lstatSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { OPEN_OWN } from './regular.js'
@@ -93,6 +93,12 @@ function createDirectory({ home }: Store, name: string, mode: number): void {
   const directory = join(home, name)
   // Once more by chmod, since mkdir's mode is cut by the umask.
   if (makeDirectory(directory, mode)) chmodSync(directory, mode)
+  // What is removed and replaced below it is the store's own. The store itself may lie behind a link.
+  else if (name !== '' && !lstatSync(directory).isDirectory())
+    throw new AppcError('STORE_CORRUPT', `the store's ${directory} is damaged`, {
+      because: 'it is a link, and no directory',
+      hint: 'put the directory that it leads to in its place',
+    })
 }
 
 /** Readable by all who may enter the store: a shared lock needs no more. */

@@ -28,10 +28,14 @@ export function listNames({ own, system }: Stores): readonly { readonly name: st
 }
 
 /** Throws CONTAINER_UNKNOWN; STORE_UNWRITABLE for a container of the system's, which is not the caller's to change. */
-export function requireOwn(stores: Stores, name: string): void {
+export function requireOwn(
+  stores: Stores,
+  name: string,
+  hint = `make one of your own of it: appc copy ${name} my-${name}`,
+): void {
   if (storeOf(stores, name) === stores.own) return
   throw new AppcError('STORE_UNWRITABLE', `${name} is a container of the system`, {
     because: `it is kept for all users in ${stores.system?.home}`,
-    hint: `as root: appc remove ${name}`,
+    hint,
   })
 }

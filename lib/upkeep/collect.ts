@@ -24,7 +24,14 @@ export interface Freed {
  * Throws CONTAINER_IN_USE, with nothing removed, while programs run with its files.
  */
 export function removeContainer(store: Store, name: string, needsOf: NeedsOf): Freed {
-  const digests = new Set(generationsOrNone(store, name).map(({ container }) => container))
+  const digestsOf = (of: string) => generationsOrNone(store, of).map(({ container }) => container)
+  // Copies have the views of one digest in common: the collector sees which of them are whose.
+  const common = new Set(
+    listRefs(store)
+      .filter(other => other !== name)
+      .flatMap(digestsOf),
+  )
+  const digests = new Set(digestsOf(name).filter(digest => !common.has(digest)))
   requireUnused(store, name, digests)
   const others = listRefs(store).filter(other => other !== name)
   const marks = markNeeded(store, others, needsOf)

@@ -10,6 +10,9 @@ import { type Candidate, readable, type Source, type Wanted } from './sources.js
 /** What files that were read are, by what identifies them; '' for what could not be read. */
 export type FilesRead = Map<string, string>
 
+/** What is of no known size is a document: no more is copied for it, whatever lies under its name in a tree of somebody else's. */
+const MAX_DOCUMENT = 1 << 28
+
 /** A file in tmp/ with the bytes of an object. */
 export interface Fetched {
   readonly path: string
@@ -68,7 +71,7 @@ export class Fetcher {
 
   #try(candidate: Candidate, { size }: Wanted): void {
     const stat = readable(() => lstatSync(candidate.path))
-    if (!stat?.isFile() || (size !== null && stat.size !== size)) return
+    if (!stat?.isFile() || (size === null ? stat.size > MAX_DOCUMENT : stat.size !== size)) return
     const identity = identityOf(stat, candidate)
     const known = this.#read.get(identity)
     if (known !== undefined && (!this.#wanted.has(known) || this.#fetched.has(known))) return

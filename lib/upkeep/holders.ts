@@ -72,7 +72,7 @@ function deviceText(dev: number): string {
 }
 
 /** As it was started; of one that has no command line its name. */
-function commandOf(process: string): string {
+export function commandOf(process: string): string {
   const line = textOf(join('/proc', process, 'cmdline'))
     .replace(/\0+$/, '')
     .replaceAll('\0', ' ')

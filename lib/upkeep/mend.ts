@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, lchownSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { type Generations, readGenerations, readSpare, writeGenerations } from '../store/generations.js'
@@ -85,7 +85,7 @@ function ownMode(store: Store, path: string): number {
 function mendOwner(store: Store, _evidence: Evidence, { path }: Problem): string | null {
   if (process.geteuid?.() !== 0) return null
   const { uid, gid } = lstatSync(store.home)
-  withLinks(store, () => chownSync(path, uid, gid))
+  withLinks(store, () => lchownSync(path, uid, gid))
   return 'given to its owner'
 }
 
@@ -149,7 +149,7 @@ function mendSecret(store: Store, evidence: Evidence, problem: Problem): string 
   withLinks(store, () => {
     if (inView !== null) putSecret(store, evidence, problem, inView)
     // chown(2) first, which takes bits of the mode.
-    if (process.geteuid?.() === 0) chownSync(path, facts.uid, facts.gid)
+    if (process.geteuid?.() === 0) lchownSync(path, facts.uid, facts.gid)
     chmodSync(path, facts.mode)
   })
   return inView === null ? 'given its mode and owner' : `taken from a view: ${inView}`

@@ -35,6 +35,10 @@ const FAN_OUT = /^[0-9a-f]{2}$/
 const REST = /^[0-9a-f]{62}(\.x)?$/
 const DIGITS = 62
 
+export function isObjectKey(text: string): boolean {
+  return FAN_OUT.test(text.slice(0, 2)) && REST.test(text.slice(2))
+}
+
 /** A directory that cannot be read has nothing: what is needed of it is missing, and what it lacks itself is told by others. */
 export function readListing(store: Store): Listing {
   const directory = join(store.home, 'objects')

@@ -49,19 +49,23 @@ export function directoryMode(store: Store, path: string): number {
   return DIRECTORIES.includes(name) ? ownerOf(store).directoryMode : 0o755
 }
 
-/** What of these is there and has another owner or mode: that something else is in its place is told by whoever reads it. */
+/** Those of the store's files that have another owner or mode. */
 export function checkFiles(store: Store): readonly Problem[] {
-  const owner = ownerOf(store)
   const secrets = namesIn(store, 'secrets').filter(path => path.endsWith('.json'))
-  const paths = [...FILES.map(name => join(store.home, name)), ...OF_FILES.flatMap(name => namesIn(store, name)), ...secrets]
-  const looks = Looks.at(store.system, paths)
-  return paths.flatMap((path, index) => {
-    if (looks.errno(index) !== 0 || (looks.mode(index) & S_IFMT) !== S_IFREG) return []
-    return [
-      ...checkOwner(path, looks.uid(index), owner),
-      ...checkMode(path, looks.mode(index), fileMode(store, path)),
-    ]
-  })
+  const files = FILES.map(name => join(store.home, name))
+  const owner = ownerOf(store)
+  const paths = [...files, ...OF_FILES.flatMap(name => namesIn(store, name)), ...secrets]
+  return paths.flatMap(path => checkFile(store, path, owner))
+}
+
+/** That one is not there, or something else is, is told by whoever reads it. */
+export function checkFile(store: Store, path: string, owner = ownerOf(store)): readonly Problem[] {
+  const looks = Looks.at(store.system, [path])
+  if (looks.errno(0) !== 0 || (looks.mode(0) & S_IFMT) !== S_IFREG) return []
+  return [
+    ...checkOwner(path, looks.uid(0), owner),
+    ...checkMode(path, looks.mode(0), fileMode(store, path)),
+  ]
 }
 
 /** The mode of one of the store's files. */

@@ -48,6 +48,8 @@ export interface Suspect {
 export interface SurveyRequest {
   /** A container's, or null for the whole store. */
   readonly name: string | null
+  /** Of all objects these alone; null: all. */
+  readonly changed: ReadonlySet<ObjectKey> | null
   readonly catalogue: Catalogue
   /** Whether an object need not be hashed. */
   readonly isSure: (key: ObjectKey, looks: Looks, place: number) => boolean
@@ -56,7 +58,7 @@ export interface SurveyRequest {
 }
 
 /** Under the shared lock nothing is removed; and names are read before objects are listed, so what they need was there by then. */
-export function survey(store: Store, { name, catalogue, isSure, sealed }: SurveyRequest): Survey {
+export function survey(store: Store, { name, changed, catalogue, isSure, sealed }: SurveyRequest): Survey {
   const needs = (name === null ? catalogue.names() : [name]).map(each => catalogue.needsOf(each))
   const problems = [
     ...needs.flatMap(({ faults }) => faults),
@@ -65,9 +67,9 @@ export function survey(store: Store, { name, catalogue, isSure, sealed }: Survey
   ]
   const owner = ownerOf(store)
   const neededBy = () => needs.flatMap(({ keys }) => keys())
-  if (name !== null) {
-    const needed = neededBy()
-    const list = listOf(store, new Set(needed))
+  if (name !== null || changed !== null) {
+    const needed = changed === null ? neededBy() : neededBy().filter(key => changed.has(key))
+    const list = listOf(store, changed ?? new Set(needed))
     return { ...surveyObjects(store, owner, list, needed, problems, isSure), seal: null, isSealed: false }
   }
   const listing = readListing(store)
@@ -158,6 +160,16 @@ export function isRegular(mode: number): boolean {
 function hasRightAttributes(key: ObjectKey, looks: Looks, place: number, owner: Owner): boolean {
   const mode = looks.mode(place)
   return !isRegular(mode) || ((mode & 0o7777) === modeOf(key) && looks.uid(place) === owner.uid)
+}
+
+/** Objects that are not there, are no regular files, or have another mode or owner than they should. */
+export function withWrongAttributes(store: Store, keys: readonly ObjectKey[]): readonly ObjectKey[] {
+  const owner = ownerOf(store)
+  const { looks } = listOf(store, new Set(keys))
+  return keys.filter((key, at) => {
+    if (looks.errno(at) !== 0 || !isRegular(looks.mode(at))) return true
+    return !hasRightAttributes(key, looks, at, owner)
+  })
 }
 
 function attributesOf(store: Store, key: ObjectKey, looks: Looks, place: number, owner: Owner): readonly Problem[] {

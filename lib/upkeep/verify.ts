@@ -14,6 +14,8 @@ export type HashAll = (job: HashJob, bytes: number, tell: (hashed: HashedBatch) 
 export interface VerifyRequest {
   /** What this container needs; null: the whole store. */
   readonly name: string | null
+  /** Of all objects these alone, which are read whatever is known of them; null: all. */
+  readonly changed: ReadonlySet<ObjectKey> | null
   /** Every object is read from the disk and hashed, not only those that are not known as they are. */
   readonly full: boolean
   /** A full check that was interrupted is not gone on with. */
@@ -56,6 +58,7 @@ export async function verifyStore(store: Store, request: VerifyRequest): Promise
   const identities = Identities.open(store)
   const resumed = request.full && !request.restart ? interruptedScrub(store, request.name) : null
   const isSure = (key: ObjectKey, looks: Looks, place: number): boolean => {
+    if (request.changed !== null) return false
     if (!request.full) return identities.isKnownAs(key, looks, place)
     return resumed !== null && isReadSince(identities, key, looks.identity(place), resumed)
   }
@@ -64,7 +67,8 @@ export async function verifyStore(store: Store, request: VerifyRequest): Promise
   if (request.full && resumed === null) beginScrub(store, { name: request.name, began: seconds() })
   const { suspects, hashed } = await hashUnsure(store, identities, seen, request)
   const complete = !request.isStopped()
-  if (request.name === null && complete && !seen.isSealed) identities.keepOnly(seen.listed)
+  const isAll = request.name === null && request.changed === null
+  if (isAll && complete && !seen.isSealed) identities.keepOnly(seen.listed)
   identities.save()
   if (request.full && complete) endScrub(store)
   const problems = withLock(store, 'shared', () => [

@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <string>
 
 #include "functions.h"
@@ -130,6 +131,17 @@ Napi::Value syncfs(const Napi::CallbackInfo& info) {
   int fd = -1;
   if (!toDescriptor(info, 0, fd)) return env.Undefined();
   if (::syncfs(fd) < 0) toError(env, failure(Step::syncFileSystem, nullptr, errno)).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+Napi::Value exchange(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::string one;
+  std::string other;
+  if (!toText(env, info[0], "one", one) || !toText(env, info[1], "other", other)) return env.Undefined();
+  if (::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) < 0) {
+    toError(env, failure(Step::exchangeFiles, other.c_str(), errno)).ThrowAsJavaScriptException();
+  }
   return env.Undefined();
 }
 

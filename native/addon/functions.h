@@ -13,6 +13,7 @@ Napi::Value linkOpen(const Napi::CallbackInfo& info);
 Napi::Value makePipe(const Napi::CallbackInfo& info);
 Napi::Value drainPipe(const Napi::CallbackInfo& info);
 Napi::Value syncfs(const Napi::CallbackInfo& info);
+Napi::Value exchange(const Napi::CallbackInfo& info);
 Napi::Value enableVerity(const Napi::CallbackInfo& info);
 Napi::Value makeWhiteout(const Napi::CallbackInfo& info);
 Napi::Value mountPoints(const Napi::CallbackInfo& info);
@@ -31,6 +32,11 @@ Napi::Value awaitEnds(const Napi::CallbackInfo& info);
 Napi::Value ownerOf(const Napi::CallbackInfo& info);
 Napi::Value checkView(const Napi::CallbackInfo& info);
 Napi::Value renewOverlays(const Napi::CallbackInfo& info);
+Napi::Value openWatch(const Napi::CallbackInfo& info);
+Napi::Value watchMany(const Napi::CallbackInfo& info);
+Napi::Value takeChanges(const Napi::CallbackInfo& info);
+Napi::Value closeWatch(const Napi::CallbackInfo& info);
+Napi::Value sendDatagram(const Napi::CallbackInfo& info);
 Napi::Value xxHash32Of(const Napi::CallbackInfo& info);
 
 }  // namespace appc::addon

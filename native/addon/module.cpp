@@ -19,6 +19,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("makePipe", Napi::Function::New(env, makePipe, "makePipe"));
   exports.Set("drainPipe", Napi::Function::New(env, drainPipe, "drainPipe"));
   exports.Set("syncfs", Napi::Function::New(env, syncfs, "syncfs"));
+  exports.Set("exchange", Napi::Function::New(env, exchange, "exchange"));
   exports.Set("enableVerity", Napi::Function::New(env, enableVerity, "enableVerity"));
   exports.Set("makeWhiteout", Napi::Function::New(env, makeWhiteout, "makeWhiteout"));
   exports.Set("mountPoints", Napi::Function::New(env, mountPoints, "mountPoints"));
@@ -37,6 +38,11 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("ownerOf", Napi::Function::New(env, ownerOf, "ownerOf"));
   exports.Set("checkView", Napi::Function::New(env, checkView, "checkView"));
   exports.Set("renewOverlays", Napi::Function::New(env, renewOverlays, "renewOverlays"));
+  exports.Set("openWatch", Napi::Function::New(env, openWatch, "openWatch"));
+  exports.Set("watchMany", Napi::Function::New(env, watchMany, "watchMany"));
+  exports.Set("takeChanges", Napi::Function::New(env, takeChanges, "takeChanges"));
+  exports.Set("closeWatch", Napi::Function::New(env, closeWatch, "closeWatch"));
+  exports.Set("sendDatagram", Napi::Function::New(env, sendDatagram, "sendDatagram"));
   exports.Set("xxHash32", Napi::Function::New(env, xxHash32Of, "xxHash32"));
   exports.Set("cpuLevel", Napi::Function::New(env, cpuLevelOf, "cpuLevel"));
   exports.Set("cpuIsIntel", Napi::Function::New(env, cpuIsIntelOf, "cpuIsIntel"));

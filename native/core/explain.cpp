@@ -108,10 +108,14 @@ constexpr StepWords steps[] = {
     {"renewOverlay", "cannot exchange the overlay on"},
     {"lockFile", "cannot lock the file"},
     {"linkFile", "cannot give the file the name"},
+    {"exchangeFiles", "cannot exchange what lies at the paths"},
     {"protectFile", "cannot have the file system verify the file"},
     {"syncFileSystem", "cannot flush the file system"},
     {"makePipe", "cannot make a pipe"},
     {"makeWhiteout", "cannot make a whiteout at"},
+    {"watchFiles", "cannot watch files"},
+    {"readChanges", "cannot read what has changed"},
+    {"tellManager", "cannot write to the service manager's socket"},
     {"probe", "cannot try what the kernel allows"},
 };
 static_assert(sizeof steps / sizeof steps[0] == static_cast<unsigned>(Step::probe) + 1);

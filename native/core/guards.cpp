@@ -114,6 +114,19 @@ Result checkGuards(const Plan& plan) {
   return success();
 }
 
+Result checkLayers(const Plan& plan) {
+  for (const file::Guard& guard : plan.guards()) {
+    if (guard.kind != file::GuardKind::identity) continue;
+    for (const file::Overlay& overlay : plan.overlays()) {
+      const char* layer = plan.text(overlay.layer);
+      if (!equal(plan.text(guard.path), layer)) continue;
+      const Result result = checkIdentity(plan, guard);
+      if (!result.ok()) return failure(Step::checkView, layer, result.error);
+    }
+  }
+  return success();
+}
+
 Result checkThroughView(const Plan& plan, int viewRoot) {
   for (const file::Guard& guard : plan.guards()) {
     const char* path = plan.text(guard.seenAs);

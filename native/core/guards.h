@@ -28,6 +28,12 @@ Result checkHost(const Plan& plan, uint32_t uid, uint32_t gid, uint32_t cpuLevel
 Result checkGuards(const Plan& plan);
 
 /**
+ * The guards of the layers once more, when these have been opened: a launch holds no lock, so since the first look the
+ * view may have been collected, and one of the same name begun.
+ */
+Result checkLayers(const Plan& plan);
+
+/**
  * The guards that have a `seenAs`, through the mounted tree at `viewRoot`: a descriptor of its root directory, or
  * AT_FDCWD where that is this process's own, which takes less time. An overlay keeps what was looked up in it, names
  * that are not there too: so the program will find what was found here.

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "guards.h"
 #include "mount-id.h"
 #include "skeleton.h"
 #include "text.h"
@@ -109,7 +110,7 @@ Result Overlays::open(const Plan& plan, int viewRoot) {
       if (clone.error() != 0) return failure(Step::cloneTree, path, clone.error());
     }
   }
-  return success();
+  return checkLayers(plan);
 }
 
 Result Overlays::mount(const Plan& plan, int viewRoot, const char* source) {

@@ -8,12 +8,12 @@
 namespace appc {
 namespace {
 
-bool isSame(const struct statx& status, const file::Object& object, uint64_t dev) {
+/** Not the device: on overlayfs files have those of their layers, and other ones than their directory. */
+bool isSame(const struct statx& status, const file::Object& object) {
   // The mode that the store gives (lib/store/writer.ts).
   const uint32_t mode = S_IFREG | (object.executable != 0 ? 0555U : 0444U);
   return status.stx_ino == object.ino && status.stx_size == object.size && status.stx_mode == mode &&
-         inNanoseconds(status.stx_mtime) == object.mtimeNs && inNanoseconds(status.stx_ctime) == object.ctimeNs &&
-         deviceNumber(status) == dev;
+         inNanoseconds(status.stx_mtime) == object.mtimeNs && inNanoseconds(status.stx_ctime) == object.ctimeNs;
 }
 
 }  // namespace
@@ -35,14 +35,17 @@ const char* ObjectPath::set(const file::Object& object) {
 }
 
 Result checkObjects(const Plan& plan, int directory, ObjectPath& path) {
-  const uint64_t dev = plan.header().objectsDev;
+  if (plan.objects().count == 0) return success();
+  struct statx place;
+  const int unseen = sys::statAt(directory, "", AT_EMPTY_PATH, STATX_INO, place);
+  if (unseen < 0 || deviceNumber(place) != plan.header().objectsDev) return failure(Step::checkGuard, "objects", 0);
   for (const file::Object& object : plan.objects()) {
     struct statx status;
     // From the directory on: the way to the store takes a fifth of the time of all else.
     const int error =
         sys::statAt(directory, path.set(object), AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, status);
     if (error < 0) return failure(Step::checkGuard, path.get(), isAbsent(error) ? 0 : error);
-    if (!isSame(status, object, dev)) return failure(Step::checkGuard, path.get(), 0);
+    if (!isSame(status, object)) return failure(Step::checkGuard, path.get(), 0);
   }
   return success();
 }

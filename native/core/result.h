@@ -54,10 +54,14 @@ enum class Step {
   renewOverlay,
   lockFile,
   linkFile,
+  exchangeFiles,
   protectFile,
   syncFileSystem,
   makePipe,
   makeWhiteout,
+  watchFiles,
+  readChanges,
+  tellManager,
   probe,
 };
 

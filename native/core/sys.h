@@ -233,6 +233,33 @@ inline int closeOnExecFrom(unsigned first) {
 inline int execve(const char* path, const char* const* argv, const char* const* env) {
   return static_cast<int>(call(SYS_execve, word(path), word(argv), word(env)));
 }
+
+// Watching files: fanotify(7), inotify(7).
+
+inline int fanotifyInit(unsigned flags) {
+  constexpr unsigned closeOnExec = 1;  // FAN_CLOEXEC
+  return static_cast<int>(call(SYS_fanotify_init, flags | closeOnExec, 0));
+}
+/** Of the kernel's 64 bits for events, each processor here takes one argument. */
+inline int fanotifyMark(int fd, unsigned flags, uint64_t events, const char* path) {
+  return static_cast<int>(call(SYS_fanotify_mark, fd, flags, word(events), AT_FDCWD, word(path)));
+}
+inline int inotifyInit(int flags) { return static_cast<int>(call(SYS_inotify_init1, flags | O_CLOEXEC)); }
+/** The watch's number. */
+inline int inotifyAdd(int fd, const char* path, uint32_t events) {
+  return static_cast<int>(call(SYS_inotify_add_watch, fd, word(path), events));
+}
+/** Links are not followed. The handle is as fanotify tells it. */
+inline int nameToHandle(const char* path, struct file_handle* handle) {
+  int mount = 0;
+  const auto ask = [&](int flags) {
+    return static_cast<int>(call(SYS_name_to_handle_at, AT_FDCWD, word(path), word(handle), word(&mount), flags));
+  };
+  // AT_HANDLE_FID: of file systems too that cannot open by it, such as overlays. Since Linux 6.5.
+  const int error = ask(0x200);
+  return error == -EINVAL ? ask(0) : error;
+}
+
 inline int uname(struct utsname& out) { return static_cast<int>(call(SYS_uname, word(&out))); }
 inline uint32_t userId() { return static_cast<uint32_t>(call(SYS_geteuid)); }
 inline uint32_t groupId() { return static_cast<uint32_t>(call(SYS_getegid)); }

@@ -5,10 +5,10 @@
 #include "capabilities.h"
 #include "environment.h"
 #include "landlock.h"
-#include "limits.h"
 #include "network.h"
 #include "process.h"
 #include "report.h"
+#include "resource-limits.h"
 #include "seccomp.h"
 
 namespace appc {

@@ -4,9 +4,9 @@
 
 #include "confined.h"
 #include "join.h"
-#include "limits.h"
 #include "program.h"
 #include "report.h"
+#include "resource-limits.h"
 #include "supervise.h"
 
 namespace appc {

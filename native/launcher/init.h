@@ -2,8 +2,8 @@
 
 #include <stdint.h>
 
-#include "limits.h"
 #include "program.h"
+#include "resource-limits.h"
 #include "state.h"
 #include "terminal.h"
 

@@ -5,7 +5,6 @@
 #include "confined-files.h"
 #include "confinement.h"
 #include "host-word.h"
-#include "limits.h"
 #include "mountinfo.h"
 #include "mounts.h"
 #include "namespaces.h"
@@ -14,6 +13,7 @@
 #include "plan.h"
 #include "replanned.h"
 #include "request.h"
+#include "resource-limits.h"
 #include "root.h"
 #include "sys.h"
 

@@ -4,10 +4,10 @@
 
 #include "bus.h"
 #include "init.h"
-#include "limits.h"
 #include "messages.h"
 #include "process.h"
 #include "report.h"
+#include "resource-limits.h"
 #include "signals.h"
 #include "status.h"
 #include "streams.h"

@@ -2,7 +2,7 @@
 # Running tests, to be sourced after setup.sh.
 
 need_test_packages() {
-  need_packages gcc g++ openssl util-linux make libc6-dev musl netbase perl-base binutils python3 git curl strace bubblewrap mmdebstrap uidmap xz-utils qemu-user libc6-i386 libc6-x32 libcap2-bin libc6-s390x-cross libc6-powerpc-cross libc6-arm64-cross qemu-system-x86 busybox-static cpio dbus-daemon dbus-bin xdg-dbus-proxy xxhash
+  need_packages gcc g++ openssl util-linux make libc6-dev musl netbase perl-base binutils python3 git curl strace bubblewrap mmdebstrap uidmap xz-utils qemu-user libc6-i386 libc6-x32 libcap2-bin libc6-s390x-cross libc6-powerpc-cross libc6-arm64-cross qemu-system-x86 busybox-static cpio dbus-daemon dbus-bin xdg-dbus-proxy xxhash systemd
 }
 
 # A test is a file that imports tap; the others in test/ are what tests share.
@@ -24,7 +24,7 @@ run_tests() {
   local node=$1 results=$2
   shift 2
   "$node" dist/test/support/run-files.js "$@" </dev/null | tee "$results" |
-    grep --line-buffered -vE '^ +(ok |1\.\.|# )|^ *$|^# Subtest'
+    grep --text --line-buffered -vE '^ +(ok |1\.\.|# )|^ *$|^# Subtest'
 }
 
 # The count KIND of tap's closing line in RESULTS, such as # { total: 8, pass: 6, fail: 1, skip: 1 }, where a zero is left out.

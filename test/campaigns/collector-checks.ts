@@ -1,7 +1,9 @@
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readPlan } from '../../lib/launch/destination.js'
+import { changedPaths } from '../../lib/plan/refresh.js'
 import { listRefs } from '../../lib/store/refs.js'
+import { byHash } from '../../lib/store/soundness.js'
 import type { Store } from '../../lib/store/store.js'
 import { hasCode } from '../../lib/store/writing.js'
 import { type Asked, checkContent, keyOf, type Launch, planThatHolds, type Views, viewIn } from './collector-launch.js'
@@ -58,6 +60,40 @@ function checkPlan(world: World, views: Views, asked: Asked): void {
   const contents = views.get(viewIn(plan)) ?? []
   for (const [index, { layer }] of plan.overlays.entries())
     checkContent(world, layer, contents[index] ?? new Map(), `the plan ${keyOf(asked)}`)
+}
+
+/** What can be started as it is, by the key of its plan, with the refs that this rests on as they are now. */
+export function startable(world: World, asked: readonly Asked[]): ReadonlyMap<string, string> {
+  const held = asked.filter(one => planThatHolds(world, one) !== null)
+  return new Map(held.map(one => [keyOf(one), refsOf(world, one)]))
+}
+
+/**
+ * Of that everything can still be started, but where generations of its container were forgotten: then it is planned for anew. So it is
+ * where a secret lost its name in another view, of which no plan is told by its bytes.
+ */
+export function checkStartable(world: World, asked: readonly Asked[], before: ReadonlyMap<string, string>): void {
+  for (const one of asked) {
+    if (before.get(keyOf(one)) !== refsOf(world, one) || planThatHolds(world, one) !== null) continue
+    const changed = changedIn(world, one)
+    const others = changed?.filter(path => !path.startsWith(join(world.own.home, 'secrets/')))
+    expect(
+      changed?.length !== 0 && others?.length === 0,
+      () => `the plan ${keyOf(one)} does not hold any more: ${changed?.join(' ') ?? 'it is gone'}`,
+    )
+  }
+}
+
+/** null where there is no plan. */
+function changedIn({ own }: World, asked: Asked): readonly string[] | null {
+  const plan = readPlan({ store: own, key: keyOf(asked), root: asked.root })
+  return plan && changedPaths(own, plan, byHash(own))
+}
+
+function refsOf({ own, system }: World, { kind, subject }: Asked): string {
+  if (kind === 'program') return ''
+  const paths = [own, system].map(({ home }) => join(home, 'refs', subject))
+  return paths.map(path => lstatSync(path, { throwIfNoEntry: false })?.ino ?? 'none').join(' ')
 }
 
 /** Nothing is left that nobody needs: to be called when the collector had time enough. */

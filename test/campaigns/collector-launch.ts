@@ -15,7 +15,7 @@ import { compilePlan } from '../../lib/plan/compile.js'
 import { planKey } from '../../lib/plan/file.js'
 import { noteObjects } from '../../lib/plan/objects.js'
 import type { Layer } from '../../lib/plan/overlays.js'
-import { refreshPlan } from '../../lib/plan/refresh.js'
+import { changedPaths, refreshPlan } from '../../lib/plan/refresh.js'
 import type { LaidNode } from '../../lib/plan/settings.js'
 import type { Plan } from '../../lib/plan/types.js'
 import { buildView } from '../../lib/plan/view.js'
@@ -223,13 +223,27 @@ export class Launch {
     const layer = overlays[this.#layers.length]?.layer ?? ''
     try {
       this.#layers.push(openSync(layer, constants.O_RDONLY | constants.O_DIRECTORY))
-      if (this.#layers.length === overlays.length) this.state = 'opened'
+      if (this.#layers.length < overlays.length) return
+      if (this.#areAsPlanned()) this.state = 'opened'
+      else this.#startAnew()
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error
-      // Then the launcher has it planned anew.
-      this.#close()
-      this.state = 'asked'
+      this.#startAnew()
     }
+  }
+
+  /** As native/core/guards.h, checkLayers: a view of the same name may have been begun since the plan was found to hold. */
+  #areAsPlanned(): boolean {
+    const plan = this.#plan as Plan
+    const guards = plan.guards.filter(({ path }) => plan.overlays.some(({ layer }) => layer === path))
+    const { own } = this.#world
+    return changedPaths(own, { ...plan, guards, objects: { ...plan.objects, files: [] } }, byHash(own)).length === 0
+  }
+
+  /** The launcher has it planned anew then. */
+  #startAnew(): void {
+    this.#close()
+    this.state = 'asked'
   }
 
   /** Has a real process run with it: then the layers are open no more, and only its mounts tell. */

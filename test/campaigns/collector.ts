@@ -8,7 +8,7 @@ import { collectGarbage, type Garbage, type GarbageRequest } from '../../lib/upk
 import type { UsedViews, ViewAt } from '../../lib/upkeep/views.js'
 import { Random } from '../fuzz/random.js'
 import { changes, damage, NAMES, type Operation, pack } from './collector-changes.js'
-import { checkNoLeak, checkReachable, snapshot } from './collector-checks.js'
+import { checkNoLeak, checkReachable, checkStartable, snapshot, startable } from './collector-checks.js'
 import { Disk } from './collector-crash.js'
 import { type Asked, Launch, type Views } from './collector-launch.js'
 import { expect, Finding, World } from './collector-world.js'
@@ -248,6 +248,7 @@ class History {
     this.#world.clock += random.pick([0, 1, HOUR, 25 * HOUR])
     const crash = this.#crashPoint()
     this.#tally.collections++
+    const before = startable(this.#world, this.#asked())
     withLock(own, 'exclusive', () => {
       const request = this.#request()
       const foretold = random.once(3) ? this.#collectDry(request) : null
@@ -265,6 +266,7 @@ class History {
         foretold === null ? this.#disk.meanwhile(() => this.#meanwhile(), collect) : collect(),
       )
     })
+    checkStartable(this.#world, this.#asked(), before)
   }
 
   #collectDry(request: GarbageRequest): Garbage {

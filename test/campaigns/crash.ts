@@ -62,13 +62,16 @@ async function settle(place: Place, { settle }: Operation): Promise<void> {
 /** Node's own calls before and between differ a little: then the step is looked for where it was this time. */
 const TRIES = 8
 
+/** How an operation ended that was disturbed. */
+type Interrupted = Ended & { readonly killed: boolean; readonly trace: string }
+
 /** Runs an operation, in the store that was prepared, to one of its steps; null where that is not met. */
 export async function interrupt(
   place: Place,
   operation: Operation,
   step: Step,
   fate: Fate,
-): Promise<(Ended & { readonly killed: boolean }) | null> {
+): Promise<Interrupted | null> {
   const how = fate === 'SIGKILL' ? 'signal=SIGKILL' : `error=${fate}`
   for (let tries = 0, among: number | null = step.among; tries < TRIES && among !== null; tries++) {
     place.restore()
@@ -100,7 +103,7 @@ export async function disturb(
 /** fsync(2): what failed once is lost, and is not tried again. So who goes on tells of something that need not be there tomorrow. */
 const SYNCS = ['fsync', 'fdatasync', 'syncfs', 'sync_file_range', 'msync']
 
-function wrongsAfter(place: Place, right: Undisturbed, ended: Ended, kind: Kind, step: Step): readonly string[] {
+function wrongsAfter(place: Place, right: Undisturbed, ended: Interrupted, kind: Kind, step: Step): readonly string[] {
   const now = judge(place.home)
   const wrongs = [...wrongsAgainst(now, right, kind === 'went on')]
   if (ended.hung) wrongs.push('it comes to no end')
@@ -131,13 +134,17 @@ export function wrongsAgainst(
 }
 
 /** What only looks does not run out of space: nobody has words for it. */
-const CANNOT_BE = /ENOSPC: [^,]*, (scandir|lstat|stat|fstat|read|readlink|access)\b/
+const LOOKS = /^\d+ +(\w*stat\w*|access|read\w*|pread64|getdents64|openat2?\((?!.*O_(CREAT|TMPFILE)))/
+
+function cannotBe(trace: string): boolean {
+  return trace.split('\n').some(line => line.includes('ENOSPC') && line.endsWith('(INJECTED)') && LOOKS.test(line))
+}
 
 /** One error of appc's or of its launcher's, and not that of a bug. */
-function isClear({ status, stdout, stderr }: Ended): boolean {
+function isClear({ status, stdout, stderr, trace }: Interrupted): boolean {
   // The collector: it cannot be told what is needed.
   if (status === 1 && stderr === '' && stdout !== '') return true
-  const known = !stderr.includes('this should not happen') || CANNOT_BE.test(stderr)
+  const known = !stderr.includes('this should not happen') || cannotBe(trace)
   return known && /^appc(-run)?: .+\n(\nhint: .+\n)?$/s.test(stderr) && [1, 2, 125, 126].includes(status ?? -1)
 }
 

@@ -112,20 +112,26 @@ export async function wrongsOfLoss(
   place: Place,
   operation: Operation,
   loss: Loss,
-  { right }: Recorded,
+  recorded: Recorded,
 ): Promise<readonly string[]> {
-  lay(loss.disk, place)
-  const wrongs = wrongsAgainst(judge(place.home), right, loss.acknowledged)
-  return wrongs.length > 0 ? wrongs : wrongsOfRerun(place, operation, right)
+  const wrongs = wrongsAtOnce(place, loss, recorded)
+  return wrongs.length > 0 ? wrongs : wrongsOfRerun(place, operation, recorded.right)
 }
 
-/** Whether some of these losses shows. */
+function wrongsAtOnce(place: Place, { disk, acknowledged }: Loss, { right }: Recorded): readonly string[] {
+  lay(disk, place)
+  return wrongsAgainst(judge(place.home), right, acknowledged)
+}
+
+/** Whether some of these losses shows: most do at once, which is sooner seen than what a rerun makes of each. */
 export async function isNoticed(
   place: Place,
   operation: Operation,
   recorded: Recorded,
   lost: Iterable<Loss>,
 ): Promise<boolean> {
-  for (const loss of lost) if ((await wrongsOfLoss(place, operation, loss, recorded)).length > 0) return true
+  const all = [...lost]
+  if (all.some(loss => wrongsAtOnce(place, loss, recorded).length > 0)) return true
+  for (const loss of all) if ((await wrongsOfLoss(place, operation, loss, recorded)).length > 0) return true
   return false
 }

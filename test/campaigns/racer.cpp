@@ -78,7 +78,7 @@ void mountByCore(const Plan& plan, const std::vector<Place>& forbidden, Count& c
   const int viewRoot = tree == nullptr ? machine.get() : root.get();
   if (result.ok()) result = overlays->open(plan, viewRoot);
   if (result.ok()) result = overlays->mount(plan, viewRoot, "appc");
-  if (result.ok() && tree != nullptr) result = root.bind(plan);
+  if (result.ok() && tree != nullptr) result = bindInto(plan, root.get());
   const long each = plan.overlays().count + plan.binds().count;
   count.attempts += each;
   if (result.ok()) count.mounted += each;

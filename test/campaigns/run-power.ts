@@ -15,11 +15,12 @@ const option = (name: string, otherwise: number): number => {
 }
 const seed = option('seed', randomInt(2 ** 31))
 const byChance = option('by-chance', 12)
+const every = option('every', 1)
 const names = given.filter(word => !word.startsWith('--'))
 const unknown = names.filter(name => !operations.some(operation => operation.name === name))
-if (unknown.length > 0 || ![seed, byChance].every(Number.isInteger))
+if (unknown.length > 0 || ![seed, byChance, every].every(Number.isInteger))
   throw new Error(
-    `usage: check-power [--seed=N] [--by-chance=N] [OPERATION…]: ${operations.map(({ name }) => name).join(', ')}`,
+    `usage: check-power [--seed=N] [--by-chance=N] [--real] [--every=N] [OPERATION…]: ${operations.map(({ name }) => name).join(', ')}`,
   )
 
 const base = temporaryDirectory()
@@ -82,7 +83,7 @@ async function loseByModel(operation: Operation): Promise<void> {
 async function loseReally(operation: Operation): Promise<void> {
   for (const type of fileSystems) {
     const begin = performance.now()
-    const { count, findings } = await losePower(type, base, tree, operation)
+    const { count, findings } = await losePower(type, base, tree, operation, every)
     const seconds = Math.round((performance.now() - begin) / 1000)
     console.log(`${operation.name}, ${type}: power lost ${count} times, ${findings.length} failures (${seconds} s)`)
     for (const finding of findings) console.log(`  FINDING: ${finding}`)

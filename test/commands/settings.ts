@@ -1,13 +1,28 @@
-import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { compile } from '../support/fixtures.js'
 import { APPC } from '../support/node.js'
 import { makeSmallTree } from '../support/small-tree.js'
 
 const [command, ...before] = APPC
-const home = t.testdir({})
+// Open to all, as what lies in a closed directory would be secret.
+const home = mkdtempSync('/tmp/appc-test-')
+chmodSync(home, 0o755)
+t.teardown(() => rmSync(home, { recursive: true }))
 const store = join(home, 'store')
 const tree = join(home, 'tree')
 makeSmallTree(tree)
@@ -17,6 +32,13 @@ function appc(args: readonly string[], env: Readonly<Record<string, string>> = {
   const all = { ...process.env, APPC_HOME: store, ...env }
   const { status, stdout, stderr } = spawnSync(command, [...before, ...args], { encoding: 'utf8', env: all })
   return { status, stdout, stderr }
+}
+
+async function appcAsync(args: readonly string[]): Promise<void> {
+  await once(
+    spawn(command, [...before, ...args], { env: { ...process.env, APPC_HOME: store }, stdio: 'ignore' }),
+    'close',
+  )
 }
 
 function file(name: string, content: string | Buffer, mode = 0o644): string {
@@ -172,6 +194,92 @@ t.test('an update is a new generation, and keeps the settings', async t => {
   t.match(appc(['diff', 'app', String(last - 1), String(last)]), { status: 1, stdout: '~ /usr/bin/program\n' })
 })
 
+t.test('a return that was changed upon goes to what it returned to', async t => {
+  appc(['pack', '--root', tree, '--name', 'back', 'program'])
+  const set = (value: string) => appc(['settings', 'back', 'set', '--env', `A=${value}`])
+  set('2')
+  set('3')
+  t.match(appc(['rollback', 'back', '1']), { stdout: /generation 1 again: this is generation 4/ })
+  set('5')
+  t.match(appc(['rollback', 'back']), { stdout: /generation 1 again: this is generation 6/ }, 'not 3, which was left')
+  t.match(appc(['rollback', 'back']), { status: 1 }, 'before the first there is none')
+})
+
+t.test('what could not be read again, or not be laid, is never written', async t => {
+  appc(['pack', '--root', tree, '--name', 'limits', 'program'])
+  const document = (part: object) =>
+    file(
+      'limits.json',
+      JSON.stringify({ schema: 'appc.settings-file/1', files: [], environment: {}, state: [], ...part }),
+    )
+  const one = { mode: 0o644, bytes: '' }
+  const wrong = {
+    'too many': { state: Array.from({ length: 65 }, (_, at) => `/opt/s${at}`) },
+    'too large': {
+      environment: Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`V${at}`, 'x'.repeat(90_000)])),
+    },
+    'below a file': {
+      files: [
+        { path: '/opt/q', ...one },
+        { path: '/opt/q/below', ...one },
+      ],
+    },
+    'state in state': { state: ['/opt/a', '/opt/a/b'] },
+    'a setting in state': { state: ['/opt/a'], files: [{ path: '/opt/a/b', ...one }] },
+  }
+  for (const [what, part] of Object.entries(wrong)) {
+    t.match(appc(['settings', 'limits', 'apply', document(part)]), { status: 1, stderr: /cannot be like this/ }, what)
+    t.match(appc(['settings', 'limits']), { status: 0, stdout: 'nothing is set for limits\n' }, what)
+  }
+  for (const name of ['constructor', '__proto__'])
+    t.match(appc(['settings', 'limits', 'set', '--env', `${name}=1`]), { status: 2, stderr: /sets no variable/ })
+})
+
+t.test('what lies in a closed directory is closed', async t => {
+  const closed = join(home, 'closed')
+  mkdirSync(closed, { mode: 0o700 })
+  chmodSync(closed, 0o700)
+  writeFileSync(join(closed, 'key'), 'hidden', { mode: 0o644 })
+  appc(['pack', '--root', tree, '--name', 'closed', 'program'])
+  t.match(appc(['settings', 'closed', 'set', '/etc/key', join(closed, 'key')]), { status: 0 })
+  t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0640 .* secret\n/ })
+  t.match(appc(['settings', 'closed', 'set', '/etc/key', join(closed, 'key'), '--public']), { status: 0 })
+  t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0644 .* the host has none\n/ })
+})
+
+t.test('an export writes to what is no file, and replaces it not', async t => {
+  const pipe = join(home, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [read] = await Promise.all([text(reader.stdout), appcAsync(['settings', 'app', 'export', pipe])])
+  t.match(JSON.parse(read), { schema: 'appc.settings-file/1' })
+  t.ok(lstatSync(pipe).isFIFO())
+})
+
+t.test('two long files that have no line in common', async t => {
+  appc(['pack', '--root', tree, '--name', 'long', 'program'])
+  for (const from of [0, 100_000]) {
+    const lines = Array.from({ length: 60_000 }, (_, at) => `line ${from + at}\n`).join('')
+    appc(['settings', 'long', 'set', '/etc/long', file('long', lines)])
+  }
+  t.match(appc(['diff', 'long', '2', '3']), { status: 1, stdout: 'setting /etc/long: changed\n' })
+})
+
+t.test('a copy that is removed takes nothing from the other', async t => {
+  appc(['pack', '--root', tree, '--name', 'twin', 'program'])
+  appc(['copy', 'twin', 'twin2'])
+  const digest = JSON.parse(
+    appc(['list', '--json'])
+      .stdout.split('\n')
+      .find(line => line.includes('"twin"')) ?? '',
+  ).digest
+  mkdirSync(join(store, 'views', digest, 'some'), { recursive: true })
+  t.match(appc(['remove', 'twin2']), { status: 0 })
+  t.ok(existsSync(join(store, 'views', digest, 'some')))
+  t.match(appc(['remove', 'twin']), { status: 0 })
+  t.notOk(existsSync(join(store, 'views', digest)))
+})
+
 t.test('state', async t => {
   t.match(appc(['state', 'app']), { status: 0, stdout: 'nothing is kept for app\n' })
   t.match(appc(['state', 'app', 'add', '/opt/data']), { status: 0, stdout: /generation/ })
@@ -189,6 +297,16 @@ t.test('state', async t => {
   writeFileSync(archive, 'no archive')
   t.match(appc(['state', 'app', 'import', archive]), { status: 125, stderr: /archive/ })
   t.equal(lstatSync(join(store, 'state/app/opt/data/x')).ino, kept, 'nothing was exchanged')
+  const hostile = join(home, 'hostile')
+  mkdirSync(join(hostile, 'opt/data'), { recursive: true, mode: 0o777 })
+  chmodSync(hostile, 0o777)
+  writeFileSync(join(hostile, 'opt/data/tool'), '')
+  chmodSync(join(hostile, 'opt/data/tool'), 0o6755)
+  execFileSync('tar', ['-cf', archive, '-C', hostile, '.'])
+  t.match(appc(['state', 'app', 'import', archive]), { status: 0 })
+  t.equal(lstatSync(join(store, 'state/app')).mode & 0o777, 0o700)
+  t.equal(lstatSync(join(store, 'state/app/opt/data/tool')).mode & 0o7777, 0o755)
+  writeFileSync(join(store, 'state/app/opt/data/x'), 'kept')
   t.match(appc(['state', 'app', 'drop', '/opt/data']), { status: 0 })
   t.match(appc(['state', 'app', 'drop', '/opt/data']), { status: 1 })
   t.ok(existsSync(join(store, 'state/app/opt/data/x')), 'what programs have written is not appc’s to remove')

@@ -7,6 +7,8 @@ import { APPC } from '../support/node.js'
 import { objectOf, packFiles, type SmallStore, smallStore } from '../support/small-store.js'
 import { onTerminal } from '../support/terminal.js'
 
+// Hundreds of checks, on a machine that may be busy.
+t.setTimeout(180_000)
 const [command, ...before] = APPC
 
 interface Outcome {

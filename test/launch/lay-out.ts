@@ -25,7 +25,9 @@ function fileOf(name: string): PackedRegular {
 
 const object = (store: Store) => objectPath(store, three.sha256, false)
 const lay = (store: Store, care: Partial<Care> = {}) =>
-  withLock(store, 'shared', () => layOut(store, 'app', 'c', layersFor(), { ...usualCare(store), ...care }))
+  withLock(store, 'shared', () =>
+    layOut(store, 'app', 'c', layersFor(), { ...usualCare(store), mend: () => false, ...care }),
+  )
 
 /** Puts the right file in the place of the object, and notes for what it was asked. */
 function mender(store: Store) {
@@ -132,6 +134,9 @@ t.test('soundness is asked once for each, when the view is there', async t => {
 t.test('a plain program has no name to be repaired by', async t => {
   const store = filled()
   rmSync(object(store))
-  const plain = () => withLock(store, 'shared', () => layOut(store, '/bin/x', '=c', layersFor(), usualCare(store)))
+  const plain = () =>
+    withLock(store, 'shared', () =>
+      layOut(store, '/bin/x', '=c', layersFor(), { ...usualCare(store), mend: () => false }),
+    )
   t.throws(plain, { code: 'STORE_CORRUPT', hint: 'appc repair' })
 })

@@ -4,9 +4,12 @@ import {
   closeSync,
   copyFileSync,
   constants as fileConstants,
+  fsyncSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -14,6 +17,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { constants } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { addon } from '../../lib/launch/addon.js'
@@ -156,6 +160,84 @@ t.test('capture', async t => {
     })
   }
 })
+
+t.test('listMany, openMany', async t => {
+  const sandbox = new Sandbox({ uid: 0, gid: 0 })
+  t.teardown(() => sandbox.remove())
+  const [full, empty, none, link] = ['full', 'empty', 'none', 'link'].map(name => sandbox.path(name)) as [
+    string,
+    ...string[],
+  ]
+  for (const directory of [full, empty]) mkdirSync(directory as string)
+  for (const name of ['a', '.b', 'c\n']) writeFileSync(join(full, name), name)
+  symlinkSync('nowhere', join(full, 'd'))
+  symlinkSync(full, link as string)
+  const file = join(full, 'a')
+  const row = (path: string) => {
+    const { dev, ino, size, mtimeNs, ctimeNs, mode, uid, gid } = lstatSync(path, { bigint: true })
+    return [0n, dev, ino, size, mtimeNs, ctimeNs, mode, uid, gid]
+  }
+  const { ENOENT, ENOTDIR, EINVAL } = constants.errno
+  const before = readdirSync('/proc/self/fd').length
+  const { counts, names, stats } = native.listMany([full, none, empty, file, link, full] as string[])
+  t.same([...counts], [4, -ENOENT, 0, -ENOTDIR, -ENOTDIR, 4])
+  t.same(names.split('/').slice(0, 4).sort(), ['.b', 'a', 'c\n', 'd'])
+  t.equal(names.split('/').length, 9)
+  t.same(
+    [...stats],
+    names
+      .split('/')
+      .slice(0, 8)
+      .flatMap(name => row(join(full, name))),
+  )
+  t.match(native.listMany([]), { names: '' })
+
+  for (const fromDisk of [false, true]) {
+    const opened = native.openMany([file, full, none, link, join(full, 'd')] as string[], fromDisk)
+    const [first = -1, ...others] = opened.descriptors
+    t.same(others, [-EINVAL, -ENOENT, -EINVAL, -EINVAL])
+    t.same([...opened.stats].slice(0, 9), row(file))
+    t.equal(readFileSync(first, 'utf8'), 'a')
+    native.closeMany(opened.descriptors)
+  }
+  t.equal(readdirSync('/proc/self/fd').length, before)
+  for (const value of [undefined, '/', [7], [null], ['/\0']]) {
+    t.throws(() => native.listMany(value as never), TypeError)
+    t.throws(() => native.openMany(value as never, true), TypeError)
+  }
+  t.throws(() => native.openMany([file], 1 as never), TypeError)
+})
+
+t.test('what is read from the disk comes from there', async t => {
+  const file = temporaryFile(4 << 20)
+  const readFrom = (fromDisk: boolean): number => {
+    const before = bytesRead()
+    const { descriptors } = native.openMany([file], fromDisk)
+    t.equal(readFileSync(descriptors[0] as number).length, 4 << 20)
+    native.closeMany(descriptors)
+    return bytesRead() - before
+  }
+  readFrom(false)
+  t.equal(readFrom(false), 0, 'it is in memory')
+  t.ok(readFrom(true) >= 4 << 20)
+})
+
+/** On a disk, and synced: in a file system of memory there is nothing else to read from. */
+function temporaryFile(size: number): string {
+  const directory = mkdtempSync(fileURLToPath(new URL('../../addon-test-', import.meta.url)))
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+  const path = join(directory, 'file')
+  const fd = openSync(path, 'wx')
+  writeSync(fd, Buffer.alloc(size, 'x'))
+  fsyncSync(fd)
+  closeSync(fd)
+  return path
+}
+
+/** By this process, from disks: proc(5), /proc/PID/io. */
+function bytesRead(): number {
+  return Number(/^read_bytes: (\d+)$/m.exec(readFileSync('/proc/self/io', 'latin1'))?.[1])
+}
 
 t.test('lstatMany, readMany, closeMany', async t => {
   const sandbox = new Sandbox({ uid: 0, gid: 0 })
@@ -497,4 +579,13 @@ t.test('enableVerity: the kernel verifies what is read, or the file stays as it 
   const directory = openSync('/', 'r')
   t.teardown(() => closeSync(directory))
   t.equal(native.enableVerity(directory), false)
+})
+
+t.test('exchange: two names change places at once', async t => {
+  const directory = t.testdir({ one: { a: '' }, other: { b: '' } })
+  native.exchange(`${directory}/one`, `${directory}/other`)
+  t.ok(lstatSync(`${directory}/one/b`).isFile())
+  t.ok(lstatSync(`${directory}/other/a`).isFile())
+  t.throws(() => native.exchange(`${directory}/one`, `${directory}/none`), { code: 'ENOENT', step: 'exchangeFiles' })
+  t.ok(lstatSync(`${directory}/one/b`).isFile(), 'then nothing is changed')
 })

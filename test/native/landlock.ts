@@ -55,7 +55,7 @@ for (const [who, user] of users) {
       ]) {
         t.match(inside.run(options, script), { status: 0, stderr: /^sh: 1: echo: echo: I\/O error\n$/ })
       }
-      const denied = inside.run(['--read-only', '--landlock'], 'echo >/dev/null && mkdir /dev/shm/x')
+      const denied = inside.run(['--read-only', '--landlock'], 'echo >/dev/null && mkdir /dev/shm/appc-test-denied')
       t.match(denied, { status: 1, stderr: /Permission denied|Read-only/ })
     })
 

@@ -18,8 +18,7 @@ import { HOST_BELOW } from '../../lib/container/excluded.js'
 import { addon } from '../../lib/launch/addon.js'
 import { guardOf } from '../../lib/plan/guards.js'
 import { buildView, mendView } from '../../lib/plan/view.js'
-import { checkView } from '../../lib/plan/view-check.js'
-import { readViewList } from '../../lib/plan/view-list.js'
+import { differencesOf } from '../../lib/plan/view-check.js'
 import { objectPath } from '../../lib/store/objects.js'
 import { type Store, withLock } from '../../lib/store/store.js'
 import { VIEW_LIST } from '../../lib/upkeep/users.js'
@@ -32,8 +31,6 @@ interface Built {
   readonly view: string
   readonly top: string
 }
-
-const differencesOf = (store: Store, view: string) => checkView(store, view, readViewList(view)).differences
 
 const build = (store: Store) => withLock(store, 'shared', () => buildView(store, addon(), 'c', layersFor()))
 

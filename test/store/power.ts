@@ -5,6 +5,7 @@ import t from 'tap'
 
 /* Small runs of scripts/check-power. */
 
+t.setTimeout(300_000)
 const program = fileURLToPath(new URL('../campaigns/run-power.js', import.meta.url))
 
 function campaign(...words: readonly string[]) {
@@ -23,7 +24,7 @@ t.test('power that is lost while a container is packed', async t => {
 const skip = process.geteuid?.() !== 0 || !existsSync('/dev/loop-control') ? 'only root mounts a file system' : false
 
 t.test('power that a real file system loses', { skip }, async t => {
-  const { status, stdout, stderr } = campaign('--real', 'pack into no store')
+  const { status, stdout, stderr } = campaign('--real', '--every=40', 'pack into no store')
   t.same({ status, stderr }, { status: 0, stderr: '' }, stdout)
   t.match(stdout, /, ext4: power lost [1-9]\d* times, 0 failures/)
 })

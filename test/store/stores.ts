@@ -72,7 +72,7 @@ t.test('what is the system’s is not the caller’s to change', async t => {
   t.throws(() => requireOwn(stores, 'all'), {
     code: 'STORE_UNWRITABLE',
     message: 'all is a container of the system',
-    hint: 'as root: appc remove all',
+    hint: 'make one of your own of it: appc copy all my-all',
   })
   t.throws(() => requireOwn(stores, 'other'), { code: 'CONTAINER_UNKNOWN' })
 })

@@ -65,7 +65,7 @@ const OPENED: Readonly<Record<string, readonly string[]>> = {
   // What was just read there, a name alone, in a directory that was opened; links are not followed.
   'core/skeleton.cpp': ['name'],
   // Control groups: the kernel's files, in a directory that was opened.
-  'core/limits.cpp': ['file', 'hierarchy', 'controller.file'],
+  'core/resource-limits.cpp': ['file', 'hierarchy', 'controller.file'],
   // This installation; the plan's own file; what the caller named.
   'launcher/bus.cpp': ['socket'],
   // /proc and /dev of the program.

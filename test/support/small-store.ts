@@ -46,8 +46,8 @@ export function objectOf({ store }: SmallStore, content: string | Buffer): strin
   return objectPath(store, digestOf(content), false)
 }
 
-/** From here on it is some seconds later: what changed just now is not believed to be settled. */
-export function later(): void {
+/** From here on it is so much later: what changed just now is not believed to be settled. */
+export function later(milliseconds = 10_000): void {
   const now = Date.now
-  Date.now = () => now() + 10_000
+  Date.now = () => now() + milliseconds
 }

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, readdirSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { program, tree } from '../decide/scenario.js'
@@ -64,6 +64,44 @@ async function collected(site: Site, ...options: readonly string[]) {
   if (status !== 0) throw new Error(stderr)
   return JSON.parse(stdout)
 }
+
+/** Starts it so that it is stopped when it has found its plan to hold, and has opened nothing yet; returns it with its own id. */
+async function stopped(site: Site): Promise<readonly [ChildProcess, number]> {
+  const inject = ['-qq', '-e', 'trace=unshare', '-e', 'inject=unshare:signal=SIGSTOP:when=1']
+  const child = site.start('strace', [...inject, site.launcher, 'held'])
+  await new Promise<void>(resolve => {
+    let said = ''
+    child.stderr?.on('data', piece => {
+      said += piece
+      if (said.includes('stopped by SIGSTOP')) resolve()
+    })
+  })
+  return [child, Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'latin1'))]
+}
+
+forEachPerson((who, makeSite) =>
+  t.test(`a launch whose view was collected, and one of the same name begun, ${who}`, async t => {
+    const site = makeSite()
+    t.teardown(() => site.remove())
+    await pack(site, first)
+    t.match(await site.run(['held'], { input: '\n' }), { status: 0, stdout: 'ready\none\n' })
+    const [digest = ''] = readdirSync(join(site.store, 'views'))
+    const views = join(site.store, 'views', digest)
+    const [view = ''] = readdirSync(views)
+    const [launch, pid] = await stopped(site)
+    renameSync(join(views, view), join(site.store, 'quarantine', view))
+    for (const layer of readdirSync(join(site.store, 'quarantine', view))) {
+      mkdirSync(join(views, view, layer, '.appc-host'), { recursive: true })
+      for (const path of [join(views, view), join(views, view, layer)]) chownSync(path, site.user.uid, site.user.gid)
+    }
+    process.kill(pid, 'SIGCONT')
+    const [said] = await once(launch.stdout as NodeJS.ReadableStream, 'data')
+    t.equal(String(said), 'ready\n')
+    t.equal(await asked(launch), 'one')
+    launch.stdin?.end()
+    t.same(await endOf(launch), [0, null])
+  }),
+)
 
 forEachPerson((who, makeSite) =>
   t.test(`a program on a generation that is collected, ${who}`, async t => {

@@ -45,6 +45,8 @@ import {
 const [A, B] = ['A'.repeat(5000), 'B'.repeat(5000)]
 const FILES = { '/share/a': A, '/share/b': B, '/share/c': 'C' }
 
+// Hundreds of checks, on a machine that may be busy.
+t.setTimeout(180_000)
 later()
 
 interface Fixture extends SmallStore {
@@ -251,6 +253,7 @@ t.test('from quarantine', async t => {
 t.test('from a view: the very file, where the object lost its name', async t => {
   const fixture = packed()
   const view = join(fixture.store.home, 'views', fixture.digest, 'x/0')
+  // With the mark of one that is whole: else somebody may be building it.
   mkdirSync(join(view, '.appc-host'), { recursive: true })
   const file = join(view, 'a')
   linkSync(fixture.a, file)

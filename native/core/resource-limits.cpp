@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "resource-limits.h"
 
 #include <errno.h>
 #include <linux/magic.h>
