@@ -8,6 +8,7 @@ import { buildView } from '../plan/view.js'
 import { objectMode, objectPath } from '../store/objects.js'
 import type { StoredFile } from '../store/soundness.js'
 import type { Store } from '../store/store.js'
+import { readable } from '../upkeep/sources.js'
 import { addon } from './addon.js'
 import type { Care } from './care.js'
 import { damagedFile } from './open-packed.js'
@@ -57,6 +58,6 @@ function wantedBy(layers: readonly Layer[]): readonly Wanted[] {
 
 /** As far as can be told without reading it. */
 function seemsSound(store: Store, { sha256, executable, size }: Wanted): boolean {
-  const stat = lstatSync(objectPath(store, sha256, executable), { throwIfNoEntry: false })
+  const stat = readable(() => lstatSync(objectPath(store, sha256, executable)))
   return stat?.isFile() === true && stat.size === size && (stat.mode & 0o7777) === objectMode(executable)
 }

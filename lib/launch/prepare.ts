@@ -39,12 +39,7 @@ export interface Decided {
 }
 
 /** Decides for a container of the store. Throws CONTAINER_UNKNOWN, STORE_CORRUPT, MANIFEST_INVALID. */
-export function decideContainer(
-  store: Store,
-  name: string,
-  host: Host,
-  mend: Care['mend'] = () => false,
-): Decided {
+export function decideContainer(store: Store, name: string, host: Host, mend: Care['mend'] = () => false): Decided {
   // Else its files may go while they are read.
   return withLock(store, 'shared', () => {
     const container = readContainer(store, name)

@@ -58,7 +58,13 @@ export function repairObjects(
   return withLock(store, 'shared', () => {
     const directory = writing(store.home, () => mkdtempSync(join(store.home, 'tmp', 'repair-')))
     try {
-      return repairFrom(store, new Fetcher(store.home, directory, damaged, read), damaged, sources, dryRun ? null : evidence)
+      return repairFrom(
+        store,
+        new Fetcher(store.home, directory, damaged, read),
+        damaged,
+        sources,
+        dryRun ? null : evidence,
+      )
     } finally {
       withLinks(store, () => rmSync(directory, { recursive: true, force: true }))
     }

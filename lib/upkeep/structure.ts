@@ -62,10 +62,7 @@ export function checkFiles(store: Store): readonly Problem[] {
 export function checkFile(store: Store, path: string, owner = ownerOf(store)): readonly Problem[] {
   const looks = Looks.at(store.system, [path])
   if (looks.errno(0) !== 0 || (looks.mode(0) & S_IFMT) !== S_IFREG) return []
-  return [
-    ...checkOwner(path, looks.uid(0), owner),
-    ...checkMode(path, looks.mode(0), fileMode(store, path)),
-  ]
+  return [...checkOwner(path, looks.uid(0), owner), ...checkMode(path, looks.mode(0), fileMode(store, path))]
 }
 
 /** The mode of one of the store's files. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Ran, Site } from '../support/site.js'
+import type { Knowledge } from './corruption-copies.js'
 import { differences, isSame, isWithin, type Looker, type Picture, type Seen } from './corruption-judge.js'
 import type { Launchable } from './corruption-store.js'
 
@@ -37,26 +38,39 @@ function isLastMark(before: Picture, path: string): boolean {
   return layer !== undefined && !before.has(`${view}/${Number(layer) + 1}`)
 }
 
-/** Damaged paths that no problem names: neither them, nor what holds them or lies in them, nor the same file by another name. */
+/**
+ * Damaged paths that no problem names: neither them, nor what holds them or lies in them, nor the same file by another name; nor of what is
+ * gone all that tells of it.
+ */
 export function unnamed(
   home: string,
-  before: Picture,
+  knowledge: Knowledge,
   damaged: ReadonlySet<string>,
+  now: Picture,
   problems: readonly Problem[],
 ): readonly string[] {
+  const before = knowledge.picture
   const named = problems.map(({ path }) => path.slice(home.length + 1))
-  const files = named.flatMap(path => {
-    const was = before.get(path)
-    return was?.kind === 'file' ? [was.inode] : []
-  })
-  const inodes = new Set(files)
+  const inodes = new Set(named.map(path => fileAt(before, path)?.inode))
+  const isNamed = (path: string) =>
+    named.some(name => isWithin(path, name) || isWithin(name, path) || name === tellerOf(path))
   return [...damaged].filter(path => {
-    const was = before.get(path)
-    // The second copy of a ref that is damaged, too; and what a secret is to be, beside it.
-    const holder = path.replace(/^spare\//, 'refs/').replace(/^(secrets\/.*)\.json$/, '$1')
-    const isNamed = named.some(name => isWithin(path, name) || isWithin(name, path) || name === holder)
-    return !isNamed && !(was?.kind === 'file' && inodes.has(was.inode))
+    if (isNamed(path) || (inodes.has(fileAt(before, path)?.inode) && fileAt(before, path) !== null)) return false
+    const needs = knowledge.needs.get(path) ?? []
+    const isUntold =
+      needs.length > 0 && needs.every(({ name, manifest }) => isNamed(manifest) || isNamed(`refs/${name}`))
+    return now.has(path) || !isUntold
   })
+}
+
+function fileAt(picture: Picture, path: string): Seen | null {
+  const seen = picture.get(path)
+  return seen?.kind === 'file' ? seen : null
+}
+
+/** The second copy of a ref is told of with it, and what a secret is to be with the secret. */
+function tellerOf(path: string): string {
+  return path.replace(/^spare\//, 'refs/').replace(/^(secrets\/[^/]*)\.json(\/.*)?$/, '$1')
 }
 
 /** Launches a sample; a failure of appc is in JSON on stderr. */
@@ -73,10 +87,14 @@ export function judgeLaunch(site: Site, before: Picture, looker: Looker, sample:
   if (status === 125 && stdout === '' && codeOf(stderr) === 'STORE_CORRUPT') return { kind: 'refused' }
   const told = `${sample.name}: exit ${status}, ${JSON.stringify(stdout.slice(0, 300))} ${stderr.slice(0, 600)}`
   if (status !== 0 || stdout !== sample.output || stderr.trim() !== '') return { kind: 'wrong', text: told }
-  const view = new Map([...before].filter(([path]) => isWithin(path, sample.view)))
+  // The list is not laid over anything.
+  const isSeen = (path: string) => isWithin(path, sample.view) && path !== `${sample.view}/list`
+  const view = new Map([...before].filter(([path]) => isSeen(path)))
   const now = looker.picture(site.store, sample.view)
   // Whose a file is makes no other of its bytes.
-  const differing = [...differences(view, now)].filter(path => !hasOtherOwner(view.get(path), now.get(path)))
+  const differing = [...differences(view, now)].filter(
+    path => isSeen(path) && !hasOtherOwner(view.get(path), now.get(path)),
+  )
   if (differing.length === 0) return { kind: 'right' }
   return { kind: 'wrong', text: `${told}; in its view differ ${differing.slice(0, 5).join(' ')}` }
 }

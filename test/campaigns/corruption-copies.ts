@@ -45,7 +45,8 @@ export class Knowledge {
         if (hostDigest(path) === sha256) this.#onHost.add(sha256)
       }
       for (const { path, mode, sha256, secret } of settings.files) {
-        if (sha256 !== undefined) this.#need(objectName(sha256, (mode & 0o111) !== 0), { name, manifest: `refs/${name}` })
+        if (sha256 !== undefined)
+          this.#need(objectName(sha256, (mode & 0o111) !== 0), { name, manifest: `refs/${name}` })
         if (sha256 !== undefined && hostDigest(path) === sha256) this.#onHost.add(sha256)
         if (secret !== undefined) paths.add(`secrets/${secret}`).add(`secrets/${secret}.json`)
       }
@@ -132,4 +133,3 @@ function hostDigest(path: string): string | null {
 function digestOf(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex')
 }
-

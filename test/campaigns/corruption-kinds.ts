@@ -68,7 +68,12 @@ export const ofBytes: Readonly<Record<string, Damage>> = {
     inPlace(path, (fd, size) => {
       const [from, length] = random.once(3) ? [0, size] : [random.below(size + 1) & ~0xfff, 4096]
       const end = Math.min(size, from + length)
-      if (readFileSync(path).subarray(from, end).every(byte => byte === 0)) writeSync(fd, 'x', 0)
+      if (
+        readFileSync(path)
+          .subarray(from, end)
+          .every(byte => byte === 0)
+      )
+        writeSync(fd, 'x', 0)
       else writeSync(fd, Buffer.alloc(end - from), 0, end - from, from)
     }),
   'filled with noise': (random, path) =>

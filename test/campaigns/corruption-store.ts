@@ -27,9 +27,18 @@ interface Packed extends Sample {
 }
 
 const ECHO = ['-c', 'echo "$BASH_VERSION" $((6 * 7))']
-const PYTHON = ['-c', 'import json, ssl, sqlite3, decimal; print(ssl.OPENSSL_VERSION, json.dumps([sqlite3.sqlite_version]))']
-const PERL = ['-MPOSIX', '-MEncode', '-MDigest::SHA=sha256_hex', '-e', 'print "$] ", sha256_hex("a"), " ", floor(2.5), "\\n"']
-const SQLITE = [':memory:', 'select sqlite_version(), sum(value) from json_each(\'[1,2,3]\')']
+const PYTHON = [
+  '-c',
+  'import json, ssl, sqlite3, decimal; print(ssl.OPENSSL_VERSION, json.dumps([sqlite3.sqlite_version]))',
+]
+const PERL = [
+  '-MPOSIX',
+  '-MEncode',
+  '-MDigest::SHA=sha256_hex',
+  '-e',
+  'print "$] ", sha256_hex("a"), " ", floor(2.5), "\\n"',
+]
+const SQLITE = [':memory:', "select sqlite_version(), sum(value) from json_each('[1,2,3]')"]
 
 /** Called by the program and the release that it is from. */
 const PACKED: readonly Packed[] = [
@@ -76,10 +85,7 @@ export async function makeStore(site: Site, size: StoreSize): Promise<readonly L
   for (const { name, from, entry } of packed) await site.pack(treeOf[from], name, entry)
   for (const which of setUps) await setUp(site, which)
   const show = `echo "$WORD"; cat ${OPEN} ${SECRET}`
-  const samples = [
-    ...packed,
-    ...setUps.map(which => ({ name: `bash-13-${which}`, words: ['-c', show] })),
-  ]
+  const samples = [...packed, ...setUps.map(which => ({ name: `bash-13-${which}`, words: ['-c', show] }))]
   const launchable: Launchable[] = []
   for (const sample of samples) launchable.push(await firstLaunch(site, sample))
   must(await site.appc('gc', '--grace', '0'))
@@ -135,7 +141,9 @@ export interface Told {
 
 /** What a ref says of each generation. */
 export function refOf(store: string, name: string): readonly Told[] {
-  const lines = readFileSync(join(store, 'refs', name), 'utf8').split('\n').slice(1, -2)
+  const lines = readFileSync(join(store, 'refs', name), 'utf8')
+    .split('\n')
+    .slice(1, -2)
   return lines.map(line => JSON.parse(line) as Told)
 }
 

@@ -65,7 +65,7 @@ export class Corrupter {
     const touched = isSwap ? [path, other] : [path]
     if (path === other || [path, other].some(each => this.#isTaken(each))) return null
     if (isSwap && (this.picture.get(path)?.kind !== 'file' || this.picture.get(other)?.kind !== 'file')) return null
-    const source = this.picture.get(other)?.kind === 'directory' ? join(this.home, 'version') : join(this.home, other)
+    const source = join(this.home, this.picture.get(other)?.kind === 'file' ? other : 'version')
     const before = lstatSync(join(this.home, path), { bigint: true })
     damage(this.random, join(this.home, path), source)
     for (const each of touched) this.#taken.add(each)
@@ -92,7 +92,9 @@ export class Corrupter {
 
   /** By another name of the same file, too, and what lies in a directory that is damaged. */
   #isTaken(path: string): boolean {
-    return [...this.#taken].some(taken => isWithin(path, taken) || isWithin(taken, path) || this.#isSameFile(path, taken))
+    return [...this.#taken].some(
+      taken => isWithin(path, taken) || isWithin(taken, path) || this.#isSameFile(path, taken),
+    )
   }
 
   #isSameFile(a: string, b: string): boolean {

@@ -1,22 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, chmodSync, chownSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Random } from '../fuzz/random.js'
+import type { User } from '../native/fixture.js'
 import { type Ran, Site } from '../support/site.js'
-import {
-  damagedPaths,
-  judgeLaunch,
-  launch,
-  linesOf,
-  type Problem,
-  unnamed,
-  viewIsThere,
-} from './corruption-checks.js'
+import { damagedPaths, judgeLaunch, launch, linesOf, type Problem, unnamed, viewIsThere } from './corruption-checks.js'
 import { digestsBelow, Knowledge } from './corruption-copies.js'
 import { hasOtherBytes, Looker, type Picture } from './corruption-judge.js'
 import { type Launchable, makeStore, type StoreSize, trees } from './corruption-store.js'
-import { type Corruption, Corrupter } from './corruption-victims.js'
-import type { User } from '../native/fixture.js'
+import { Corrupter, type Corruption } from './corruption-victims.js'
 
 export interface Tally {
   rounds: number
@@ -42,7 +34,7 @@ export interface Outcome {
 }
 
 /** At once, in most rounds. */
-const MANY = 40
+const MANY = 80
 /** Findings after which it ends. */
 const ENOUGH = 10
 
@@ -110,7 +102,9 @@ class Campaign implements Outcome {
     const corruptions = this.#corrupt(before, random, count)
     const find = (text: string) => {
       if (this.findings.length === found) {
-        const done = corruptions.map(({ kind, paths, hasOldTime }) => `  ${kind}${hasOldTime ? ' (old time)' : ''}: ${paths.join(' ')}`)
+        const done = corruptions.map(
+          ({ kind, paths, hasOldTime }) => `  ${kind}${hasOldTime ? ' (old time)' : ''}: ${paths.join(' ')}`,
+        )
         this.findings.push(`round ${seed}, ${count}:\n${done.join('\n')}`)
       }
       this.findings.push(`${seed}: ${text}`)
@@ -141,11 +135,12 @@ class Campaign implements Outcome {
   }
 
   async #verify(before: Picture, corruptions: readonly Corruption[], find: (text: string) => void): Promise<void> {
-    const damaged = damagedPaths(before, this.#look(), true)
+    const now = this.#look()
+    const damaged = damagedPaths(before, now, true)
     const ran = await this.site.appc('verify', '--full', '--json')
     const problems = linesOf<Problem>(ran.stdout, 'appc.problem/1')
     if (ran.status !== (damaged.size > 0 ? 1 : 0)) find(`verify --full: ${told(ran)} with ${damaged.size} damaged`)
-    const missed = new Set(unnamed(this.site.store, before, damaged, problems))
+    const missed = new Set(unnamed(this.site.store, this.knowledge, damaged, now, problems))
     for (const path of missed) find(`verify --full does not name ${path}`)
     for (const { paths } of corruptions) {
       const real = paths.filter(path => damaged.has(path))
@@ -181,14 +176,17 @@ class Campaign implements Outcome {
     const ran = await this.site.appc('repair', '--json', ...full, ...from)
     const [summary] = linesOf<{ left: number; bytesRead: number }>(ran.stdout, 'appc.repair/1')
     if (summary === undefined || ran.status !== (summary.left > 0 ? 1 : 0)) return find(`repair: ${told(ran)}`)
-    const left = damagedPaths(before, this.#look(), false)
+    const after = this.#look()
+    const left = damagedPaths(before, after, false)
     for (const path of left) if (!lost.has(path)) find(`not repaired: ${path} (${usesTrees ? 'from trees' : 'alone'})`)
     const problems = linesOf<Problem>(ran.stdout, 'appc.problem/1')
-    for (const path of unnamed(this.site.store, before, left, problems)) find(`left without a word: ${path}`)
+    for (const path of unnamed(this.site.store, this.knowledge, left, after, problems))
+      find(`left without a word: ${path}`)
     this.tally.bytesRead += summary.bytesRead
     for (const path of damaged) {
       const was = before.get(path)
-      if (path.startsWith('objects/') && was !== undefined && hasOtherBytes(was, now.get(path))) this.tally.damagedBytes += was.size
+      if (path.startsWith('objects/') && was !== undefined && hasOtherBytes(was, now.get(path)))
+        this.tally.damagedBytes += was.size
     }
     for (const { paths } of corruptions) {
       if (paths.some(path => left.has(path))) this.tally.lost++
@@ -224,14 +222,16 @@ class Campaign implements Outcome {
     for (const sample of chosen) {
       const verdict = judgeLaunch(this.site, before, this.#looker, sample, await launch(this.site, sample))
       this.tally.launchesAfter++
-      if (verdict.kind !== 'right') find(`after the repair: ${verdict.kind === 'wrong' ? verdict.text : `${sample.name} is refused`}`)
+      if (verdict.kind !== 'right')
+        find(`after the repair: ${verdict.kind === 'wrong' ? verdict.text : `${sample.name} is refused`}`)
     }
   }
 
   async #compare(before: Picture, random: Random, find: (text: string) => void): Promise<void> {
     const now = this.#look()
     const different = damagedPaths(before, now, false)
-    for (const path of different) find(`in the end: ${path} ${JSON.stringify([before.get(path), now.get(path)], replacer)}`)
+    for (const path of different)
+      find(`in the end: ${path} ${JSON.stringify([before.get(path), now.get(path)], replacer)}`)
     for (const path of before.keys()) if (!now.has(path) && !different.has(path)) find(`in the end ${path} is missing`)
     const left = readdirSync(join(this.site.store, 'tmp'))
     if (left.length > 0) find(`in tmp/: ${left.join(' ')}`)

@@ -37,7 +37,9 @@ function leftovers(home: string): readonly string[] {
   for (const name of readdirSync(join(home, 'refs')))
     for (const { container, settings } of generationsIn(readFileSync(join(home, 'refs', name), 'utf8')) ?? []) {
       needed.add(container)
-      const { files } = JSON.parse(readFileSync(objectAt(home, container), 'utf8')) as { readonly files: readonly Listed[] }
+      const { files } = JSON.parse(readFileSync(objectAt(home, container), 'utf8')) as {
+        readonly files: readonly Listed[]
+      }
       for (const { sha256, mode } of [...files.filter(({ type }) => type === 'file'), ...settings])
         if (sha256 !== undefined) needed.add(`${sha256}${(mode & 0o111) === 0 ? '' : '.x'}`)
       for (const { secret } of settings) if (secret !== undefined) secrets.add(secret).add(`${secret}.json`)
@@ -49,7 +51,9 @@ function leftovers(home: string): readonly string[] {
     ...objects
       .filter(object => !needed.has(object) && lstatSync(objectAt(home, object)).nlink === 1)
       .map(object => `objects: ${object} is left`),
-    ...readdirSync(join(home, 'secrets')).filter(name => !secrets.has(name)).map(name => `secrets: ${name} is left`),
+    ...readdirSync(join(home, 'secrets'))
+      .filter(name => !secrets.has(name))
+      .map(name => `secrets: ${name} is left`),
     ...['tmp', 'quarantine'].flatMap(name => readdirSync(join(home, name)).map(left => `${name}: ${left} is left`)),
   ]
 }

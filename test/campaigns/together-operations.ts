@@ -91,7 +91,11 @@ const MAKERS: Readonly<Record<string, readonly [share: number, make: Make]>> = {
   repair: [
     4,
     (random, { own }) =>
-      appc(['repair', '--json', ...(random.once(2) ? [random.pick(own)] : []), ...(random.once(2) ? ['--full'] : [])], [], nothingMended),
+      appc(
+        ['repair', '--json', ...(random.once(2) ? [random.pick(own)] : []), ...(random.once(2) ? ['--full'] : [])],
+        [],
+        nothingMended,
+      ),
   ],
   'set a file': [
     4,
@@ -106,13 +110,22 @@ const MAKERS: Readonly<Record<string, readonly [share: number, make: Make]>> = {
     (random, { own }) => appc(['settings', '--json', random.pick(own), 'unset', SETTING], ['SETTING_UNKNOWN']),
   ],
   'roll back': [3, (random, { own }) => appc(['rollback', '--json', random.pick(own)], ['GENERATION_UNKNOWN'])],
-  copy: [2, (random, { own, all }) => appc(['copy', '--json', random.pick(all), random.pick(own)], ['CONTAINER_EXISTS'])],
+  copy: [
+    2,
+    (random, { own, all }) => appc(['copy', '--json', random.pick(all), random.pick(own)], ['CONTAINER_EXISTS']),
+  ],
   remove: [3, (random, { own }) => appc(['remove', '--json', random.pick(own)], ['CONTAINER_IN_USE'])],
   collect: [
     3,
     random => {
       const keep = random.once(2) ? ['--keep', String(1 + random.below(3))] : []
-      return appc(['gc', '--json', ...keep, ...(random.once(2) ? ['--grace', '0'] : []), ...(random.once(4) ? ['--dry-run'] : [])])
+      return appc([
+        'gc',
+        '--json',
+        ...keep,
+        ...(random.once(2) ? ['--grace', '0'] : []),
+        ...(random.once(4) ? ['--dry-run'] : []),
+      ])
     },
   ],
   plan: [2, (random, { all }) => appc(['plan', '--json', random.pick(all)])],
@@ -145,10 +158,14 @@ export function pickOperation(random: Random, names: Names, sources: Sources): O
 }
 
 /** What is wrong with an answer; null where it is right. `code`: of the error that was told. */
-export function wrongWith(operation: Operation, ran: Ran): { readonly text: string | null; readonly code: string | null } {
+export function wrongWith(
+  operation: Operation,
+  ran: Ran,
+): { readonly text: string | null; readonly code: string | null } {
   const code = codeOf(ran.stderr)
   if (code !== null && operation.rightErrors.includes(code) && ran.stdout === '') return { text: null, code }
-  if (ran.status !== 0) return { text: `exit ${ran.status ?? ran.signal}: ${ran.stdout.slice(-1500)} ${ran.stderr.slice(-2500)}`, code }
+  if (ran.status !== 0)
+    return { text: `exit ${ran.status ?? ran.signal}: ${ran.stdout.slice(-1500)} ${ran.stderr.slice(-2500)}`, code }
   if (ran.stderr.trim() !== '') return { text: `it told: ${ran.stderr.slice(-1500)}`, code }
   return { text: operation.judge(ran), code }
 }

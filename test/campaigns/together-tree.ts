@@ -39,7 +39,8 @@ export function makeVersion(tree: string, version: string): void {
   mkdirSync(dirname(data), { recursive: true })
   writeFileSync(data, version)
   // Some for packing, verifying and collecting to do.
-  for (let index = 0; index < 50; index++) writeFileSync(`${data}-${index}`, `${version} ${index}\n`.repeat(1 + index * 40))
+  for (let index = 0; index < 50; index++)
+    writeFileSync(`${data}-${index}`, `${version} ${index}\n`.repeat(1 + index * 40))
   compile(tree, 'usr/bin/together', PROGRAM, [join(tree, LIBRARIES, 'libtogether.so.1')])
   chmodSync(tree, 0o755)
 }

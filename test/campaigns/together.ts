@@ -7,7 +7,14 @@ import { users } from '../native/fixture.js'
 import { finished, type Ran, Site } from '../support/site.js'
 import { SystemStore } from '../support/system-store.js'
 import { judgeQuiet } from './together-judge.js'
-import { type Names, type Operation, OPERATIONS, pickOperation, type Sources, wrongWith } from './together-operations.js'
+import {
+  type Names,
+  OPERATIONS,
+  type Operation,
+  pickOperation,
+  type Sources,
+  wrongWith,
+} from './together-operations.js'
 import { makeVersion } from './together-tree.js'
 
 export interface Together {
@@ -40,7 +47,9 @@ export async function workTogether({ seconds, workers, seed }: TogetherOptions):
   const system = await SystemStore.open(site)
   try {
     const crowd = new Crowd(site, system, makeSources(site), Date.now() + seconds * 1000)
-    await Promise.all(Array.from({ length: workers }, (_, index) => crowd.work(new Random(seed + index), index % 5 < 3)))
+    await Promise.all(
+      Array.from({ length: workers }, (_, index) => crowd.work(new Random(seed + index), index % 5 < 3)),
+    )
     if (!crowd.hangs) await judgeQuiet(site, system, text => crowd.findings.push(text))
     return crowd
   } finally {
@@ -82,7 +91,11 @@ class Crowd implements Together {
       ? { own: SYSTEM_NAMES, all: SYSTEM_NAMES }
       : { own: OWN_NAMES, all: [...SYSTEM_NAMES, ...OWN_NAMES] }
     while (Date.now() < this.end && this.findings.length < ENOUGH && !this.hangs) {
-      const operation = pickOperation(random, names, isOwner ? this.sources : { ...this.sources, files: this.sources.files.slice(0, 1) })
+      const operation = pickOperation(
+        random,
+        names,
+        isOwner ? this.sources : { ...this.sources, files: this.sources.files.slice(0, 1) },
+      )
       const began = performance.now()
       const ran = await this.#run(operation, isOwner)
       const count = this.counts.get(operation.name)
@@ -124,7 +137,12 @@ class Crowd implements Together {
     this.hangs = true
     const waiting = readdirSync('/proc')
       .filter(name => /^[0-9]+$/.test(name))
-      .map(pid => attempt(() => `${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').slice(0, 150)}: ${readFileSync(`/proc/${pid}/wchan`, 'utf8')}`))
+      .map(pid =>
+        attempt(
+          () =>
+            `${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').slice(0, 150)}: ${readFileSync(`/proc/${pid}/wchan`, 'utf8')}`,
+        ),
+      )
       .filter(line => line?.includes(this.site.directory))
     this.findings.push(`hangs: ${words.join(' ')}\n${waiting.join('\n')}\n${readFileSync('/proc/locks', 'utf8')}`)
     child.kill('SIGKILL')

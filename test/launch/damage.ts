@@ -214,7 +214,7 @@ forEachPerson((who, makeSite) =>
       anew()
       const right = await decision()
       anew()
-      const object = objectOf(site, PLUGIN)
+      const object = objectOf(site, '/usr/bin/program')
       copyFileSync(object, `${object}.new`)
       rewrite(`${object}.new`, bytes => bytes.write('libq', bytes.indexOf('libc.so.6')))
       renameSync(`${object}.new`, object)

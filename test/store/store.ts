@@ -5,7 +5,17 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { AppcError } from '../../lib/errors.js'
-import { clearTemporary, createStore, ifAlone, LOCKS, storeHome, whileUnpublished, withLock, withPlanning, withPublishing } from '../../lib/store/store.js'
+import {
+  clearTemporary,
+  createStore,
+  ifAlone,
+  LOCKS,
+  storeHome,
+  whileUnpublished,
+  withLock,
+  withPlanning,
+  withPublishing,
+} from '../../lib/store/store.js'
 import { system } from './system.js'
 
 t.test('where the store is', async t => {
@@ -83,15 +93,20 @@ t.test('who waits to be alone is not passed by others, and not in the way of who
     spawn(process.execPath, ['--input-type=module', '-e', code(mode, rest)], { stdio: ['pipe', 'pipe', 'inherit'] })
   const waiting = (name: string) => {
     const { ino } = statSync(join(store.home, name))
-    return readFileSync('/proc/locks', 'utf8').split('\n').filter(line => line.includes(' -> ') && line.includes(`:${ino} `)).length
+    return readFileSync('/proc/locks', 'utf8')
+      .split('\n')
+      .filter(line => line.includes(' -> ') && line.includes(`:${ino} `)).length
   }
   const until = async (holds: () => boolean) => {
     while (!holds()) await setTimeout(20)
   }
   const order: string[] = []
-  const first = start('shared', `
+  const first = start(
+    'shared',
+    `
       readSync(0, Buffer.alloc(1))
-      withLock({ home: '${store.home}', system: addon() }, 'shared', () => console.log('once more'))`)
+      withLock({ home: '${store.home}', system: addon() }, 'shared', () => console.log('once more'))`,
+  )
   const note = (child: typeof first) => child.stdout.on('data', text => order.push(...String(text).trim().split('\n')))
   note(first)
   await until(() => order.length > 0)
@@ -117,8 +132,14 @@ t.test('no generation is made meanwhile', async t => {
       closeSync(fd)
     }
   }
-  t.same(whileUnpublished(store, () => [isFree('shared'), isFree('exclusive')]), [true, false])
-  t.same(withPublishing(store, () => [isFree('shared'), isFree('exclusive')]), [false, false])
+  t.same(
+    whileUnpublished(store, () => [isFree('shared'), isFree('exclusive')]),
+    [true, false],
+  )
+  t.same(
+    withPublishing(store, () => [isFree('shared'), isFree('exclusive')]),
+    [false, false],
+  )
   t.same([isFree('shared'), isFree('exclusive')], [true, true])
 })
 

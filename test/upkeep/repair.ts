@@ -367,7 +367,10 @@ t.test('refs that were swapped are not copied over the right second copies', asy
   renameSync(refPath(store, 'two'), refPath(store, 'one'))
   renameSync(refPath(store, 'three'), refPath(store, 'two'))
   t.match(await mend(fixture), { left: [], mended: [{ problem: { kind: 'ref' } }, { problem: { kind: 'ref' } }] })
-  t.same(['one', 'two'].map(name => readFileSync(refPath(store, name))), refs)
+  t.same(
+    ['one', 'two'].map(name => readFileSync(refPath(store, name))),
+    refs,
+  )
   await isWhole(t, fixture)
 })
 
