@@ -36,9 +36,10 @@ async function main(values: Request): Promise<void> {
   const destination = { store, key, root: root ?? null }
   const facts = factsOf(store)
   const host: OpenHost = (of, looks) => hostFor(of, root ?? '/', process.env, facts, looks)
+  const system = systemStore(process.env)
   const plan = () =>
-    bringUpToDate(destination, isSecondRound(), () => {
-      if (kind === 'container') prepareContainer(destination, systemStore(process.env), subject, host)
+    bringUpToDate(destination, system, isSecondRound(), () => {
+      if (kind === 'container') prepareContainer(destination, system, subject, host)
       else prepareProgram(destination, subject, values.lib ?? [], host)
     })
   let links = plan()

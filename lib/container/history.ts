@@ -70,7 +70,8 @@ export function copyContainer(from: Store, source: string, store: Store, name: s
   const isOwn = from.home === store.home
   // Of what is read under no lock the collector could take the files before the copy's ref leads to them.
   const copy = () => Writer.use(store, writer => copyBy(writer, from, source, store, name))
-  return isOwn ? copy() : withLock(from, 'shared', copy)
+  // His own before the system's, as who plans.
+  return isOwn ? copy() : withLock(store, 'shared', () => withLock(from, 'shared', copy))
 }
 
 function copyBy(writer: Writer, from: Store, source: string, store: Store, name: string): readonly string[] {

@@ -16,26 +16,42 @@ export function onHost(): Source {
   }
 }
 
-/**
- * Files of a directory tree: by their paths, as in the tree that was packed from; else by name and size; else by size alone. Another
- * store is searched by the names of its objects. Throws ROOT_INVALID.
- */
-export function inDirectory(directory: string): Source {
+/** Files of a directory tree, in the order of what they cost to find and to try. */
+export interface TreeSources {
+  /** At their paths, as in the tree that was packed from; or by the names of objects, as in another store. */
+  readonly byPath: Source
+  /** Of the same name and size. */
+  readonly byName: Source
+  readonly bySize: Source
+}
+
+/** Throws ROOT_INVALID. */
+export function inDirectory(directory: string): TreeSources {
   const fs = rootFileSystem(directory)
+  const from = directory
   let files: ReadonlyMap<number, readonly FoundFile[]> | null = null
-  return function* ({ key, paths, size }) {
-    const from = directory
-    yield { path: pathOf({ home: directory }, key), from }
-    if (size === null) return
-    for (const path of paths) {
-      const found = inTree(fs, path)
-      if (found !== null) yield { path: found, from }
-    }
-    files ??= bySize(directory)
-    const names = new Set(paths.map(base))
-    const same = files.get(size) ?? []
-    for (const { path } of same.filter(({ path }) => names.has(base(path)))) yield { path, from }
-    for (const { path } of same) yield { path, from }
+  const ofSize = (size: number): readonly FoundFile[] => {
+    files ??= filesBySize(directory)
+    return files.get(size) ?? []
+  }
+  return {
+    *byPath({ key, paths, size }) {
+      yield { path: pathOf({ home: directory }, key), from }
+      if (size === null) return
+      for (const path of paths) {
+        const found = inTree(fs, path)
+        if (found !== null) yield { path: found, from }
+      }
+    },
+    *byName({ paths, size }) {
+      if (size === null) return
+      const names = new Set(paths.map(base))
+      for (const { path } of ofSize(size)) if (names.has(base(path))) yield { path, from }
+    },
+    *bySize({ size }) {
+      if (size === null) return
+      for (const { path } of ofSize(size)) yield { path, from }
+    },
   }
 }
 
@@ -45,7 +61,7 @@ function inTree(fs: FileSystem, path: string): string | null {
   return resolved?.stat?.kind === 'file' && resolved.path !== null ? fs.hostPath(resolved.path) : null
 }
 
-function bySize(directory: string): ReadonlyMap<number, readonly FoundFile[]> {
+function filesBySize(directory: string): ReadonlyMap<number, readonly FoundFile[]> {
   const sizes = new Map<number, FoundFile[]>()
   for (const file of filesBelow(directory)) {
     const known = sizes.get(file.size)

@@ -30,7 +30,10 @@ function mendFile(store: Store, { path, sha256, size, mode }: PackedRegular): bo
   const outcome = hashPath(object)
   if ('digest' in outcome && outcome.digest === sha256)
     return mendInPlace(store, new Evidence(store), problem('mode', object, because, { object: key })) !== null
+  // A file where its directory was: nothing can be put there before a repair.
+  if ('errorCode' in outcome && outcome.errorCode === 'ENOTDIR') return false
   const found = problem('bytes', object, because, { object: key })
-  const sources = [...storeSources(store, [found]), onHost()]
+  const { near, bySize } = storeSources(store, [found])
+  const sources = [...near, onHost(), bySize]
   return repairObjects(store, [{ problem: found, key, size, paths: [path] }], sources).mended.length > 0
 }

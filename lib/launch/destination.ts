@@ -15,14 +15,14 @@ export interface Destination {
   readonly root: string | null
 }
 
-/** null where there is none, none of this version, or something in its place that is no file: it is planned anew. */
+/** null where there is none, none of this version, one that may not be read, or something in its place that is no file: it is planned anew. */
 export function readPlan(destination: Destination): Plan | null {
   const path = planPath(destination)
   try {
     return decodePlan(readRegular(path, MAX_SIZE, `remove ${path}`))
   } catch (error) {
     const unusable = error instanceof AppcError && (error.code === 'PLAN_INVALID' || error.code === 'STORE_CORRUPT')
-    if (unusable || hasCode(error, 'ENOENT')) return null
+    if (unusable || hasCode(error, 'ENOENT', 'EACCES')) return null
     throw error
   }
 }

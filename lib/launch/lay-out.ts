@@ -1,7 +1,6 @@
 import { lstatSync } from 'node:fs'
 import { isExecutable } from '../container/containers.js'
 import type { PackedRegular } from '../container/types.js'
-import { AppcError } from '../errors.js'
 import type { Laid } from '../plan/compile.js'
 import { noteObjects } from '../plan/objects.js'
 import type { Layer } from '../plan/overlays.js'
@@ -9,8 +8,10 @@ import { buildView } from '../plan/view.js'
 import { objectMode, objectPath } from '../store/objects.js'
 import type { StoredFile } from '../store/soundness.js'
 import type { Store } from '../store/store.js'
+import { readable } from '../upkeep/sources.js'
 import { addon } from './addon.js'
 import type { Care } from './care.js'
+import { damagedFile } from './open-packed.js'
 
 /** A private file, as it is asked for in the store. */
 interface Wanted extends StoredFile {
@@ -27,7 +28,7 @@ export function layOut(store: Store, name: string, views: string, layers: readon
   const mended = new Set<Wanted>()
   const mend = (each: Wanted) => {
     // Once: what does not stay mended is damaged again by something.
-    if (mended.has(each) || !care.mend(each.file)) throw damaged(store, name, each)
+    if (mended.has(each) || !care.mend(each.file)) throw damagedFile(store, name, each.file)
     mended.add(each)
   }
   // Before the view is built, of which one that is missing would be missing.
@@ -57,13 +58,6 @@ function wantedBy(layers: readonly Layer[]): readonly Wanted[] {
 
 /** As far as can be told without reading it. */
 function seemsSound(store: Store, { sha256, executable, size }: Wanted): boolean {
-  const stat = lstatSync(objectPath(store, sha256, executable), { throwIfNoEntry: false })
+  const stat = readable(() => lstatSync(objectPath(store, sha256, executable)))
   return stat?.isFile() === true && stat.size === size && (stat.mode & 0o7777) === objectMode(executable)
-}
-
-function damaged(store: Store, name: string, { sha256, executable, file }: Wanted): AppcError {
-  return new AppcError('STORE_CORRUPT', `${file.path} of ${name} is damaged`, {
-    because: `the store's object ${objectPath(store, sha256, executable)} is not there, or is not what it is named by`,
-    hint: name.startsWith('/') ? 'appc repair' : `appc repair ${name}`,
-  })
 }

@@ -5,6 +5,7 @@ import { mendView } from '../plan/view.js'
 import type { Store } from '../store/store.js'
 import type { Evidence } from '../upkeep/evidence.js'
 import type { Problem } from '../upkeep/problems.js'
+import { readable } from '../upkeep/sources.js'
 import { addon } from './addon.js'
 
 export interface MendedView {
@@ -42,6 +43,6 @@ function mendOne(store: Store, view: string, problems: readonly Problem[], evide
 }
 
 function inodeOf(path: string): number | null {
-  const stat = lstatSync(path, { throwIfNoEntry: false })
+  const stat = readable(() => lstatSync(path))
   return stat?.isFile() ? stat.ino : null
 }

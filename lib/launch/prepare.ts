@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { type Container, freeReplaced, isExecutable, readContainer } from '../container/containers.js'
+import { type Container, freeReplaced, readContainer } from '../container/containers.js'
 import { policyPath } from '../container/host-policy.js'
 import { describeProgram } from '../container/program.js'
 import { isSecret } from '../container/settings.js'
-import type { Manifest, PackedRegular } from '../container/types.js'
+import type { Manifest } from '../container/types.js'
 import { decide } from '../decide/decide.js'
 import { Contents } from '../decide/home.js'
 import { within } from '../decide/host-paths.js'
@@ -12,14 +12,13 @@ import type { Decision, Host } from '../decide/types.js'
 import { AppcError } from '../errors.js'
 import type { Looks } from '../loader/looks.js'
 import { overlayFileSystem } from '../loader/overlay-file-system.js'
-import { openHostFile, rootFileSystem } from '../loader/root-file-system.js'
+import { rootFileSystem } from '../loader/root-file-system.js'
 import type { FileSystem } from '../loader/types.js'
 import { compilePlan, mountsInside, type Request } from '../plan/compile.js'
 import { haveYoung } from '../plan/guards.js'
 import { layersOf, Targets } from '../plan/overlays.js'
 import { type LaidNodes, laySettings, placeState } from '../plan/settings.js'
 import type { BindMount, Plan } from '../plan/types.js'
-import { objectPath } from '../store/objects.js'
 import { refPath } from '../store/refs.js'
 import { isSoundSecret, secretPath } from '../store/secrets.js'
 import { makeState } from '../store/state.js'
@@ -30,6 +29,7 @@ import { type Destination, writePlan } from './destination.js'
 import { importAgain, importFiles, importObjects } from './import-private.js'
 import { layOut } from './lay-out.js'
 import { circumstances } from './machine.js'
+import { openPacked } from './open-packed.js'
 import { whileUnchanged } from './while-unchanged.js'
 
 /** A container, and what was decided for it on some host. */
@@ -39,10 +39,12 @@ export interface Decided {
 }
 
 /** Decides for a container of the store. Throws CONTAINER_UNKNOWN, STORE_CORRUPT, MANIFEST_INVALID. */
-export function decideContainer(store: Store, name: string, host: Host): Decided {
-  const container = readContainer(store, name)
-  const open = (file: PackedRegular) => openHostFile(objectPath(store, file.sha256, isExecutable(file.mode)))
-  return { container, decision: decide(container.manifest, host, open) }
+export function decideContainer(store: Store, name: string, host: Host, mend: Care['mend'] = () => false): Decided {
+  // Else its files may go while they are read.
+  return withLock(store, 'shared', () => {
+    const container = readContainer(store, name)
+    return { container, decision: decide(container.manifest, host, openPacked(store, name, mend)) }
+  })
 }
 
 /** Throws STORE_CORRUPT: a damaged secret is not handed to a program. */
@@ -85,7 +87,7 @@ export function prepareContainer(
 
 function prepareOwn(destination: Destination, name: string, host: Host, care: Care): Prepared {
   const { store } = destination
-  const decided = decideContainer(store, name, host)
+  const decided = decideContainer(store, name, host, care.mend)
   const { container, decision } = decided
   const secrets = container.settings.files.filter(isSecret).map(({ secret }) => secret)
   for (const id of secrets) requireSecret(store, container.name, id)

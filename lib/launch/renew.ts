@@ -60,7 +60,7 @@ function renewPlanned(
 
 function bringPlanUpToDate({ own, system }: Stores, destination: Destination, name: string, isSecond: boolean): Plan {
   const facts = factsOf(own)
-  const links = bringUpToDate(destination, isSecond, () =>
+  const links = bringUpToDate(destination, system, isSecond, () =>
     prepareContainer(destination, system, name, store => hostFor(store, '/', process.env, facts)),
   )
   closeSync(links)

@@ -4,6 +4,7 @@ import { NeededMemory } from '../container/needed-memory.js'
 import { type Store, withLock } from '../store/store.js'
 import type { Stores } from '../store/stores.js'
 import { Evidence } from '../upkeep/evidence.js'
+import type { FilesRead } from '../upkeep/fetch.js'
 import { type Holder, holdersOf } from '../upkeep/holders.js'
 import type { ObjectKey } from '../upkeep/identities.js'
 import { isMendable, mendInPlace, setAside } from '../upkeep/mend.js'
@@ -53,15 +54,12 @@ const ROUNDS = 4
 /** Finds what is wrong in the caller's store and mends what can be mended. What has no source stays as it is. */
 export async function repair({ own, system }: Stores, options: RepairOptions): Promise<Repaired> {
   const { from = [], dryRun = false, ...verifying } = options
-  const outside = [
-    ...(system === null ? [] : [inStore(system, 'the system’s store')]),
-    onHost(),
-    ...from.map(inDirectory),
-  ]
+  const outside = outsideSources(system, from)
   const evidence = new Evidence(own)
   const mended: Mended[] = []
   const inodes = new Map<number, string[]>()
   const tried = new Set<string>()
+  const read: FilesRead = new Map()
   let bytesRead = 0
   for (let round = 1; ; round++) {
     const { problems, complete } = await verify(own, { ...verifying, full: options.full === true && round === 1 })
@@ -69,7 +67,7 @@ export async function repair({ own, system }: Stores, options: RepairOptions): P
     // What does not stay mended is damaged again by something.
     const untried = problems.filter(problem => !tried.has(nameOf(problem)))
     if (!complete || untried.length === 0 || round > ROUNDS) return withOrigins(own, end())
-    const step = dryRun ? findOut(own, untried, outside) : mendAll(own, untried, outside, evidence)
+    const step = dryRun ? findOut(own, untried, outside) : mendAll(own, untried, outside, { evidence, read })
     mended.push(...step.mended.map(each => asMended(each, dryRun)))
     bytesRead += step.bytesRead
     for (const { inode, problem } of step.mended)
@@ -79,6 +77,34 @@ export async function repair({ own, system }: Stores, options: RepairOptions): P
     if (dryRun) return withOrigins(own, { ...end(), left: problems.filter(problem => !isMended.has(problem)) })
     if (isMended.size === 0) return withOrigins(own, end())
   }
+}
+
+/** Beside the store itself. */
+interface Outside {
+  readonly near: readonly Source[]
+  readonly bySize: readonly Source[]
+}
+
+/**
+ * In this order: of many files a distribution's next release has one of the same path and size, so a tree that is named is more likely to
+ * have the right bytes than the host. What is looked for by its size alone may be read in vain many times: that comes last.
+ */
+function outsideSources(system: Store | null, from: readonly string[]): Outside {
+  const trees = from.map(inDirectory)
+  return {
+    near: [
+      ...(system === null ? [] : [inStore(system, 'the system’s store')]),
+      ...trees.map(({ byPath }) => byPath),
+      onHost(),
+      ...trees.map(({ byName }) => byName),
+    ],
+    bySize: trees.map(({ bySize }) => bySize),
+  }
+}
+
+function allSources(store: Store, problems: readonly Problem[], outside: Outside): readonly Source[] {
+  const own = storeSources(store, problems)
+  return [...own.near, ...outside.near, own.bySize, ...outside.bySize]
 }
 
 function nameOf({ kind, path }: Problem): string {
@@ -99,7 +125,13 @@ function asMended({ problem, from, source, evidence }: StepMended, dryRun: boole
 }
 
 /** Directories first, which what is to be mended lies in. */
-function mendAll(store: Store, problems: readonly Problem[], outside: readonly Source[], evidence: Evidence): Step {
+function mendAll(
+  store: Store,
+  problems: readonly Problem[],
+  outside: Outside,
+  options: { readonly evidence: Evidence; readonly read: FilesRead },
+): Step {
+  const { evidence } = options
   const inPlace = withLock(store, 'shared', () =>
     [...problems]
       .sort((a, b) => Number(b.kind === 'directory') - Number(a.kind === 'directory'))
@@ -108,8 +140,8 @@ function mendAll(store: Store, problems: readonly Problem[], outside: readonly S
         return how === null ? [] : [{ problem, from: how, source: null, evidence: null, inode: null }]
       }),
   )
-  const sources = [...storeSources(store, problems), ...outside]
-  const { mended, left, bytesRead } = repairObjects(store, damagedObjects(store, problems), sources, { evidence })
+  const sources = allSources(store, problems, outside)
+  const { mended, left, bytesRead } = repairObjects(store, damagedObjects(store, problems), sources, options)
   const views = withLock(store, 'shared', () => mendViews(store, problems, evidence)).map(({ how, ...rest }) => ({
     ...rest,
     from: how,
@@ -135,11 +167,11 @@ function unneededOf(store: Store, left: readonly Damaged[]): readonly Damaged[] 
   return left.filter(({ key }) => !needed.has(key))
 }
 
-function findOut(store: Store, problems: readonly Problem[], outside: readonly Source[]): Step {
+function findOut(store: Store, problems: readonly Problem[], outside: Outside): Step {
   const inPlace = problems
     .filter(problem => problem.kind === 'view' || isMendable(store, problem))
     .map(problem => ({ problem, from: 'can be mended', source: null, evidence: null, inode: null }))
-  const sources = [...storeSources(store, problems), ...outside]
+  const sources = allSources(store, problems, outside)
   const { mended, bytesRead } = repairObjects(store, damagedObjects(store, problems), sources, { dryRun: true })
   return { mended: [...inPlace, ...mended], bytesRead }
 }

@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs'
+import { AppcError } from '../errors.js'
 import { refreshPlan } from '../plan/refresh.js'
-import { holdLinks, withLock, withPlanning } from '../store/store.js'
+import { holdLinks, type Store, whileUnpublished, withLock, withPlanning } from '../store/store.js'
 import { usualCare } from './care.js'
 import { type Destination, readPlan, writePlan } from './destination.js'
 import { circumstances } from './machine.js'
@@ -14,22 +15,47 @@ import { circumstances } from './machine.js'
  * Returns a descriptor that keeps others from linking the private files until it is closed: what many containers hold would else,
  * while all of these are planned for, hardly ever be as the launcher's plan says.
  */
-export function bringUpToDate(destination: Destination, isSecond: boolean, prepare: () => void): number {
+export function bringUpToDate(
+  destination: Destination,
+  system: Store | null,
+  isSecond: boolean,
+  prepare: () => void,
+): number {
   return withPlanning(destination.store, destination.key, () => {
     const before = refresh(destination)
     if (before.state === 'refreshed' || (before.state === 'holds' && !isSecond)) return before.links
     closeSync(before.links)
-    // A container may be set up anew, or generations of it be forgotten, while it is planned for; from the last look on that has to wait.
-    for (let attempt = 1; ; attempt++) {
-      prepare()
-      const after = refresh(destination)
-      if (after.state !== 'failed' || attempt === ATTEMPTS) return after.links
-      closeSync(after.links)
-    }
+    return planned(destination, prepare) ?? planUndisturbed(destination, system, prepare)
   })
 }
 
-const ATTEMPTS = 5
+/** null where the container was set up anew, or generations of it were forgotten, while it was planned for. */
+function planned(destination: Destination, prepare: () => void): number | null {
+  try {
+    prepare()
+  } catch (error) {
+    if (error instanceof AppcError && error.code === 'PLAN_UNSTABLE') return null
+    throw error
+  }
+  const { state, links } = refresh(destination)
+  if (state !== 'failed') return links
+  closeSync(links)
+  return null
+}
+
+/**
+ * Once more, while whoever sets up a container waits: where that is done again and again no plan would ever be of the newest generation. The
+ * stores' locks come first, as they do for who waits.
+ */
+function planUndisturbed(destination: Destination, system: Store | null, prepare: () => void): number {
+  const stores = [destination.store, ...(system === null ? [] : [system])]
+  const plan = (): number => {
+    prepare()
+    return refresh(destination).links
+  }
+  const unpublished = stores.reduce((fn, store) => () => whileUnpublished(store, fn), plan)
+  return stores.reduceRight((fn, store) => () => withLock(store, 'shared', fn), unpublished)()
+}
 
 type State = 'holds' | 'refreshed' | 'failed'
 

@@ -1,12 +1,13 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { readRegular } from '../store/regular.js'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { type Problem, problem } from '../upkeep/problems.js'
-import { decodePlan } from './file.js'
+import { decodePlan, planKey } from './file.js'
 import { HEADER, MAGIC, MAX_SIZE, VERSION } from './layout.js'
 import { namesIn } from './names-in.js'
+import type { Plan } from './types.js'
 
 /** Plans, of one container or of all, that are damaged. */
 export function checkPlans(store: Store, name: string | null): readonly Problem[] {
@@ -24,8 +25,8 @@ function isPlanOf(plan: string, name: string): boolean {
 function checkPlan(path: string): readonly Problem[] {
   try {
     const bytes = readRegular(path, MAX_SIZE, '')
-    if (!isOfAnotherVersion(bytes)) decodePlan(bytes)
-    return []
+    if (isOfAnotherVersion(bytes) || isNamed(basename(path), decodePlan(bytes))) return []
+    return [problem('plan', path, 'it is of something else than its name says')]
   } catch (error) {
     // Removed since it was listed: its container is planned for anew.
     if (hasCode(error, 'ENOENT')) return []
@@ -33,6 +34,14 @@ function checkPlan(path: string): readonly Problem[] {
     if (!(error instanceof Error && 'code' in error)) throw error
     return [problem('plan', path, `it cannot be read (${error.code})`)]
   }
+}
+
+/** Of one for a tree the name tells which directory that was; by now another may be at its path, or none. */
+function isNamed(key: string, { request, root, loaderEnvironment }: Plan): boolean {
+  const [subject = '', ...libraryDirectories] = request
+  const kind = key.startsWith('=') ? 'program' : 'container'
+  if (root !== null) return kind === 'program' || isPlanOf(key, subject)
+  return key === planKey({ kind, subject, libraryDirectories, root: null }, loaderEnvironment)
 }
 
 /** Another appc has left it, and the next launch replaces it. Of a damaged one any byte may say so, but then it is not launched either. */

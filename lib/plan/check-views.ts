@@ -6,6 +6,7 @@ import { generationsOrNone } from '../store/generations.js'
 import { type Store, withLinks } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { type Problem, problem } from '../upkeep/problems.js'
+import { checkFile } from '../upkeep/structure.js'
 import { VIEW_LIST } from '../upkeep/users.js'
 import { namesIn } from './names-in.js'
 import { type Difference, differencesOf } from './view-check.js'
@@ -44,7 +45,10 @@ function lastLayer(view: string): string {
 function compare(store: Store, view: string): readonly Problem[] {
   try {
     const differences = differencesOf(store, view)
-    return differences.map(({ path, problem: what }) => problem('view', path, MEANINGS[what]))
+    return [
+      ...checkFile(store, join(view, VIEW_LIST)),
+      ...differences.map(({ path, problem: what }) => problem('view', path, MEANINGS[what])),
+    ]
   } catch (error) {
     // Taken away since it was listed.
     if (hasCode(error, 'ENOENT')) return []

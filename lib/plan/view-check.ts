@@ -147,7 +147,8 @@ function checkCopies(found: Findings): void {
   for (const { path, node } of found.copies) {
     const stat = look(path)
     if (stat === null) found.add('missing', path, node)
-    else if ((Number(stat.mode) & 0o7777) !== objectMode(node.executable)) found.add('mode', path, node)
+    else if ((Number(stat.mode) & 0o7777) !== objectMode(node.executable) || stat.uid !== found.owner)
+      found.add('mode', path, node)
     else if (hashOf(path) !== node.sha256) found.add('bytes', path, node)
   }
 }
@@ -180,6 +181,11 @@ class Findings implements Checked {
   readonly #objects = new Map<string, BigIntStats | null>()
 
   constructor(private readonly store: Pick<Store, 'home'>) {}
+
+  /** Whose the store's files are. */
+  get owner(): bigint | undefined {
+    return look(this.store.home)?.uid
+  }
 
   add(problem: Difference['problem'], path: string, expected: Difference['expected'], name = Buffer.from(path)): void {
     this.differences.push({ problem, path, name, expected })

@@ -2,7 +2,9 @@ import { closeSync, existsSync, lstatSync, mkdirSync, openSync, rmSync } from 'n
 import { dirname, join } from 'node:path'
 import { HOST_BELOW } from '../container/excluded.js'
 import { AppcError } from '../errors.js'
+import { objectPath } from '../store/objects.js'
 import { readRegular } from '../store/regular.js'
+import { isSoundSecret } from '../store/secrets.js'
 import { type Store, withLinks } from '../store/store.js'
 import { hasCode, syncDirectory, writeDurably, writing } from '../store/writing.js'
 import { VIEW_LIST } from '../upkeep/users.js'
@@ -49,11 +51,28 @@ export function buildView(store: Store, system: ViewSystem, views: string, layer
 
 /**
  * Makes a view what its list says: files that are no links of their objects, links, whiteouts and directories are replaced, and what is
- * too much is removed. What was right is not touched. The objects must be sound. Under the shared lock. STORE_CORRUPT for a damaged list.
+ * too much is removed. What was right is not touched, nor what the store itself has no right file for: here may be the last one. Under
+ * the shared lock. STORE_CORRUPT for a damaged list.
  */
 export function mendView(store: Store, system: ViewSystem, view: string): void {
   const listed = readViewList(view)
-  writing(store.home, () => mend(store, system, view, listed))
+  writing(store.home, () => mend(store, system, view, listed, ({ expected }) => canBeMade(store, expected)))
+}
+
+function canBeMade(store: Store, expected: Difference['expected']): boolean {
+  if (expected?.kind === 'secret') return isSound(store, expected.id)
+  if (expected?.kind !== 'file') return true
+  const stat = lstatSync(objectPath(store, expected.sha256, expected.executable), { throwIfNoEntry: false })
+  return stat?.isFile() === true
+}
+
+function isSound(store: Store, secret: string): boolean {
+  try {
+    return isSoundSecret(store, secret)
+  } catch (error) {
+    if (error instanceof AppcError) return false
+    throw error
+  }
 }
 
 interface Begun {
@@ -99,7 +118,7 @@ function hasList(view: string, list: string): boolean {
   try {
     return readRegular(join(view, VIEW_LIST), MAX_LIST, '').equals(Buffer.from(list))
   } catch (error) {
-    if (error instanceof AppcError || hasCode(error, 'ENOENT', 'EIO')) return false
+    if (error instanceof AppcError || hasCode(error, 'ENOENT', 'EACCES', 'EIO')) return false
     throw error
   }
 }
@@ -119,9 +138,11 @@ function mend(
   system: ViewSystem,
   view: string,
   layers: readonly ListedLayer[],
+  isMended: (difference: Difference) => boolean = () => true,
 ): readonly (IdentityGuard | AbsentGuard)[] {
   for (let round = 1; ; round++) {
-    const { guards, differences } = checkView(store, view, layers)
+    const { guards, differences: all } = checkView(store, view, layers)
+    const differences = all.filter(isMended)
     const [first] = differences
     if (first === undefined) return guards
     if (round === ROUNDS) throw unmendable(view, first)

@@ -6,7 +6,7 @@ import { unreadable } from '../loader/unreadable.js'
 import { isDigest } from './objects.js'
 import { refPath, sparePath, unknownContainer } from './refs.js'
 import { readRegular } from './regular.js'
-import { type Store, withLinks } from './store.js'
+import { type Store, withLinks, withPublishing } from './store.js'
 import { hasCode, syncDirectory, writeDurably, writing } from './writing.js'
 
 /** One state of a container, as its ref has it. */
@@ -30,7 +30,7 @@ const FIRST_LINE = 'appc.ref/1'
 /** All generations of a container, oldest first; null when there is no container of that name. Throws STORE_CORRUPT. */
 export function readGenerations(store: Pick<Store, 'home'>, name: string): Generations | null {
   const path = refPath(store, name)
-  const generations = readList(path)
+  const generations = readList(path, name)
   // Whoever makes a container writes the ref first, and whoever removes it removes that last.
   if (generations === null && lstatSync(sparePath(store, name), { throwIfNoEntry: false }) !== undefined)
     throw damaged(path, 'it is gone, and its second copy is there')
@@ -39,12 +39,12 @@ export function readGenerations(store: Pick<Store, 'home'>, name: string): Gener
 
 /** The same from the second copy of the ref. */
 export function readSpare(store: Pick<Store, 'home'>, name: string): Generations | null {
-  return readList(sparePath(store, name))
+  return readList(sparePath(store, name), name)
 }
 
 const HINT = 'appc repair mends it from its second copy'
 
-function readList(path: string): Generations | null {
+function readList(path: string, name: string): Generations | null {
   let text: string
   try {
     text = readRegular(path, MAX_BYTES, HINT).toString()
@@ -53,9 +53,9 @@ function readList(path: string): Generations | null {
     if (hasCode(error, 'ENOENT')) return null
     throw unreadable(path, error)
   }
-  const generations = decode(text)
+  const generations = decode(text, name)
   if (generations !== null) return generations
-  throw damaged(path, 'it does not hold a list of generations with its checksum')
+  throw damaged(path, `it does not hold a list of generations of ${name} with its checksum`)
 }
 
 function damaged(path: string, because: string): AppcError {
@@ -89,17 +89,19 @@ export function generationsOrNone(store: Pick<Store, 'home'>, name: string): rea
  * changed. What it leads to must be on the disk. The lock `links` is held, so that of two at once one comes second.
  */
 export function publish(store: Store, name: string, next: Generation): boolean {
-  return withLinks(store, () => {
-    const known = readGenerations(store, name) ?? []
-    if ((known.at(-1)?.number ?? 0) !== next.number - 1) return false
-    if (known.length >= MAX_GENERATIONS)
-      throw new AppcError('STORE_UNWRITABLE', `${name} has ${known.length} generations`, {
-        because: 'a ref cannot hold more',
-        hint: `forget old ones: appc gc --keep 10`,
-      })
-    writeGenerations(store, name, [...known, next])
-    return true
-  })
+  return withPublishing(store, () => withLinks(store, () => publishAlone(store, name, next)))
+}
+
+function publishAlone(store: Store, name: string, next: Generation): boolean {
+  const known = readGenerations(store, name) ?? []
+  if ((known.at(-1)?.number ?? 0) !== next.number - 1) return false
+  if (known.length >= MAX_GENERATIONS)
+    throw new AppcError('STORE_UNWRITABLE', `${name} has ${known.length} generations`, {
+      because: 'a ref cannot hold more',
+      hint: `forget old ones: appc gc --keep 10`,
+    })
+  writeGenerations(store, name, [...known, next])
+  return true
 }
 
 /**
@@ -152,27 +154,34 @@ function encode(generations: readonly Generation[]): string {
   return `${body}${checksum(body)}\n`
 }
 
-/** null for what is no such list. */
-function decode(text: string): Generations | null {
+/** null for what is no such list, or another container's: from that a repair would renew the second copy. */
+function decode(text: string, name: string): Generations | null {
   // A checksum, 64 digits, and its newline.
   const body = text.slice(0, -65)
   if (text.slice(-65) !== `${checksum(body)}\n`) return null
   const [first, ...lines] = body.slice(0, -1).split('\n')
   if (first !== FIRST_LINE || lines.length === 0) return null
-  const generations = lines.map(decodeLine)
+  const generations = lines.map(line => decodeLine(line, name))
   const sound = generations.every(
     (generation, index) => generation !== null && generation.number > (generations[index - 1]?.number ?? 0),
   )
   return sound ? (generations as unknown as Generations) : null
 }
 
-function decodeLine(line: string): Generation | null {
-  const { number, container } = parse(line) ?? {}
+function decodeLine(line: string, name: string): Generation | null {
+  const { name: itsName, number, container } = parse(line) ?? {}
+  if (itsName !== name) return null
   if (typeof number !== 'number' || !Number.isSafeInteger(number) || number < 1) return null
   return typeof container === 'string' && isDigest(container) ? { number, container, document: line } : null
 }
 
-function parse(line: string): { readonly number?: unknown; readonly container?: unknown } | null {
+interface Line {
+  readonly name?: unknown
+  readonly number?: unknown
+  readonly container?: unknown
+}
+
+function parse(line: string): Line | null {
   try {
     const value: unknown = JSON.parse(line)
     return typeof value === 'object' ? value : null

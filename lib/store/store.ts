@@ -41,7 +41,9 @@ export interface StoreSystem {
  *     plans/ views/         derived, by the planning code: plans/NAME, NAME@…, NAME~…; views/<container's sha256>/…
  *     tmp/                  what is being written; anything found there under the exclusive lock was left by the dead
  *     lock                  flock: shared by writers, exclusive for removal
- *     links                 flock: exclusive for whoever links or unlinks objects; taken after `lock`
+ *     turn                  flock: passed on the way to `lock`, and held exclusively by who waits to be alone
+ *     publishing            flock: exclusive for whoever makes a generation; taken after `lock`
+ *     links                 flock: exclusive for whoever links or unlinks objects; taken after these
  *     planning              fcntl: one byte for each plan, for whoever makes it; taken before `lock`
  */
 export interface Store {
@@ -74,6 +76,8 @@ export function systemHome(environment: Environment, uid: number): string | null
   return environment.APPC_HOME || uid === 0 ? null : SYSTEM_HOME
 }
 
+export const LOCKS = ['lock', 'turn', 'publishing', 'links', 'planning'] as const
+
 /** Makes what is missing of the store's directories. Root's may be read by users, a user's by nobody else. */
 export function createStore(store: Store, uid: number): void {
   writing(store.home, () => {
@@ -81,7 +85,7 @@ export function createStore(store: Store, uid: number): void {
     for (const name of ['', 'objects', 'refs', 'spare', 'plans', 'views', 'state', 'tmp'])
       createDirectory(store, name, mode)
     for (const name of ['secrets', 'quarantine']) createDirectory(store, name, 0o700)
-    for (const name of ['lock', 'links', 'planning']) createLock(join(store.home, name))
+    for (const name of LOCKS) createLock(join(store.home, name))
   })
 }
 
@@ -108,14 +112,43 @@ function createLock(path: string): void {
   }
 }
 
-/** Runs `fn` while this process holds the store's lock. The kernel lets go of it when the process dies. */
+/**
+ * Runs `fn` while this process holds the store's lock. The kernel lets go of it when the process dies. flock(2) lets those who share
+ * a lock in as long as there is one, so whoever waits to be alone bars the way meanwhile: but not to one who shares it already, for
+ * whom he waits.
+ */
 export function withLock<T>(store: Store, mode: 'shared' | 'exclusive', fn: () => T): T {
-  const lock = takeLock(store, 'lock', mode)
+  const held = sharing.get(store.home) ?? 0
+  const lock = held > 0 ? takeLock(store, 'lock', mode) : takeInTurn(store, mode)
+  if (mode === 'shared') sharing.set(store.home, held + 1)
   try {
     return fn()
   } finally {
+    if (mode === 'shared') sharing.set(store.home, held)
     closeSync(lock)
   }
+}
+
+/** How many times this process shares the lock of which store. */
+const sharing = new Map<string, number>()
+
+function takeInTurn(store: Store, mode: 'shared' | 'exclusive'): number {
+  const turn = takeLock(store, 'turn', mode)
+  try {
+    return takeLock(store, 'lock', mode)
+  } finally {
+    closeSync(turn)
+  }
+}
+
+/** Runs `fn`, which makes a generation. Under the shared lock, and before the lock `links` is taken. */
+export function withPublishing<T>(store: Store, fn: () => T): T {
+  return holding(takeLock(store, 'publishing', 'exclusive'), fn)
+}
+
+/** Runs `fn` while nobody makes a generation: for a plan that others would again and again make out of date. Under the shared lock. */
+export function whileUnpublished<T>(store: Store, fn: () => T): T {
+  return holding(takeLock(store, 'publishing', 'shared'), fn)
 }
 
 /**
@@ -123,7 +156,10 @@ export function withLock<T>(store: Store, mode: 'shared' | 'exclusive', fn: () =
  * lock `links`: kept short, since launches wait for it.
  */
 export function withLinks<T>(store: Store, fn: () => T): T {
-  const lock = holdLinks(store)
+  return holding(holdLinks(store), fn)
+}
+
+function holding<T>(lock: number, fn: () => T): T {
   try {
     return fn()
   } finally {
@@ -184,7 +220,7 @@ function takeLock(store: Store, name: LockName, mode: 'shared' | 'exclusive'): n
   }
 }
 
-type LockName = 'lock' | 'links' | 'planning'
+type LockName = (typeof LOCKS)[number]
 
 function openLock(store: Store, name: LockName, access = constants.O_RDONLY): number {
   return writing(store.home, () => openSync(join(store.home, name), OPEN_OWN | access))

@@ -7,6 +7,9 @@ import { writing } from '../store/writing.js'
 import { digestIn } from './identities.js'
 import { type Candidate, readable, type Source, type Wanted } from './sources.js'
 
+/** What files that were read are, by what identifies them; '' for what could not be read. */
+export type FilesRead = Map<string, string>
+
 /** What is of no known size is a document: no more is copied for it, whatever lies under its name in a tree of somebody else's. */
 const MAX_DOCUMENT = 1 << 28
 
@@ -27,16 +30,16 @@ export class Fetcher {
   /** By digest. */
   readonly #fetched = new Map<string, Fetched>()
   readonly #taken = new Set<Fetched>()
-  /** Sources, by what identifies them, that were read. */
-  readonly #read = new Set<string>()
+  readonly #read: FilesRead
   #bytesRead = 0
   #counter = 0
 
   /** `wanted`: all that is going to be asked for. */
-  constructor(home: string, directory: string, wanted: readonly Wanted[]) {
+  constructor(home: string, directory: string, wanted: readonly Wanted[], read: FilesRead = new Map()) {
     this.#home = home
     this.#directory = directory
     this.#wanted = new Set(wanted.map(({ key }) => digestIn(key)))
+    this.#read = read
   }
 
   /** Of sources. */
@@ -68,17 +71,15 @@ export class Fetcher {
 
   #try(candidate: Candidate, { size }: Wanted): void {
     const stat = readable(() => lstatSync(candidate.path))
-    if (
-      !stat?.isFile() ||
-      (size === null ? stat.size > MAX_DOCUMENT : stat.size !== size) ||
-      this.#read.has(identityOf(stat))
-    )
-      return
-    this.#read.add(identityOf(stat))
+    if (!stat?.isFile() || (size === null ? stat.size > MAX_DOCUMENT : stat.size !== size)) return
+    const identity = identityOf(stat, candidate)
+    const known = this.#read.get(identity)
+    if (known !== undefined && (!this.#wanted.has(known) || this.#fetched.has(known))) return
     const path = this.#nextPath()
     const copied =
       (candidate.isObject === true ? this.#link(candidate.path, path) : null) ?? this.#copy(candidate.path, path)
     this.#bytesRead += copied?.size ?? 0
+    this.#read.set(identity, copied?.digest ?? '')
     if (copied === null || !this.#wanted.has(copied.digest) || this.#fetched.has(copied.digest))
       rmSync(path, { force: true })
     else this.#fetched.set(copied.digest, { path, candidate })
@@ -112,8 +113,9 @@ export class Fetcher {
   }
 }
 
-function identityOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
-  return [dev, ino, size, mtimeMs, ctimeMs].join(':')
+/** What is linked here changes its change time by that. */
+function identityOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats, { isObject }: Candidate): string {
+  return [dev, ino, size, mtimeMs, isObject === true ? 'linked' : ctimeMs].join(':')
 }
 
 interface Copied {

@@ -1,16 +1,17 @@
-import { chmodSync, lchownSync, lstatSync, rmSync } from 'node:fs'
+import { chmodSync, lchownSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { type Generations, readGenerations, readSpare, writeGenerations } from '../store/generations.js'
-import { objectMode } from '../store/objects.js'
+import { hashPath, objectMode } from '../store/objects.js'
 import { listSpares, refPath } from '../store/refs.js'
-import { readSecret, readSecretFacts } from '../store/secrets.js'
+import { readSecret, readSecretFacts, type SecretFacts } from '../store/secrets.js'
 import { type Store, withLinks } from '../store/store.js'
 import { hasCode, makeDirectory, syncDirectory, writing } from '../store/writing.js'
 import type { Evidence } from './evidence.js'
 import { isExecutableKey } from './identities.js'
 import type { Problem } from './problems.js'
-import { directoryMode } from './structure.js'
+import { filesBelow } from './sources.js'
+import { directoryMode, fileMode } from './structure.js'
 
 /** Mends what needs no source, and says how; null where it cannot be. Under the shared lock. */
 export function mendInPlace(store: Store, evidence: Evidence, problem: Problem): string | null {
@@ -29,7 +30,7 @@ export function mendInPlace(store: Store, evidence: Evidence, problem: Problem):
 export function isMendable(store: Store, { kind, path }: Problem): boolean {
   if (kind === 'owner') return process.geteuid?.() === 0
   if (kind === 'ref') return read(() => readSpare(store, basename(path))) !== null
-  if (kind === 'secret') return hasRightBytes(store, path)
+  if (kind === 'secret') return isSecretMendable(store, path)
   return MENDS[kind] !== undefined
 }
 
@@ -70,10 +71,14 @@ const MENDS: Partial<Record<Problem['kind'], MendOne>> = {
 }
 
 function mendMode(store: Store, _evidence: Evidence, { path, object }: Problem): string | null {
-  const mode = object === null ? directoryMode(store, path) : objectMode(isExecutableKey(object))
+  const mode = object === null ? ownMode(store, path) : objectMode(isExecutableKey(object))
   // Its change time is a guard of plans.
   withLinks(store, () => chmodSync(path, mode))
   return 'given its mode'
+}
+
+function ownMode(store: Store, path: string): number {
+  return lstatSync(path).isDirectory() ? directoryMode(store, path) : fileMode(store, path)
 }
 
 /** Only root can give files away. */
@@ -133,14 +138,48 @@ function replaceWith(store: Store, name: string, generations: Generations): void
   writeGenerations(store, name, generations)
 }
 
-/** Of its bytes there is no other copy; mode and owner are known. */
-function mendSecret(store: Store, _evidence: Evidence, { path }: Problem): string | null {
+/** Its bytes may still be in a view, as the very file where it lost its name; mode and owner are known. */
+function mendSecret(store: Store, evidence: Evidence, problem: Problem): string | null {
+  const { path } = problem
   const facts = read(() => readSecretFacts(store, basename(path)))
-  if (facts === null || !hasRightBytes(store, path)) return null
-  // chown(2) first, which takes bits of the mode.
-  if (process.geteuid?.() === 0) lchownSync(path, facts.uid, facts.gid)
-  chmodSync(path, facts.mode)
-  return 'given its mode and owner'
+  if (facts === null) return null
+  const isThere = hasRightBytes(store, path)
+  const inView = isThere ? null : secretInViews(store, facts)
+  if (!isThere && inView === null) return null
+  withLinks(store, () => {
+    if (inView !== null) putSecret(store, evidence, problem, inView)
+    // chown(2) first, which takes bits of the mode.
+    if (process.geteuid?.() === 0) lchownSync(path, facts.uid, facts.gid)
+    chmodSync(path, facts.mode)
+  })
+  return inView === null ? 'given its mode and owner' : `taken from a view: ${inView}`
+}
+
+function secretInViews(store: Store, { sha256, size }: SecretFacts): string | null {
+  for (const file of filesBelow(join(store.home, 'views'))) {
+    if (file.size !== size) continue
+    const outcome = hashPath(file.path)
+    if ('digest' in outcome && outcome.digest === sha256) return file.path
+  }
+  return null
+}
+
+function putSecret(store: Store, evidence: Evidence, problem: Problem, source: string): void {
+  const { path } = problem
+  const beside = join(store.home, 'tmp', `secret-${basename(path)}`)
+  rmSync(beside, { force: true })
+  linkSync(source, beside)
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
+    evidence.note([problem])
+    evidence.keep(path)
+  }
+  renameSync(beside, path)
+  syncDirectory(dirname(path))
+}
+
+function isSecretMendable(store: Store, path: string): boolean {
+  const facts = read(() => readSecretFacts(store, basename(path)))
+  return facts !== null && (hasRightBytes(store, path) || secretInViews(store, facts) !== null)
 }
 
 function hasRightBytes(store: Store, path: string): boolean {

@@ -5,7 +5,7 @@ import { type Store, withLinks, withLock } from '../store/store.js'
 import { makeFanOut, protect } from '../store/writer.js'
 import { syncDirectory, writing } from '../store/writing.js'
 import { Evidence } from './evidence.js'
-import { type Fetched, Fetcher } from './fetch.js'
+import { type Fetched, Fetcher, type FilesRead } from './fetch.js'
 import { isExecutableKey, type ObjectKey, pathOf } from './identities.js'
 import { type IdentityWords, inodeIn, isSameContent, Looks } from './looks.js'
 import type { Problem } from './problems.js'
@@ -35,6 +35,14 @@ export interface RepairedObjects {
   readonly bytesRead: number
 }
 
+export interface RepairObjectsOptions {
+  readonly dryRun?: boolean
+  /** Where what is damaged is kept. */
+  readonly evidence?: Evidence
+  /** Of earlier calls, which need not be read again. */
+  readonly read?: FilesRead
+}
+
 /**
  * Puts right files into the places of damaged ones, in this order: copies are made in tmp/ and verified; they reach the disk; each damaged
  * file gets a second name in quarantine/; the right one is renamed over the first; the names reach the disk. So there is never nothing
@@ -44,13 +52,19 @@ export function repairObjects(
   store: Store,
   damaged: readonly Damaged[],
   sources: readonly Source[],
-  { dryRun = false, evidence = new Evidence(store) } = {},
+  { dryRun = false, evidence = new Evidence(store), read = new Map() }: RepairObjectsOptions = {},
 ): RepairedObjects {
   if (damaged.length === 0) return { mended: [], left: [], bytesRead: 0 }
   return withLock(store, 'shared', () => {
     const directory = writing(store.home, () => mkdtempSync(join(store.home, 'tmp', 'repair-')))
     try {
-      return repairFrom(store, directory, damaged, sources, dryRun ? null : evidence)
+      return repairFrom(
+        store,
+        new Fetcher(store.home, directory, damaged, read),
+        damaged,
+        sources,
+        dryRun ? null : evidence,
+      )
     } finally {
       withLinks(store, () => rmSync(directory, { recursive: true, force: true }))
     }
@@ -65,12 +79,11 @@ interface Found extends Damaged {
 
 function repairFrom(
   store: Store,
-  directory: string,
+  fetcher: Fetcher,
   damaged: readonly Damaged[],
   sources: readonly Source[],
   evidence: Evidence | null,
 ): RepairedObjects {
-  const fetcher = new Fetcher(store.home, directory, damaged)
   const [found, left]: [Found[], Damaged[]] = [[], []]
   for (const each of damaged) {
     const before = identityAt(store, pathOf(store, each.key))

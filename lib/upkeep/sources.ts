@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { digestsIn } from './evidence.js'
@@ -30,10 +30,18 @@ export interface Candidate {
 /** Somewhere to look. In the order of what it costs: the next is asked only when this one has nothing. */
 export type Source = (wanted: Wanted) => Iterable<Candidate>
 
-/** What the store itself may still have. `problems`: what is damaged in it, and so no source under its own name. */
-export function storeSources(store: Store, problems: readonly Problem[]): readonly Source[] {
+/** What the store itself may still have. */
+export interface StoreSources {
+  readonly near: readonly Source[]
+  /** What has the right size, and no more that speaks for it. */
+  readonly bySize: Source
+}
+
+/** `problems`: what is damaged in it, and so no source under its own name. */
+export function storeSources(store: Store, problems: readonly Problem[]): StoreSources {
   const damaged = new Set(problems.flatMap(({ object }) => object ?? []))
-  return [twin(store, damaged), otherDamaged(problems), inQuarantine(store), inViews(store)]
+  const { byName, bySize } = inViews(store)
+  return { near: [twin(store, damaged), otherDamaged(problems), inQuarantine(store), byName], bySize }
 }
 
 /** The same bytes with the other mode. */
@@ -68,13 +76,25 @@ function inQuarantine(store: Store): Source {
 
 /**
  * Files of views that are no object's: of an object that is gone, or of another inode than when the view was built, and copies. Found by
- * their size.
+ * their size, those first that are called as the object is in a container.
  */
-function inViews(store: Store): Source {
-  let bySize: ReadonlyMap<number, readonly string[]> | null = null
-  return function* ({ size }) {
-    bySize ??= ownFilesOfViews(store)
-    for (const path of size === null ? [] : (bySize.get(size) ?? [])) yield { path, from: 'a view', isObject: true }
+function inViews(store: Store): { readonly byName: Source; readonly bySize: Source } {
+  let files: ReadonlyMap<number, readonly string[]> | null = null
+  const ofSize = (size: number): readonly string[] => {
+    files ??= ownFilesOfViews(store)
+    return files.get(size) ?? []
+  }
+  const from = 'a view'
+  return {
+    *byName({ size, paths }) {
+      if (size === null) return
+      const names = new Set(paths.map(path => basename(path)))
+      for (const path of ofSize(size)) if (names.has(basename(path))) yield { path, from, isObject: true }
+    },
+    *bySize({ size }) {
+      if (size === null) return
+      for (const path of ofSize(size)) yield { path, from, isObject: true }
+    },
   }
 }
 

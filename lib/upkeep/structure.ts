@@ -1,15 +1,20 @@
+import { readdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { getSystemErrorName } from 'node:util'
-import type { Store } from '../store/store.js'
+import { LOCKS, type Store } from '../store/store.js'
+import { hasCode } from '../store/writing.js'
 import { Looks } from './looks.js'
 import { type Problem, problem } from './problems.js'
 
-const [S_IFMT, S_IFDIR] = [0o170000, 0o040000]
+const [S_IFMT, S_IFDIR, S_IFREG] = [0o170000, 0o040000, 0o100000]
 
 /** The directories that every store has, and of these those that are closed to others whoever owns it (createStore). */
 const DIRECTORIES = ['objects', 'refs', 'spare', 'plans', 'views', 'state', 'tmp']
 const CLOSED = ['secrets', 'quarantine']
+/** Where files lie that the store itself has written, and such files. */
+const OF_FILES = ['refs', 'spare', 'plans']
+const FILES = ['version', 'policy.json', ...LOCKS]
 
 /** Who owns the store, and hence the modes of its directories (createStore). */
 export interface Owner {
@@ -42,6 +47,37 @@ export function directoryMode(store: Store, path: string): number {
   const name = path.slice(store.home.length + 1)
   if (CLOSED.includes(name)) return 0o700
   return DIRECTORIES.includes(name) ? ownerOf(store).directoryMode : 0o755
+}
+
+/** Those of the store's files that have another owner or mode. */
+export function checkFiles(store: Store): readonly Problem[] {
+  const secrets = namesIn(store, 'secrets').filter(path => path.endsWith('.json'))
+  const files = FILES.map(name => join(store.home, name))
+  const owner = ownerOf(store)
+  const paths = [...files, ...OF_FILES.flatMap(name => namesIn(store, name)), ...secrets]
+  return paths.flatMap(path => checkFile(store, path, owner))
+}
+
+/** That one is not there, or something else is, is told by whoever reads it. */
+export function checkFile(store: Store, path: string, owner = ownerOf(store)): readonly Problem[] {
+  const looks = Looks.at(store.system, [path])
+  if (looks.errno(0) !== 0 || (looks.mode(0) & S_IFMT) !== S_IFREG) return []
+  return [...checkOwner(path, looks.uid(0), owner), ...checkMode(path, looks.mode(0), fileMode(store, path))]
+}
+
+/** The mode of one of the store's files. */
+export function fileMode(store: Store, path: string): number {
+  return path.startsWith(join(store.home, 'secrets/')) ? 0o600 : 0o644
+}
+
+function namesIn(store: Store, directory: string): readonly string[] {
+  try {
+    return readdirSync(join(store.home, directory)).map(name => join(store.home, directory, name))
+  } catch (error) {
+    // That it is not there, or not as it should be, is told of the directory.
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EIO', 'ELOOP')) return []
+    throw error
+  }
 }
 
 function checkDirectory(path: string, looks: Looks, index: number, owner: Owner): readonly Problem[] {

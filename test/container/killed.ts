@@ -110,7 +110,9 @@ t.test('killed while removing: the other container is whole, and the removal can
       statSync(join(store.home, path)).isFile(),
     )
     t.ok(
-      left.every(path => ['lock', 'links', 'planning'].includes(path) || path.startsWith('plans/')),
+      left.every(
+        path => ['lock', 'turn', 'publishing', 'links', 'planning'].includes(path) || path.startsWith('plans/'),
+      ),
       'nothing is left behind',
     )
   })

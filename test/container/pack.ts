@@ -55,7 +55,11 @@ function pack(request: Partial<PackRequest>, store = emptyStore()): Container {
 /** Everything that is in a store, by path. */
 function contentOf(store: Store): string[] {
   return readdirSync(store.home, { recursive: true, encoding: 'utf8' })
-    .filter(path => statSync(join(store.home, path)).isFile() && !['lock', 'links', 'planning'].includes(path))
+    .filter(
+      path =>
+        statSync(join(store.home, path)).isFile() &&
+        !['lock', 'turn', 'publishing', 'links', 'planning'].includes(path),
+    )
     .sort()
 }
 

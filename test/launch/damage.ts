@@ -204,6 +204,30 @@ forEachPerson((who, makeSite) =>
       })
     }
 
+    t.test('what is decided by is read from right bytes', async t => {
+      const decision = async () => JSON.parse((await site.appc('plan', '--json', '--root', host, 'program')).stdout)
+      const anew = () => {
+        rmSync(join(site.store, 'cache'), { recursive: true, force: true })
+        for (const plan of readdirSync(join(site.store, 'plans'))) rmSync(join(site.store, 'plans', plan))
+      }
+      await reset()
+      anew()
+      const right = await decision()
+      anew()
+      const object = objectOf(site, '/usr/bin/program')
+      copyFileSync(object, `${object}.new`)
+      rewrite(`${object}.new`, bytes => bytes.write('libq', bytes.indexOf('libc.so.6')))
+      renameSync(`${object}.new`, object)
+      t.match(await launch(), { status: 0, stdout: RIGHT }, 'another needed name, while the view has the right bytes')
+      t.same(await decision(), right, 'nothing wrong is remembered')
+
+      anew()
+      rewrite(objectOf(site, PLUGIN), bytes => bytes.fill(0, 0, 4))
+      const refused = await launch()
+      t.match(refused, { status: 125, stdout: '' })
+      t.match(JSON.parse(refused.stderr), { code: 'STORE_CORRUPT', message: `${PLUGIN} of program is damaged` })
+    })
+
     t.test('two objects exchanged', async t => {
       await reset()
       exchange(objectOf(site, LOADED), objectOf(site, PLUGIN))

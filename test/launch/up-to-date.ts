@@ -3,8 +3,11 @@ import { closeSync, openSync, readdirSync, readFileSync, type Stats, statSync, w
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
+import { AppcError } from '../../lib/errors.js'
 import { addon } from '../../lib/launch/addon.js'
-import { compile } from '../support/fixtures.js'
+import { openStoreAt } from '../../lib/launch/open-store.js'
+import { bringUpToDate } from '../../lib/launch/up-to-date.js'
+import { compile, temporaryDirectory } from '../support/fixtures.js'
 import { finished, forEachPerson, type Site } from '../support/site.js'
 import { LIBRARIES, makeSmallTree, upgrade } from '../support/small-tree.js'
 
@@ -109,3 +112,33 @@ forEachPerson((who, makeSite) =>
     })
   }),
 )
+
+t.test('who is planned for again since he was set up anew is not set up anew meanwhile', async t => {
+  const store = openStoreAt(join(temporaryDirectory(), 'store'))
+  const isFree = () => {
+    const fd = openSync(join(store.home, 'publishing'), 'r')
+    try {
+      return addon().flock(fd, 'exclusive', false)
+    } finally {
+      closeSync(fd)
+    }
+  }
+  for (const isUnstable of [false, true]) {
+    const seen: boolean[] = []
+    const links = bringUpToDate({ store, key: 'none', root: null }, null, false, () => {
+      seen.push(isFree())
+      if (isUnstable && seen.length === 1) throw new AppcError('PLAN_UNSTABLE', 'on purpose')
+    })
+    closeSync(links)
+    t.same(seen, [true, false])
+  }
+  t.ok(isFree())
+  const broken = new AppcError('PLAN_IMPOSSIBLE', 'on purpose')
+  t.throws(
+    () =>
+      bringUpToDate({ store, key: 'none', root: null }, null, false, () => {
+        throw broken
+      }),
+    broken,
+  )
+})

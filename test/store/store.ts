@@ -1,8 +1,21 @@
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { AppcError } from '../../lib/errors.js'
-import { clearTemporary, createStore, ifAlone, storeHome, withLock, withPlanning } from '../../lib/store/store.js'
+import {
+  clearTemporary,
+  createStore,
+  ifAlone,
+  LOCKS,
+  storeHome,
+  whileUnpublished,
+  withLock,
+  withPlanning,
+  withPublishing,
+} from '../../lib/store/store.js'
 import { system } from './system.js'
 
 t.test('where the store is', async t => {
@@ -26,7 +39,7 @@ t.test("root's store may be read by all, a user's by nobody else, whatever the u
     createStore({ home, system }, uid)
     for (const name of ['', 'objects', 'refs', 'plans', 'views', 'tmp'])
       t.equal(statSync(join(home, name)).mode & 0o7777, mode, `${uid} ${name}`)
-    for (const lock of ['lock', 'links', 'planning']) t.equal(statSync(join(home, lock)).mode & 0o7777, 0o644)
+    for (const lock of LOCKS) t.equal(statSync(join(home, lock)).mode & 0o7777, 0o644)
     createStore({ home, system }, uid)
   }
 })
@@ -62,6 +75,72 @@ t.test('exclusive means alone, shared does not', async t => {
     { code: 'INTERNAL' },
   )
   t.equal(tryAlone(), true, 'released by return and by throw')
+})
+
+t.test('who waits to be alone is not passed by others, and not in the way of who is there', async t => {
+  const store = { home: t.testdir({}), system }
+  createStore(store, 0)
+  const lib = new URL('../../lib', import.meta.url)
+  const code = (mode: string, rest: string) => `
+    import { readSync } from 'node:fs'
+    import { addon } from '${lib}/launch/addon.js'
+    import { withLock } from '${lib}/store/store.js'
+    withLock({ home: '${store.home}', system: addon() }, '${mode}', () => {
+      console.log('${mode}')
+      ${rest}
+    })`
+  const start = (mode: string, rest = '') =>
+    spawn(process.execPath, ['--input-type=module', '-e', code(mode, rest)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const waiting = (name: string) => {
+    const { ino } = statSync(join(store.home, name))
+    return readFileSync('/proc/locks', 'utf8')
+      .split('\n')
+      .filter(line => line.includes(' -> ') && line.includes(`:${ino} `)).length
+  }
+  const until = async (holds: () => boolean) => {
+    while (!holds()) await setTimeout(20)
+  }
+  const order: string[] = []
+  const first = start(
+    'shared',
+    `
+      readSync(0, Buffer.alloc(1))
+      withLock({ home: '${store.home}', system: addon() }, 'shared', () => console.log('once more'))`,
+  )
+  const note = (child: typeof first) => child.stdout.on('data', text => order.push(...String(text).trim().split('\n')))
+  note(first)
+  await until(() => order.length > 0)
+  const alone = start('exclusive')
+  note(alone)
+  await until(() => waiting('lock') > 0)
+  const late = start('shared')
+  note(late)
+  await until(() => waiting('turn') > 0)
+  first.stdin.end('x')
+  await Promise.all([first, alone, late].map(child => once(child, 'close')))
+  t.same(order, ['shared', 'once more', 'exclusive', 'shared'])
+})
+
+t.test('no generation is made meanwhile', async t => {
+  const store = { home: t.testdir({}), system }
+  createStore(store, 0)
+  const isFree = (mode: 'shared' | 'exclusive') => {
+    const fd = openSync(join(store.home, 'publishing'), 'r')
+    try {
+      return system.flock(fd, mode, false)
+    } finally {
+      closeSync(fd)
+    }
+  }
+  t.same(
+    whileUnpublished(store, () => [isFree('shared'), isFree('exclusive')]),
+    [true, false],
+  )
+  t.same(
+    withPublishing(store, () => [isFree('shared'), isFree('exclusive')]),
+    [false, false],
+  )
+  t.same([isFree('shared'), isFree('exclusive')], [true, true])
 })
 
 t.test('each plan has a lock of its own, and none leaves a file behind', async t => {

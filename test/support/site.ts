@@ -10,7 +10,7 @@ import { temporaryDirectory } from './fixtures.js'
 
 const checkout = fileURLToPath(new URL('../../..', import.meta.url))
 /** What a launch and a command read of the installation, besides Node. */
-const INSTALLED = ['package.json', 'dist/bin', 'build/Release/appc-run', 'build/Release/appc.node']
+const INSTALLED = ['package.json', 'dist/bin', 'dist/lib', 'build/Release/appc-run', 'build/Release/appc.node']
 
 export interface Ran {
   readonly status: number | null
@@ -124,12 +124,13 @@ export class Site {
 /** Stores as `packAll` left them. */
 const packed = new Map<string, string>()
 
-export async function finished(child: ChildProcess, input = ''): Promise<Ran> {
+/** `input`: null where somebody else gives it. */
+export async function finished(child: ChildProcess, input: string | null = ''): Promise<Ran> {
   const { stdin, stdout, stderr } = child
   if (stdin === null || stdout === null || stderr === null) throw new Error('started without pipes')
   // Programs that end without having read their input are no failure.
   stdin.on('error', () => {})
-  stdin.end(input)
+  if (input !== null) stdin.end(input)
   const [out, err, [status, signal]] = await Promise.all([text(stdout), text(stderr), once(child, 'close')])
   return { status, signal, stdout: out, stderr: err }
 }

@@ -35,7 +35,17 @@ export class SystemStore {
 
   /** Runs a program as whoever the system's store belongs to. */
   asOwner(program: string, args: readonly string[]): Promise<Ran> {
-    return finished(this.#enter(['env', `APPC_HOME=${asRoot ? '' : SystemStore.home}`, program, ...args]))
+    return finished(this.startAsOwner(program, args))
+  }
+
+  /** The same; it goes on. */
+  startAsOwner(program: string, args: readonly string[]): ChildProcess {
+    return this.#enter(['env', `APPC_HOME=${asRoot ? '' : SystemStore.home}`, program, ...args])
+  }
+
+  /** Below this path the machine is seen as it is there. */
+  get root(): string {
+    return `/proc/${this.#holder.pid}/root`
   }
 
   /** As the site's person, to whom no store is named. */

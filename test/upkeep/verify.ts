@@ -20,6 +20,8 @@ import { encodeGeneration } from '../../lib/container/generation.js'
 import { takeSetting } from '../../lib/container/setting-files.js'
 import { NO_SETTINGS } from '../../lib/container/settings.js'
 import { type VerifyOptions, verify } from '../../lib/launch/verify.js'
+import { encodePlan } from '../../lib/plan/file.js'
+import type { Plan } from '../../lib/plan/types.js'
 import { type Generations, readGenerations, writeGenerations } from '../../lib/store/generations.js'
 import { objectPath } from '../../lib/store/objects.js'
 import { refPath, sparePath } from '../../lib/store/refs.js'
@@ -266,7 +268,7 @@ t.test('what describes a container', async t => {
     const fixture = packed()
     const [own] = readGenerations(fixture.store, 'one') as Generations
     writeGenerations(fixture.store, 'two', [own])
-    t.match(await found(fixture), [{ kind: 'document', path: refPath(fixture.store, 'two'), because: /of one/ }])
+    t.match(await found(fixture), [{ kind: 'ref', path: refPath(fixture.store, 'two'), because: /of two/ }])
   })
 })
 
@@ -351,6 +353,30 @@ t.test('directories, strays and plans', async t => {
     (await found(fixture, { name: 'one' })).map(({ kind, path }) => `${kind} ${path}`).sort(),
     [`plan ${plan}`, `mode ${dirname(a)}`, `directory ${join(store.home, 'views')}`].sort(),
   )
+})
+
+t.test('plans that lie under each other’s names', async t => {
+  const fixture = packed()
+  const plan: Plan = {
+    name: 'one',
+    request: ['one'],
+    root: null,
+    uid: 0,
+    gid: 0,
+    kernelRelease: '6.1',
+    cpuLevel: 1,
+    loaderEnvironment: {},
+    guards: [],
+    objects: { dev: 0n, files: [] },
+    overlays: [],
+    binds: [],
+    programs: [{ name: 'prog', path: '/bin/prog' }],
+    environment: [],
+    needs: [],
+  }
+  const directory = join(fixture.store.home, 'plans')
+  for (const name of ['one', 'two']) writeFileSync(join(directory, name), encodePlan(plan), { mode: 0o644 })
+  t.match(await found(fixture), [{ kind: 'plan', path: join(directory, 'two'), because: /something else/ }])
 })
 
 t.test('of another owner', { skip: process.geteuid?.() !== 0 && 'as root alone' }, async t => {
