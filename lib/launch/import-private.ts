@@ -77,7 +77,7 @@ function corrupt(store: Store, { sha256, mode }: PackedRegular): AppcError {
     `the store's object ${objectPath(store, sha256, isExecutable(mode))} is damaged`,
     {
       because: 'it is not there, or does not have the bytes that it is named by',
-      hint: 'have root pack the container again from its source: what is damaged is replaced',
+      hint: 'have root mend it: appc repair',
     },
   )
 }

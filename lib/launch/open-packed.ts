@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { openBytes } from '../container/change.js'
 import { isExecutable } from '../container/containers.js'
 import type { PackedRegular } from '../container/types.js'
@@ -31,8 +32,13 @@ function isCorrupt(error: unknown): boolean {
 /** `name`: of the container, or the path of a plain program. */
 export function damagedFile(store: Store, name: string, { path, sha256, mode }: PackedRegular): AppcError {
   const object = objectPath(store, sha256, isExecutable(mode))
+  const command = name.startsWith('/') ? 'appc repair' : `appc repair ${name}`
   return new AppcError('STORE_CORRUPT', `${path} of ${name} is damaged`, {
     because: `the store's object ${object} is not there, or is not what it is named by`,
-    hint: name.startsWith('/') ? 'appc repair' : `appc repair ${name}`,
+    hint: isOthers(store) ? `have root mend it: ${command}` : command,
   })
+}
+
+function isOthers(store: Store): boolean {
+  return statSync(store.home).uid !== process.geteuid?.()
 }

@@ -1,4 +1,4 @@
-import { type Dirent, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { type BigIntStats, type Dirent, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type Mount, parseMounts } from '../store/mount-table.js'
 import type { Store } from '../store/store.js'
@@ -67,12 +67,22 @@ function liesAt(layer: string, process: string, target: string, points: readonly
   for (const leaf of leavesOf(layer)) {
     const path = join(target, leaf)
     const own = lstatSync(join(layer, leaf), { bigint: true })
-    const seen = lstatSync(join(process, 'root', path), { bigint: true, throwIfNoEntry: false })
+    const seen = lookAt(join(process, 'root', path))
     if (seen?.ino === own.ino && seen.size === own.size && seen.mtimeNs === own.mtimeNs) continue
     // What the process has mounted over it since tells nothing.
     if (!points.some(point => point.length > target.length && `${path}/`.startsWith(`${point}/`))) return false
   }
   return true
+}
+
+/** null where nothing is: also below a file, since a layer is looked for at the overlays of others. */
+function lookAt(path: string): BigIntStats | null {
+  try {
+    return lstatSync(path, { bigint: true })
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null
+    throw error
+  }
 }
 
 /** Files and links below a layer; whiteouts and directories are not the view's alone. */

@@ -2,7 +2,9 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { catalogueOf } from '../../lib/container/catalogue.js'
+import { changeSettings } from '../../lib/container/change.js'
 import { NeededMemory } from '../../lib/container/needed-memory.js'
+import { withVariable } from '../../lib/container/settings.js'
 import { objectPath } from '../../lib/store/objects.js'
 import { refPath, sparePath } from '../../lib/store/refs.js'
 import { endHalfDone, halfDone } from '../support/linking.js'
@@ -13,9 +15,11 @@ t.test('a ref and its second copy that are being replaced are compared when both
   const { store } = small
   packFiles(small, 'one', { '/share/a': 'A' })
   const before = readFileSync(refPath(store, 'one'))
-  packFiles(small, 'two', { '/share/a': 'A' })
-  const [ref, spare, two] = [refPath(store, 'one'), sparePath(store, 'one'), refPath(store, 'two')]
-  const replacing = await halfDone(store, `cp '${two}' '${ref}'`, `cp '${two}' '${spare}'`)
+  const [ref, spare, next] = [refPath(store, 'one'), sparePath(store, 'one'), join(store.home, 'next')]
+  changeSettings(store, 'one', 'settings', settings => withVariable(settings, 'A', 'B'))
+  renameSync(ref, next)
+  for (const path of [ref, spare]) writeFileSync(path, before)
+  const replacing = await halfDone(store, `cp '${next}' '${ref}'`, `cp '${next}' '${spare}'`)
   t.teardown(() => endHalfDone(replacing))
   t.notOk(readFileSync(ref).equals(before))
   const { faults } = catalogueOf(store, new NeededMemory(store)).needsOf('one')

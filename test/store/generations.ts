@@ -21,7 +21,7 @@ function newStore(home: string): Store {
 }
 
 function generation(number: number, container = 'a'.repeat(64)): Generation {
-  return { number, container, document: JSON.stringify({ number, container, more: 'ä' }) }
+  return { number, container, document: JSON.stringify({ name: 'app', number, container, more: 'ä' }) }
 }
 
 t.test('each is published upon the last', async t => {

@@ -10,7 +10,7 @@ import { temporaryDirectory } from './fixtures.js'
 
 const checkout = fileURLToPath(new URL('../../..', import.meta.url))
 /** What a launch and a command read of the installation, besides Node. */
-const INSTALLED = ['package.json', 'dist/bin', 'dist/lib', 'build/Release/appc-run', 'build/Release/appc.node']
+const INSTALLED = ['package.json', 'dist/bin', 'build/Release/appc-run', 'build/Release/appc.node']
 
 export interface Ran {
   readonly status: number | null

@@ -197,7 +197,9 @@ t.test('a container of the system’s, for an ordinary user', async t => {
     const object = `${SystemStore.home}/objects/`
     t.match(await run(), {
       status: 125,
-      stderr: new RegExp(`the store's object ${object}\\S+ is damaged: .+\\n\\nhint: have root`),
+      stderr: new RegExp(
+        `/usr/bin/program of program is damaged: the store's object ${object}\\S+ is .+\\n\\nhint: have root`,
+      ),
     })
     await pack(asOwner, 'the system’s last')
     await prints(t, 'the system’s last')

@@ -25,6 +25,10 @@ const launches = [
   ['what stands in for overlays', refusing('fsconfig@1=0:ENODEV')],
 ] as const
 
+// Where a file of one container is a directory of the other's.
+const below = tree({ '/usr/bin/other': program('int main(void) { return 0; }'), '/usr/lib/held/other': 'data' })
+chmodSync(dirname(below), 0o755)
+
 for (const [what, before] of launches)
   forEachPerson((who, makeSite) =>
     t.test(`a container whose program runs with ${what}, ${who}`, async t => {
@@ -36,6 +40,7 @@ for (const [what, before] of launches)
 
       const [command, ...words] = [...before, site.launcher, 'held']
       const running = site.start(command, words)
+      t.teardown(() => running.kill())
       const ended = once(running, 'close')
       await once(running.stdout as NodeJS.ReadableStream, 'data')
       // As mending does, and then the view has other files than the program.
@@ -45,6 +50,8 @@ for (const [what, before] of launches)
         copyFileSync(path, `${path}.new`)
         renameSync(`${path}.new`, path)
       }
+      await site.pack(below, 'below', 'other', '--include', '/usr/lib/held/other')
+      t.match(await site.run(['below']), { status: 0 })
       const listed = site.listing()
       const refused = await site.appc('remove', 'held', '--json')
       t.match(refused, { status: 1, stdout: '' })
@@ -54,6 +61,7 @@ for (const [what, before] of launches)
       })
       t.same(site.listing(), listed, 'nothing was removed')
       t.match(await site.appc('remove', 'other'), { status: 0 }, 'which has the same library')
+      t.match(await site.appc('remove', 'below'), { status: 0 }, 'which has a directory where the program is')
 
       running.stdin?.end()
       t.same(await ended, [0, null])
