@@ -26,7 +26,7 @@ const launches = [
 ] as const
 
 // Where a file of one container is a directory of the other's.
-const below = tree({ '/usr/bin/other': program('int main(void) { return 0; }'), '/usr/lib/held/other': 'data' })
+const below = tree({ '/usr/bin/other': program('int main(void) { return 0; }'), '/opt/held/other': 'data' })
 chmodSync(dirname(below), 0o755)
 
 for (const [what, before] of launches)
@@ -50,7 +50,7 @@ for (const [what, before] of launches)
         copyFileSync(path, `${path}.new`)
         renameSync(`${path}.new`, path)
       }
-      await site.pack(below, 'below', 'other', '--include', '/usr/lib/held/other')
+      await site.pack(below, 'below', 'other', '--include', '/opt/held/other')
       t.match(await site.run(['below']), { status: 0 })
       const listed = site.listing()
       const refused = await site.appc('remove', 'held', '--json')
