@@ -1,10 +1,9 @@
 import { isExecutable, readContainer } from '../container/containers.js'
 import { type Cost, costOf, type Holding, holdingOf } from '../container/cost.js'
 import type { Manifest } from '../container/types.js'
-import { AppcError } from '../errors.js'
 import { openStores } from '../launch/open-store.js'
 import { decisionToTell } from '../launch/told.js'
-import { listRefs } from '../store/refs.js'
+import { isUnknownContainer, listRefs } from '../store/refs.js'
 import type { Store } from '../store/store.js'
 import { listNames, type Stores, storeOf } from '../store/stores.js'
 import { type Usage, usageOf } from '../store/usage.js'
@@ -41,17 +40,12 @@ export function runDu(names: readonly string[], { json }: { readonly json: boole
     try {
       rows.push(rowOf(stores, store, holding, all))
     } catch (error) {
-      if (!isGone(error) || names.length > 0) tell(error)
+      if (!isUnknownContainer(error) || names.length > 0) tell(error)
     }
   }
   const usage = usageOf(stores.own)
   process.stdout.write(`${json ? asJson(rows, stores.own, usage) : asText(rows, stores.own, usage)}\n`)
   return status
-}
-
-/** Removed since the names were listed. */
-function isGone(error: unknown): boolean {
-  return error instanceof AppcError && error.code === 'CONTAINER_UNKNOWN'
 }
 
 /** Of all containers of a store, as what they have in common is asked for. */
@@ -60,7 +54,7 @@ function holdingsIn(store: Store, tell: (error: unknown) => void): readonly Hold
     try {
       return [holdingOf(store, name)]
     } catch (error) {
-      if (!isGone(error)) tell(error)
+      if (!isUnknownContainer(error)) tell(error)
       return []
     }
   })

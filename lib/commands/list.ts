@@ -1,11 +1,12 @@
 import { type Container, readContainer } from '../container/containers.js'
 import { openStores } from '../launch/open-store.js'
+import { isUnknownContainer } from '../store/refs.js'
 import { listNames } from '../store/stores.js'
 import { totalsOf } from './pack.js'
 import { human, reportError } from './report.js'
 import { table } from './table.js'
 
-/** `appc list`: one damaged container does not hide the others; then the status is that of its error. */
+/** `appc list`: one damaged container does not hide the others; then the status is that of its error. One removed meanwhile is none. */
 export function runList({ json }: { readonly json: boolean }): number {
   let status = 0
   const containers: Container[] = []
@@ -13,7 +14,7 @@ export function runList({ json }: { readonly json: boolean }): number {
     try {
       containers.push(readContainer(store, name))
     } catch (error) {
-      status = reportError('appc', error, json)
+      if (!isUnknownContainer(error)) status = reportError('appc', error, json)
     }
   }
   const lines = json ? containers.map(asJson) : table(containers.map(asRow))

@@ -76,3 +76,8 @@ function suggestion(name: string): string {
     .slice(0, 128)
   return cleaned === '' ? 'my-app' : cleaned
 }
+
+/** Of a name that was listed: its container has been removed since. */
+export function isUnknownContainer(error: unknown): boolean {
+  return error instanceof AppcError && error.code === 'CONTAINER_UNKNOWN'
+}
