@@ -1,4 +1,4 @@
-import { readdirSync, renameSync, rmSync, type Stats, unlinkSync } from 'node:fs'
+import { lstatSync, readdirSync, renameSync, rmSync, type Stats, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { generationsOrNone } from '../store/generations.js'
@@ -99,8 +99,7 @@ function removeViews(store: Store, digest: string): void {
 function sweep(store: Store, marks: Marks): { readonly objects: number; readonly bytes: number } {
   const unneeded = unneededObjects(store, marks)
   for (const { path } of unneeded) unlinkSync(path)
-  for (const id of listSecrets(store)) {
-    if (marks.secrets.has(id)) continue
+  for (const id of unneededSecrets(store, marks)) {
     // What it is to be goes last: a secret without that could not be judged. One of the two may have gone already.
     for (const path of [secretPath(store, id), secretFactsPath(store, id)]) rmSync(path, { force: true })
   }
@@ -120,4 +119,17 @@ export function unneededObjects(
   return all
     .filter(({ path, stat }) => !objects.has(path) && stat.nlink - gone(stat.ino) === 1)
     .map(({ path, stat }) => ({ path, stat, size: stat.size }))
+}
+
+/** The same of secrets: what a program runs with is judged by what lies beside it. */
+export function unneededSecrets(
+  store: Store,
+  { secrets }: Marks,
+  gone: (inode: number) => number = () => 0,
+): readonly string[] {
+  return listSecrets(store).filter(id => {
+    if (secrets.has(id)) return false
+    const stat = lstatSync(secretPath(store, id), { throwIfNoEntry: false })
+    return stat === undefined || !stat.isFile() || stat.nlink - gone(stat.ino) === 1
+  })
 }

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { type Generation, readGenerations, renewSpare, writeGenerations } from '../store/generations.js'
 import { Names } from '../store/names.js'
 import { listRefs } from '../store/refs.js'
-import { listSecrets, secretFactsPath, secretPath } from '../store/secrets.js'
+import { secretFactsPath, secretPath } from '../store/secrets.js'
 import { clearTemporary, type Store, withLinks } from '../store/store.js'
 import { syncDirectory, writing } from '../store/writing.js'
-import { unneededObjects } from './collect.js'
+import { unneededObjects, unneededSecrets } from './collect.js'
 import { type Marks, markNeeded, type NeedsOf } from './marks.js'
 import {
   listQuarantine,
@@ -130,10 +130,6 @@ function takeObjects(store: Store, aside: string, marks: Marks) {
   return { objects: unneeded.length, secrets: secrets.length, bytes: sizeOf(unneeded) }
 }
 
-function unneededSecrets(store: Store, marks: Marks): readonly string[] {
-  return listSecrets(store).filter(id => !marks.secrets.has(id))
-}
-
 function filesOfSecret(store: Store, id: string): readonly string[] {
   return [secretPath(store, id), secretFactsPath(store, id)]
 }
@@ -149,8 +145,9 @@ function foretell(store: Store, request: GarbageRequest, marks: Marks, views: re
   for (const { quarantined, kept } of expired(store, request)) addGoing(going, quarantined, kept)
   const atOnce = request.grace <= 0
   if (atOnce) for (const { directory } of views) going.addTree(directory)
-  const objects = unneededObjects(store, marks, inode => left.of(inode) + going.of(inode))
-  const secrets = unneededSecrets(store, marks)
+  const linked = (inode: number) => left.of(inode) + going.of(inode)
+  const objects = unneededObjects(store, marks, linked)
+  const secrets = unneededSecrets(store, marks, linked)
   if (atOnce) {
     for (const { stat } of objects) going.add(stat)
     for (const path of secrets.flatMap(id => filesOfSecret(store, id))) {

@@ -101,6 +101,21 @@ t.test('a view holds its objects until it goes for good', async t => {
   t.match(collect(store, { now: 14 * HOUR }), { freed: 5 })
 })
 
+t.test('a view holds its secrets, by whose facts it is judged', async t => {
+  const store = made()
+  set(store, 'secret', 0o600)
+  changeSettings(store, 'app', 'settings', settings => withoutFile(settings, '/etc/app.conf'))
+  const [name = ''] = readdirSync(join(store.home, 'secrets'))
+  viewWith(store, join(store.home, 'secrets', name))
+  const options = { keep: 1, grace: 0 }
+  t.match(collect(store, { ...options, plannedViews: new Set([VIEW]) }), { views: [], secrets: 0 })
+  t.equal(readdirSync(join(store.home, 'secrets')).length, 2)
+  const foretold = collect(store, { ...options, dryRun: true })
+  t.match(foretold, { views: [VIEW], secrets: 1 })
+  t.same(collect(store, options), foretold)
+  t.same(readdirSync(join(store.home, 'secrets')), [])
+})
+
 t.test('without grace all goes in one run', async t => {
   const store = made()
   viewWith(store, stray(store))
@@ -256,7 +271,11 @@ t.test('nothing is collected where what could be read once cannot be read again'
     return object
   })
   for (const number of [1, 2]) {
-    const generation = { number, container: sha256, document: JSON.stringify({ number, container: sha256 }) }
+    const generation = {
+      number,
+      container: sha256,
+      document: JSON.stringify({ name: 'app', number, container: sha256 }),
+    }
     publish(store, 'app', generation)
   }
   // Two generations are looked at, and then the newest once more.
