@@ -126,8 +126,11 @@ export function checkNoLeak(world: World, launches: readonly Launch[], asked: re
     const at = join(own.home, 'objects', path)
     expect(objects.has(at) || linked.has(inodeOf(at)), () => `the object ${path} is left`)
   }
-  for (const name of readdirSync(join(own.home, 'secrets')))
-    expect(secrets.has(name.replace('.json', '')), () => `the secret ${name} is left`)
+  for (const name of readdirSync(join(own.home, 'secrets'))) {
+    const id = name.replace('.json', '')
+    const at = join(own.home, 'secrets', id)
+    expect(secrets.has(id) || (existsSync(at) && linked.has(inodeOf(at))), () => `the secret ${name} is left`)
+  }
   expect(readdirSync(join(own.home, 'tmp')).length === 0, () => 'something is left in tmp')
 
   function isPossible(one: Asked): boolean {

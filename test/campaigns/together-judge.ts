@@ -49,13 +49,18 @@ function leftovers(home: string): readonly string[] {
   )
   return [
     ...objects
-      .filter(object => !needed.has(object) && lstatSync(objectAt(home, object)).nlink === 1)
+      .filter(object => !needed.has(object) && !isHeld(objectAt(home, object)))
       .map(object => `objects: ${object} is left`),
     ...readdirSync(join(home, 'secrets'))
-      .filter(name => !secrets.has(name))
+      .filter(name => !secrets.has(name) && !isHeld(join(home, 'secrets', name.replace('.json', ''))))
       .map(name => `secrets: ${name} is left`),
     ...['tmp', 'quarantine'].flatMap(name => readdirSync(join(home, name)).map(left => `${name}: ${left} is left`)),
   ]
+}
+
+/** By a view. */
+function isHeld(path: string): boolean {
+  return (lstatSync(path, { throwIfNoEntry: false })?.nlink ?? 0) > 1
 }
 
 interface Listed {
