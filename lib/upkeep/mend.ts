@@ -143,6 +143,7 @@ function mendSecret(store: Store, evidence: Evidence, problem: Problem): string 
   const { path } = problem
   const facts = read(() => readSecretFacts(store, basename(path)))
   if (facts === null) return null
+  if (isClosedToOwner(path, facts)) withLinks(store, () => chmodSync(path, 0o400))
   const isThere = hasRightBytes(store, path)
   const inView = isThere ? null : secretInViews(store, facts)
   if (!isThere && inView === null) return null
@@ -179,7 +180,16 @@ function putSecret(store: Store, evidence: Evidence, problem: Problem, source: s
 
 function isSecretMendable(store: Store, path: string): boolean {
   const facts = read(() => readSecretFacts(store, basename(path)))
-  return facts !== null && (hasRightBytes(store, path) || secretInViews(store, facts) !== null)
+  if (facts === null) return false
+  // What its bytes are is only seen when it is opened: which they most likely are.
+  return hasRightBytes(store, path) || isClosedToOwner(path, facts) || secretInViews(store, facts) !== null
+}
+
+/** Its owner's, who yet may not read it for its mode; root may read all. */
+function isClosedToOwner(path: string, { size }: SecretFacts): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  const isOwn = stat?.isFile() === true && stat.uid !== 0 && stat.uid === process.geteuid?.()
+  return isOwn && stat.size === size && (stat.mode & 0o400) === 0
 }
 
 function hasRightBytes(store: Store, path: string): boolean {
