@@ -33,9 +33,10 @@ export interface Addon {
    * closed: fcntl(2), "Open file description locks".
    */
   lockByte(fd: number, offset: number): void
-  /** linkat(2): gives a name to a file that has none (O_TMPFILE). */
+  /** renameat2(2), RENAME_EXCHANGE: each gets the other's name, in one step. */
   exchange(one: string, other: string): void
   enableVerity(fd: number): boolean
+  /** linkat(2): gives a name to a file that has none (O_TMPFILE). */
   linkOpen(fd: number, path: string): void
   /** pipe2(2): the ends to read from and to write to, both close-on-exec. Reading does not block. */
   makePipe(): [read: number, write: number]

@@ -51,11 +51,16 @@ function readList(path: string, name: string): Generations | null {
   } catch (error) {
     if (error instanceof AppcError) throw error
     if (hasCode(error, 'ENOENT')) return null
+    if (hasCode(error, 'EACCES') && isOwn(path)) throw damaged(path, 'its owner may not read it')
     throw unreadable(path, error)
   }
   const generations = decode(text, name)
   if (generations !== null) return generations
   throw damaged(path, `it does not hold a list of generations of ${name} with its checksum`)
+}
+
+function isOwn(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.uid === process.geteuid?.()
 }
 
 function damaged(path: string, because: string): AppcError {

@@ -15,6 +15,8 @@ export interface Access {
 
 /** What a secret is to be, beside it in the same closed directory: a digest elsewhere would let short ones be found by trying. */
 export interface SecretFacts extends Access {
+  /** Whose they are: those of another in their place would have a repair give one secret's bytes to the other. */
+  readonly id: string
   readonly sha256: string
   readonly size: number
 }
@@ -36,9 +38,9 @@ export function newSecretId(): string {
 
 /** Writes the two files of a secret into `directory`, readable by nobody else before they have their own mode. */
 export function stageSecret(directory: string, id: string, bytes: Buffer, access: Access): void {
-  const { mode, uid, gid } = factsOf(bytes, access)
-  write(join(directory, id), bytes, { mode, uid, gid })
-  write(join(directory, `${id}.json`), Buffer.from(`${JSON.stringify(factsOf(bytes, access))}\n`), {
+  const facts = factsOf(id, bytes, access)
+  write(join(directory, id), bytes, facts)
+  write(join(directory, `${id}.json`), Buffer.from(`${JSON.stringify(facts)}\n`), {
     mode: 0o600,
     uid: -1,
     gid: -1,
@@ -46,8 +48,8 @@ export function stageSecret(directory: string, id: string, bytes: Buffer, access
 }
 
 /** These and no others: what is given as access may hold more, the bytes themselves even. */
-function factsOf(bytes: Buffer, { mode, uid, gid }: Access): SecretFacts {
-  return { mode: mode & 0o777, uid, gid, sha256: sha256(bytes), size: bytes.length }
+function factsOf(id: string, bytes: Buffer, { mode, uid, gid }: Access): SecretFacts {
+  return { id, mode: mode & 0o777, uid, gid, sha256: sha256(bytes), size: bytes.length }
 }
 
 function write(path: string, bytes: Buffer, { mode, uid, gid }: Access): void {
@@ -78,10 +80,14 @@ export function listSecrets(store: Pick<Store, 'home'>): readonly string[] {
 
 /** Throws STORE_CORRUPT. */
 export function readSecretFacts(store: Pick<Store, 'home'>, id: string): SecretFacts {
-  const path = secretFactsPath(store, id)
+  return readFactsOf(secretFactsPath(store, id), id)
+}
+
+/** The same from wherever they are. */
+export function readFactsOf(path: string, id: string): SecretFacts {
   try {
     const facts: unknown = JSON.parse(readRegular(path, MAX_FACTS, HINT).toString())
-    if (isFacts(facts)) return facts
+    if (isFacts(facts) && facts.id === id) return facts
     throw corrupt(path, 'it does not say what the secret is to be')
   } catch (error) {
     if (error instanceof AppcError) throw error
@@ -106,7 +112,7 @@ export function readSecret(store: Pick<Store, 'home'>, id: string, maxSize: numb
 /** Whether a secret is just this, and sound. */
 export function isSecretOf(store: Pick<Store, 'home'>, id: string, bytes: Buffer, access: Access): boolean {
   try {
-    const [facts, wanted] = [readSecretFacts(store, id), factsOf(bytes, access)]
+    const [facts, wanted] = [readSecretFacts(store, id), factsOf(id, bytes, access)]
     const keys = Object.keys(wanted) as (keyof SecretFacts)[]
     return keys.every(key => facts[key] === wanted[key]) && isSoundSecret(store, id)
   } catch (error) {
@@ -126,8 +132,9 @@ export function isSoundSecret(store: Pick<Store, 'home'>, id: string): boolean {
 
 function isFacts(value: unknown): value is SecretFacts {
   if (typeof value !== 'object' || value === null) return false
-  const { sha256, size, mode, uid, gid } = value as Record<string, unknown>
-  if (typeof sha256 !== 'string' || ![size, mode, uid, gid].every(Number.isSafeInteger)) return false
+  const { id, sha256, size, mode, uid, gid } = value as Record<string, unknown>
+  if (typeof id !== 'string' || typeof sha256 !== 'string' || ![size, mode, uid, gid].every(Number.isSafeInteger))
+    return false
   // No setuid: a repair by root gives the file this mode and owner.
   return Number(mode) >= 0 && Number(mode) <= 0o777
 }

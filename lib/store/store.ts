@@ -13,6 +13,8 @@ export interface StoreSystem {
   lockByte(fd: number, offset: number): void
   /** linkat(2): gives a name to a file that has none (O_TMPFILE). */
   linkOpen(fd: number, path: string): void
+  /** renameat2(2), RENAME_EXCHANGE: each gets the other's name, in one step. */
+  exchange(one: string, other: string): void
   /** FS_IOC_ENABLE_VERITY: from now on the kernel verifies what is read. False where the file system has no such files. */
   enableVerity(fd: number): boolean
   /** syncfs(2): everything written to the file system of this descriptor is on disk when it returns. */

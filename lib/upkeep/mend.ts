@@ -1,16 +1,15 @@
-import { chmodSync, lchownSync, linkSync, lstatSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, lchownSync, lstatSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { type Generations, readGenerations, readSpare, writeGenerations } from '../store/generations.js'
-import { hashPath, objectMode } from '../store/objects.js'
+import { objectMode } from '../store/objects.js'
 import { listSpares, refPath } from '../store/refs.js'
-import { readSecret, readSecretFacts, type SecretFacts } from '../store/secrets.js'
 import { type Store, withLinks } from '../store/store.js'
 import { hasCode, makeDirectory, syncDirectory, writing } from '../store/writing.js'
 import type { Evidence } from './evidence.js'
 import { isExecutableKey } from './identities.js'
+import { isSecretMendable, mendSecret, unlessDamaged } from './mend-secret.js'
 import type { Problem } from './problems.js'
-import { filesBelow } from './sources.js'
 import { directoryMode, fileMode } from './structure.js'
 
 /** Mends what needs no source, and says how; null where it cannot be. Under the shared lock. */
@@ -29,8 +28,8 @@ export function mendInPlace(store: Store, evidence: Evidence, problem: Problem):
 /** Whether it can be mended so, as far as can be told without trying. */
 export function isMendable(store: Store, { kind, path }: Problem): boolean {
   if (kind === 'owner') return process.geteuid?.() === 0
-  if (kind === 'ref') return read(() => readSpare(store, basename(path))) !== null
-  if (kind === 'secret') return isSecretMendable(store, path)
+  if (kind === 'ref') return unlessDamaged(() => readSpare(store, basename(path))) !== null
+  if (kind === 'secret') return isSecretMendable(store, basename(path))
   return MENDS[kind] !== undefined
 }
 
@@ -108,9 +107,9 @@ function mendRef(store: Store, evidence: Evidence, problem: Problem): string | n
   const { path } = problem
   const name = basename(path)
   return withLinks(store, () => {
-    const spare = listSpares(store).includes(name) ? read(() => readSpare(store, name)) : null
+    const spare = listSpares(store).includes(name) ? unlessDamaged(() => readSpare(store, name)) : null
     // Made, or mended, by somebody else meanwhile.
-    if (read(() => readGenerations(store, name)) !== null) return 'there again'
+    if (unlessDamaged(() => readGenerations(store, name)) !== null) return 'there again'
     if (spare === null) return null
     if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
       evidence.note([problem])
@@ -124,7 +123,7 @@ function mendRef(store: Store, evidence: Evidence, problem: Problem): string | n
 function mendSpare(store: Store, _evidence: Evidence, { path }: Problem): string | null {
   const name = basename(path)
   return withLinks(store, () => {
-    const generations = read(() => readGenerations(store, name))
+    const generations = unlessDamaged(() => readGenerations(store, name))
     if (generations === null) return null
     replaceWith(store, name, generations)
     return 'copied from the ref'
@@ -136,72 +135,4 @@ function replaceWith(store: Store, name: string, generations: Generations): void
   for (const path of [refPath(store, name), join(store.home, 'spare', name)])
     if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmSync(path, { recursive: true })
   writeGenerations(store, name, generations)
-}
-
-/** Its bytes may still be in a view, as the very file where it lost its name; mode and owner are known. */
-function mendSecret(store: Store, evidence: Evidence, problem: Problem): string | null {
-  const { path } = problem
-  const facts = read(() => readSecretFacts(store, basename(path)))
-  if (facts === null) return null
-  if (isClosedToOwner(path, facts)) withLinks(store, () => chmodSync(path, 0o400))
-  const isThere = hasRightBytes(store, path)
-  const inView = isThere ? null : secretInViews(store, facts)
-  if (!isThere && inView === null) return null
-  withLinks(store, () => {
-    if (inView !== null) putSecret(store, evidence, problem, inView)
-    // chown(2) first, which takes bits of the mode.
-    if (process.geteuid?.() === 0) lchownSync(path, facts.uid, facts.gid)
-    chmodSync(path, facts.mode)
-  })
-  return inView === null ? 'given its mode and owner' : `taken from a view: ${inView}`
-}
-
-function secretInViews(store: Store, { sha256, size }: SecretFacts): string | null {
-  for (const file of filesBelow(join(store.home, 'views'))) {
-    if (file.size !== size) continue
-    const outcome = hashPath(file.path)
-    if ('digest' in outcome && outcome.digest === sha256) return file.path
-  }
-  return null
-}
-
-function putSecret(store: Store, evidence: Evidence, problem: Problem, source: string): void {
-  const { path } = problem
-  const beside = join(store.home, 'tmp', `secret-${basename(path)}`)
-  rmSync(beside, { force: true })
-  linkSync(source, beside)
-  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
-    evidence.note([problem])
-    evidence.keep(path)
-  }
-  renameSync(beside, path)
-  syncDirectory(dirname(path))
-}
-
-function isSecretMendable(store: Store, path: string): boolean {
-  const facts = read(() => readSecretFacts(store, basename(path)))
-  if (facts === null) return false
-  // What its bytes are is only seen when it is opened: which they most likely are.
-  return hasRightBytes(store, path) || isClosedToOwner(path, facts) || secretInViews(store, facts) !== null
-}
-
-/** Its owner's, who yet may not read it for its mode; root may read all. */
-function isClosedToOwner(path: string, { size }: SecretFacts): boolean {
-  const stat = lstatSync(path, { throwIfNoEntry: false })
-  const isOwn = stat?.isFile() === true && stat.uid !== 0 && stat.uid === process.geteuid?.()
-  return isOwn && stat.size === size && (stat.mode & 0o400) === 0
-}
-
-function hasRightBytes(store: Store, path: string): boolean {
-  return read(() => readSecret(store, basename(path), lstatSync(path).size)) !== null
-}
-
-/** null where it cannot be told. */
-function read<T>(reading: () => T): T | null {
-  try {
-    return reading()
-  } catch (error) {
-    if (error instanceof AppcError || hasCode(error, 'EISDIR', 'ENOENT')) return null
-    throw error
-  }
 }

@@ -81,16 +81,18 @@ export class Knowledge {
       const was = this.picture.get(path)
       if (was === undefined) continue
       if (/^(refs|spare)\/./.test(path) && !soundRef(basename(path))) lost.add(path)
-      if (path.startsWith('secrets/') && !this.#isSecretFound(path, damaged, there)) lost.add(path)
+      if (path.startsWith('secrets/') && !this.#isSecretFound(path, there)) lost.add(path)
       if (path.startsWith('objects/') && hasOtherBytes(was, now.get(path)) && !hasCopy(was.content)) lost.add(path)
     }
     return this.#withWhatRestsOn(lost, damaged)
   }
 
-  #isSecretFound(path: string, damaged: ReadonlySet<string>, there: ReadonlySet<string>): boolean {
+  #isSecretFound(path: string, there: ReadonlySet<string>): boolean {
     const was = this.picture.get(path)
     if (was === undefined || was.kind === 'directory') return true
-    return !damaged.has(`${path.replace(/\.json$/, '')}.json`) && there.has(was.content)
+    // What it is to be is known where that lies in another's place.
+    const facts = this.picture.get(`${path.replace(/\.json$/, '')}.json`)
+    return facts?.kind === 'file' && there.has(facts.content) && there.has(was.content)
   }
 
   /** What a lost document told of; what is the same file as a lost one. */

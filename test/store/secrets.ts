@@ -21,6 +21,7 @@ t.test('what is beside a secret does not hold it', async t => {
   const { store, id } = newStore(t.testdir({}))
   t.same(Object.keys(JSON.parse(readFileSync(join(store.home, 'secrets', `${id}.json`), 'utf8'))).sort(), [
     'gid',
+    'id',
     'mode',
     'sha256',
     'size',

@@ -173,7 +173,14 @@ t.test('settings are needed by the generations that have them', async t => {
 
 /** A secret's bytes, and those of what it is to be. */
 function lengthOfFacts(size: number): number {
-  const facts = { mode: 0o600, uid: process.geteuid?.(), gid: process.getegid?.(), sha256: 'a'.repeat(64), size }
+  const facts = {
+    id: 'a'.repeat(32),
+    mode: 0o600,
+    uid: process.geteuid?.(),
+    gid: process.getegid?.(),
+    sha256: 'a'.repeat(64),
+    size,
+  }
   return size + JSON.stringify(facts).length + 1
 }
 

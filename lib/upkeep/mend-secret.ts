@@ -1,0 +1,190 @@
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  fsyncSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { AppcError } from '../errors.js'
+import { hashPath } from '../store/objects.js'
+import {
+  isSoundSecret,
+  listSecrets,
+  readFactsOf,
+  readSecret,
+  readSecretFacts,
+  type SecretFacts,
+  secretFactsPath,
+  secretPath,
+} from '../store/secrets.js'
+import { type Store, withLinks } from '../store/store.js'
+import { hasCode, syncDirectory } from '../store/writing.js'
+import type { Evidence } from './evidence.js'
+import type { Problem } from './problems.js'
+import { filesBelow } from './sources.js'
+
+/**
+ * Mends a secret where its own two files were exchanged with those of another, where a view or another secret has the same bytes, and where
+ * only mode or owner differ. Nothing else can have its bytes: it does not travel, and its digest is nowhere but beside it.
+ */
+export function mendSecret(store: Store, evidence: Evidence, problem: Problem): string | null {
+  const id = basename(problem.path)
+  return withLinks(store, () => {
+    const facts = factsIn(store, id) ?? takeFacts(store, id)
+    if (facts === null) return null
+    const path = secretPath(store, id)
+    if (isClosedToOwner(path, facts)) chmodSync(path, 0o400)
+    const from = hasRightBytes(store, id) ? null : takeBytes(store, evidence, problem, facts)
+    if (from === null && !hasRightBytes(store, id)) return null
+    giveAccess(path, facts)
+    syncDirectory(dirname(path))
+    return from ?? 'given its mode and owner'
+  })
+}
+
+/** chown(2) first, which takes bits of the mode; only root can give files away. */
+function giveAccess(path: string, { mode, uid, gid }: SecretFacts): void {
+  if (process.geteuid?.() === 0) lchownSync(path, uid, gid)
+  chmodSync(path, mode)
+}
+
+/** Whether that can be, as far as is seen without a change. */
+export function isSecretMendable(store: Store, id: string): boolean {
+  const facts = factsIn(store, id) ?? factsElsewhere(store, id)?.facts ?? null
+  if (facts === null) return false
+  // What its bytes are is only seen when it is opened: they most likely are those.
+  const canBe = hasRightBytes(store, id) || isClosedToOwner(secretPath(store, id), facts)
+  return canBe || bytesElsewhere(store, id, facts) !== null || bytesInViews(store, facts) !== null
+}
+
+function factsIn(store: Store, id: string): SecretFacts | null {
+  return unlessDamaged(() => readSecretFacts(store, id))
+}
+
+/** What says of itself that it is this one's, in the place of another's. */
+function factsElsewhere(store: Store, id: string): { readonly path: string; readonly facts: SecretFacts } | null {
+  for (const other of listSecrets(store)) {
+    const path = secretFactsPath(store, other)
+    const facts = unlessDamaged(() => readFactsOf(path, id))
+    if (facts !== null) return { path, facts }
+  }
+  return null
+}
+
+function takeFacts(store: Store, id: string): SecretFacts | null {
+  const found = factsElsewhere(store, id)
+  if (found === null) return null
+  changePlaces(store, found.path, secretFactsPath(store, id))
+  syncDirectory(dirname(found.path))
+  return found.facts
+}
+
+/** What is in the way may be what belongs into the other's place. */
+function changePlaces(store: Store, from: string, to: string): void {
+  if (lstatSync(to, { throwIfNoEntry: false }) === undefined) renameSync(from, to)
+  else store.system.exchange(from, to)
+}
+
+/** Says from where. */
+function takeBytes(store: Store, evidence: Evidence, problem: Problem, facts: SecretFacts): string | null {
+  const { path } = problem
+  giveBack(store, basename(path))
+  const other = bytesElsewhere(store, basename(path), facts)
+  if (other !== null && !isSound(store, other)) {
+    changePlaces(store, secretPath(store, other), path)
+    return 'it had another’s place'
+  }
+  const source = bytesInViews(store, facts) ?? (other === null ? null : secretPath(store, other))
+  if (source === null) return null
+  const isShared = other !== null && source === secretPath(store, other)
+  // Closed, as the file's own mode may let all read it.
+  const directory = mkdtempSync(join(store.home, 'tmp', 'secret-'))
+  try {
+    const beside = join(directory, basename(path))
+    // Of a view's file the very inode, so that the view is right, too; another secret keeps its own.
+    if (isShared) copyDurably(source, beside)
+    else linkSync(source, beside)
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
+      evidence.note([problem])
+      evidence.keep(path)
+    }
+    renameSync(beside, path)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+  return `taken from ${isShared ? 'another secret' : 'a view'}: ${source}`
+}
+
+function copyDurably(from: string, to: string): void {
+  copyFileSync(from, to)
+  const fd = openSync(to, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** What lies in its place may be all that there is of another. */
+function giveBack(store: Store, id: string): void {
+  for (const other of listSecrets(store)) {
+    const facts = other === id || isSound(store, other) ? null : factsIn(store, other)
+    if (facts === null || hasRightBytes(store, other) || !isFileOf(secretPath(store, id), facts)) continue
+    changePlaces(store, secretPath(store, id), secretPath(store, other))
+    giveAccess(secretPath(store, other), facts)
+  }
+}
+
+/** Another secret, in whose place the bytes are; rather one whose bytes they are not. */
+function bytesElsewhere(store: Store, id: string, facts: SecretFacts): string | null {
+  const having = listSecrets(store).filter(other => other !== id && isFileOf(secretPath(store, other), facts))
+  return having.find(other => !isSound(store, other)) ?? having[0] ?? null
+}
+
+/** A file of a view that is no other secret's. */
+function bytesInViews(store: Store, facts: SecretFacts): string | null {
+  const inodes = new Set(listSecrets(store).map(id => lstatSync(secretPath(store, id), { throwIfNoEntry: false })?.ino))
+  for (const file of filesBelow(join(store.home, 'views')))
+    if (file.size === facts.size && !inodes.has(lstatSync(file.path).ino) && isFileOf(file.path, facts))
+      return file.path
+  return null
+}
+
+function isFileOf(path: string, { sha256, size }: SecretFacts): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat?.isFile() !== true || stat.size !== size) return false
+  const outcome = hashPath(path)
+  return 'digest' in outcome && outcome.digest === sha256
+}
+
+function isSound(store: Store, id: string): boolean {
+  return unlessDamaged(() => isSoundSecret(store, id)) === true
+}
+
+/** Its owner's, who yet may not read it for its mode; root may read all. */
+function isClosedToOwner(path: string, { size }: SecretFacts): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  const isOwn = stat?.isFile() === true && stat.uid !== 0 && stat.uid === process.geteuid?.()
+  return isOwn && stat.size === size && (stat.mode & 0o400) === 0
+}
+
+function hasRightBytes(store: Store, id: string): boolean {
+  return unlessDamaged(() => readSecret(store, id, lstatSync(secretPath(store, id)).size)) !== null
+}
+
+/** null for what is damaged, or not there. */
+export function unlessDamaged<T>(read: () => T): T | null {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof AppcError || hasCode(error, 'EISDIR', 'ENOENT')) return null
+    throw error
+  }
+}
