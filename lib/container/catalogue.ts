@@ -27,7 +27,7 @@ function needsOf(store: Store, memory: NeededMemory, name: string): Needs {
   return {
     keys: () => needs.flatMap(({ keys }) => keys()),
     essence: JSON.stringify([name, generations.map(({ document }) => document)]),
-    secrets: [...new Set(needs.flatMap(({ secrets }) => secrets))],
+    secrets: needs.flatMap(({ secrets }) => secrets),
     isWhole: (generations.length > 0 || faults.length === 0) && needs.every(({ isWhole }) => isWhole),
     faults: [...faults, ...distinct(needs.flatMap(({ faults }) => faults))],
   }
@@ -90,7 +90,7 @@ function needsOfGeneration(
   const settings = document instanceof AppcError ? [] : document.settings.files
   return {
     keys: () => [manifest, ...(files instanceof AppcError ? [] : files()), ...settings.flatMap(openKey)],
-    secrets: settings.filter(isSecret).map(({ secret }) => secret),
+    secrets: settings.filter(isSecret).map(({ secret, path }) => ({ id: secret, neededBy: { name, path } })),
     isWhole: !(document instanceof AppcError || files instanceof AppcError),
     faults,
   }

@@ -2,7 +2,7 @@ import { base, resolvePath } from '../loader/file-system.js'
 import { rootFileSystem } from '../loader/root-file-system.js'
 import type { FileSystem } from '../loader/types.js'
 import { pathOf } from '../upkeep/identities.js'
-import { type FoundFile, filesBelow, readable, type Source } from '../upkeep/sources.js'
+import { type FoundFile, readable, readableFilesBelow, type Source } from '../upkeep/sources.js'
 
 /** The files of this machine at the paths that an object has in containers: packages are often the same. */
 export function onHost(): Source {
@@ -63,7 +63,7 @@ function inTree(fs: FileSystem, path: string): string | null {
 
 function filesBySize(directory: string): ReadonlyMap<number, readonly FoundFile[]> {
   const sizes = new Map<number, FoundFile[]>()
-  for (const file of filesBelow(directory)) {
+  for (const file of readableFilesBelow(directory)) {
     const known = sizes.get(file.size)
     if (known === undefined) sizes.set(file.size, [file])
     else known.push(file)

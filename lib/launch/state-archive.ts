@@ -2,7 +2,6 @@ import {
   chmodSync,
   closeSync,
   existsSync,
-  fsyncSync,
   lstatSync,
   mkdtempSync,
   openSync,
@@ -15,7 +14,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { AppcError } from '../errors.js'
 import { stateHome } from '../store/state.js'
 import { type Store, withLock } from '../store/store.js'
-import { syncDirectory, writing } from '../store/writing.js'
+import { syncDirectory, syncFile, syncFileSystem, writing } from '../store/writing.js'
 import { addon } from './addon.js'
 
 /**
@@ -44,7 +43,7 @@ function replaceBy(destination: string, create: (file: string) => void): void {
   try {
     closeSync(openSync(aside, 'wx', 0o600))
     create(aside)
-    sync(aside)
+    syncFile(aside)
     renameSync(aside, destination)
   } catch (error) {
     rmSync(aside, { force: true })
@@ -66,7 +65,7 @@ export function importState(store: Store, name: string, file: string, requireSti
       tar(['--extract', `--file=${file === '-' ? '-' : resolve(file)}`, `--directory=${aside}`])
       writing(store.home, () => {
         makeHarmless(aside)
-        syncAll(store, aside)
+        syncFileSystem(store.system, aside)
         requireStill()
         if (existsSync(home)) addon().exchange(aside, home)
         else renameSync(aside, home)
@@ -96,24 +95,6 @@ function removeLeftBehind(directory: string, name: string): void {
   for (const other of readdirSync(directory))
     if (other.startsWith(`.${name}-`) && other.length === name.length + 8)
       rmSync(join(directory, other), { recursive: true, force: true })
-}
-
-function syncAll({ system }: Store, directory: string): void {
-  const fd = openSync(directory, 'r')
-  try {
-    system.syncfs(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function sync(path: string): void {
-  const fd = openSync(path, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }
 
 function tar(args: readonly string[]): void {

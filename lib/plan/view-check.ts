@@ -7,6 +7,7 @@ import { secretPath } from '../store/secrets.js'
 import { untilSettled } from '../store/settled.js'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
+import { hasOpenSecrets } from '../upkeep/secret-check.js'
 import { VIEW_LIST } from '../upkeep/users.js'
 import { guardOf, look, unlessUnseen } from './guards.js'
 import type { Attributes } from './overlays.js'
@@ -179,6 +180,7 @@ class Findings implements Checked {
   readonly guards: (IdentityGuard | AbsentGuard)[] = []
   readonly copies: { readonly path: string; readonly node: ListedFile }[] = []
   readonly #objects = new Map<string, BigIntStats | null>()
+  #hasOpenSecrets: boolean | null = null
 
   constructor(private readonly store: Pick<Store, 'home'>) {}
 
@@ -205,9 +207,10 @@ class Findings implements Checked {
     return this.#isAt(objectPath(this.store, sha256, executable), stat)
   }
 
-  /** A secret is never copied: its owner and mode are its own. */
+  /** A secret is never copied: its owner and mode are its own. Whoever may not see it cannot tell, as of the system's. */
   isSecret({ id }: Extract<ListedNode, { readonly kind: 'secret' }>, stat: BigIntStats): boolean {
-    return this.#isAt(secretPath(this.store, id), stat)
+    this.#hasOpenSecrets ??= hasOpenSecrets(this.store)
+    return !this.#hasOpenSecrets || this.#isAt(secretPath(this.store, id), stat)
   }
 
   #isAt(path: string, stat: BigIntStats): boolean {

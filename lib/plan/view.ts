@@ -1,4 +1,4 @@
-import { closeSync, existsSync, lstatSync, mkdirSync, openSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HOST_BELOW } from '../container/excluded.js'
 import { AppcError } from '../errors.js'
@@ -6,7 +6,7 @@ import { objectPath } from '../store/objects.js'
 import { readRegular } from '../store/regular.js'
 import { isSoundSecret } from '../store/secrets.js'
 import { type Store, withLinks } from '../store/store.js'
-import { hasCode, syncDirectory, writeDurably, writing } from '../store/writing.js'
+import { hasCode, syncDirectory, syncFileSystem, writeDurably, writing } from '../store/writing.js'
 import { VIEW_LIST } from '../upkeep/users.js'
 import type { Layer } from './overlays.js'
 import type { AbsentGuard, IdentityGuard } from './types.js'
@@ -96,7 +96,7 @@ function build(store: Store, system: ViewSystem, { view, list, listed, mark }: B
       }
     })
     writeList(store, view, list)
-    syncAll(system, view)
+    syncFileSystem(system, view)
     withLinks(store, () => makeDirectory(mark, PLAIN))
     syncDirectory(dirname(mark))
   } catch (error) {
@@ -149,7 +149,7 @@ function mend(
     withLinks(store, () => {
       for (const difference of differences) mendOne(store, system, difference)
     })
-    syncAll(system, view)
+    syncFileSystem(system, view)
   }
 }
 
@@ -168,13 +168,4 @@ function unmendable(view: string, { problem, path }: Difference): AppcError {
     because: `${path}: ${problem}`,
     hint: 'see whether something else writes there, or whether its file system is damaged',
   })
-}
-
-function syncAll(system: ViewSystem, directory: string): void {
-  const fd = openSync(directory, 'r')
-  try {
-    system.syncfs(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

@@ -19,7 +19,7 @@ import type { OpenFile } from '../loader/types.js'
 import { eachPiece, hashDescriptor, isSound, objectMode, objectPath } from './objects.js'
 import { type Access, isSecretOf, newSecretId, secretFactsPath, secretPath, stageSecret } from './secrets.js'
 import { clearTemporary, ifAlone, type Store, withLinks, withLock } from './store.js'
-import { hasCode, writing } from './writing.js'
+import { hasCode, syncFileSystem, writing } from './writing.js'
 
 export interface StoredObject {
   readonly sha256: string
@@ -109,10 +109,10 @@ export class Writer {
         [...this.#staged.values()].map(({ path }) => path),
       )
       for (const { path, executable } of this.#staged.values()) chmodSync(path, objectMode(executable))
-      this.#syncAll()
+      syncFileSystem(this.#store.system, join(this.#store.home, 'objects'))
       for (const [destination, object] of this.#staged) this.#place(object, destination)
       for (const id of this.#secrets) this.#placeSecret(id)
-      this.#syncAll()
+      syncFileSystem(this.#store.system, join(this.#store.home, 'objects'))
       this.#staged.clear()
       this.#secrets.length = 0
     })
@@ -128,15 +128,6 @@ export class Writer {
       // Names in the store are claims until proven: never reuse what was not hashed again (ostree #2889).
       if (isSound(destination, object.sha256, object.size, objectMode(object.executable))) return
       renameSync(object.path, destination)
-    }
-  }
-
-  #syncAll(): void {
-    const directory = openSync(join(this.#store.home, 'objects'), 'r')
-    try {
-      this.#store.system.syncfs(directory)
-    } finally {
-      closeSync(directory)
     }
   }
 

@@ -143,11 +143,24 @@ function removeIfPossible(path: string): void {
 }
 
 export function syncDirectory(path: string): void {
-  const directory = openSync(path, 'r')
+  onOpened(path, fsyncSync)
+}
+
+export function syncFile(path: string): void {
+  onOpened(path, fsyncSync)
+}
+
+/** All that was written to the file system that a directory lies in: of many files one call is quicker. */
+export function syncFileSystem({ syncfs }: { readonly syncfs: (fd: number) => void }, directory: string): void {
+  onOpened(directory, syncfs)
+}
+
+function onOpened(path: string, sync: (fd: number) => void): void {
+  const fd = openSync(path, 'r')
   try {
-    fsyncSync(directory)
+    sync(fd)
   } finally {
-    closeSync(directory)
+    closeSync(fd)
   }
 }
 

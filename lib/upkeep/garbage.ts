@@ -83,11 +83,13 @@ export function collectGarbage(store: Store, request: GarbageRequest): Garbage {
     for (const name of listRefs(store)) withLinks(store, () => renewSpare(store, name))
     for (const { name, kept } of forgotten) withLinks(store, () => writeGenerations(store, name, kept))
     for (const plan of plans) rmSync(join(store.home, 'plans', plan), { recursive: true, force: true })
+    // What is due first: on a full disk there is no room for another directory.
+    const due = expire(store, request)
     const aside = newQuarantine(store, 'collected', request.now)
     for (const { directory } of views) moveAside(store, aside, directory)
     removeEmpty(join(store.home, 'views'))
     // Views hold objects: of one that goes for good, so do they.
-    const before = expire(store, request)
+    const before = due + expire(store, request)
     const gone = takeObjects(store, aside, marks)
     syncDirectory(join(store.home, 'quarantine'))
     return { ...told, ...gone, freed: before + expire(store, request) }

@@ -1,16 +1,4 @@
-import {
-  chmodSync,
-  closeSync,
-  copyFileSync,
-  fsyncSync,
-  lchownSync,
-  linkSync,
-  lstatSync,
-  mkdtempSync,
-  openSync,
-  renameSync,
-  rmSync,
-} from 'node:fs'
+import { chmodSync, copyFileSync, lchownSync, linkSync, lstatSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { hashPath } from '../store/objects.js'
@@ -25,10 +13,10 @@ import {
   secretPath,
 } from '../store/secrets.js'
 import { type Store, withLinks } from '../store/store.js'
-import { hasCode, syncDirectory } from '../store/writing.js'
+import { hasCode, syncDirectory, syncFile } from '../store/writing.js'
 import type { Evidence } from './evidence.js'
 import type { Problem } from './problems.js'
-import { filesBelow } from './sources.js'
+import { readableFilesBelow } from './sources.js'
 
 /**
  * Mends a secret where its own two files were exchanged with those of another, where a view or another secret has the same bytes, and where
@@ -109,8 +97,9 @@ function takeBytes(store: Store, evidence: Evidence, problem: Problem, facts: Se
   try {
     const beside = join(directory, basename(path))
     // Of a view's file the very inode, so that the view is right, too; another secret keeps its own.
-    if (isShared) copyDurably(source, beside)
+    if (isShared) copyFileSync(source, beside)
     else linkSync(source, beside)
+    syncFile(beside)
     if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
       evidence.note([problem])
       evidence.keep(path)
@@ -120,16 +109,6 @@ function takeBytes(store: Store, evidence: Evidence, problem: Problem, facts: Se
     rmSync(directory, { recursive: true, force: true })
   }
   return `taken from ${isShared ? 'another secret' : 'a view'}: ${source}`
-}
-
-function copyDurably(from: string, to: string): void {
-  copyFileSync(from, to)
-  const fd = openSync(to, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }
 
 /** What lies in its place may be all that there is of another. */
@@ -151,7 +130,7 @@ function bytesElsewhere(store: Store, id: string, facts: SecretFacts): string | 
 /** A file of a view that is no other secret's. */
 function bytesInViews(store: Store, facts: SecretFacts): string | null {
   const inodes = new Set(listSecrets(store).map(id => lstatSync(secretPath(store, id), { throwIfNoEntry: false })?.ino))
-  for (const file of filesBelow(join(store.home, 'views')))
+  for (const file of readableFilesBelow(join(store.home, 'views')))
     if (file.size === facts.size && !inodes.has(lstatSync(file.path).ino) && isFileOf(file.path, facts))
       return file.path
   return null

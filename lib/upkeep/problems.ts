@@ -60,12 +60,17 @@ export interface Needs {
   readonly keys: () => readonly ObjectKey[]
   /** What that follows from: of the same text it is the same. */
   readonly essence: string
-  /** Names in secrets/. */
-  readonly secrets: readonly string[]
+  readonly secrets: readonly NeededSecret[]
   /** That is all that there is to tell: no document is damaged. */
   readonly isWhole: boolean
   /** What is wrong with what tells it, but for documents that are objects with other bytes. */
   readonly faults: readonly Problem[]
+}
+
+export interface NeededSecret {
+  /** Its name in secrets/. */
+  readonly id: string
+  readonly neededBy: NeededBy
 }
 
 export interface NeededFile {

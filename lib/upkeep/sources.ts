@@ -101,7 +101,7 @@ function inViews(store: Store): { readonly byName: Source; readonly bySize: Sour
 function ownFilesOfViews(store: Store): ReadonlyMap<number, readonly string[]> {
   const { looks, places } = listObjects(store)
   const objects = new Set(places.map(place => inodeIn(looks.identity(place))))
-  const files = [...filesBelow(join(store.home, 'views'))].filter(({ inode }) => !objects.has(inode))
+  const files = [...readableFilesBelow(join(store.home, 'views'))].filter(({ inode }) => !objects.has(inode))
   const bySize = new Map<number, Map<number, string>>()
   for (const { path, size, inode } of files) {
     const known = bySize.get(size) ?? new Map<number, string>()
@@ -117,10 +117,10 @@ export interface FoundFile {
 }
 
 /** Regular files, links not followed. What cannot be looked into is passed over. */
-export function* filesBelow(directory: string): Generator<FoundFile> {
+export function* readableFilesBelow(directory: string): Generator<FoundFile> {
   for (const entry of readable(() => readdirSync(directory, { withFileTypes: true })) ?? []) {
     const path = join(directory, entry.name)
-    if (entry.isDirectory()) yield* filesBelow(path)
+    if (entry.isDirectory()) yield* readableFilesBelow(path)
     else if (entry.isFile()) {
       const stat = readable(() => lstatSync(path))
       if (stat?.isFile()) yield { path, size: stat.size, inode: stat.ino }

@@ -62,7 +62,10 @@ export function survey(store: Store, { name, changed, catalogue, isSure, sealed 
   const needs = (name === null ? catalogue.names() : [name]).map(each => catalogue.needsOf(each))
   const problems = [
     ...needs.flatMap(({ faults }) => faults),
-    ...checkSecrets(store, new Set(needs.flatMap(({ secrets }) => secrets))),
+    ...checkSecrets(
+      store,
+      needs.flatMap(({ secrets }) => secrets),
+    ),
     ...checkFiles(store),
   ]
   const owner = ownerOf(store)

@@ -9,8 +9,9 @@ import { newStore } from '../decide/scenario.js'
 
 const digest = (of: number) => String(of).repeat(64)
 
-function generation(number: number): Generation {
-  return { number, container: digest(number), document: JSON.stringify({ number, container: digest(number) }) }
+function generation(name: string, number: number): Generation {
+  const container = digest(number)
+  return { number, container, document: JSON.stringify({ name, number, container }) }
 }
 
 /** A generation needs an executable file and a secret that are called as it is. */
@@ -21,8 +22,8 @@ const needsOf: NeedsOf = (_, { container, number }) => ({
 
 function made() {
   const store = newStore()
-  for (const number of [1, 2, 3]) publish(store, 'one', generation(number))
-  publish(store, 'two', generation(1))
+  for (const number of [1, 2, 3]) publish(store, 'one', generation('one', number))
+  publish(store, 'two', generation('two', 1))
   return store
 }
 
