@@ -187,6 +187,17 @@ t.test('a container of the system’s, for an ordinary user', async t => {
     t.equal(objects(), 2, 'as many as at first')
   })
 
+  t.test('is verified by its users, who may not see its secrets', async t => {
+    const key = join(site.directory, 'key')
+    await system.asOwner('sh', ['-c', `umask 077; echo secret >${key}`])
+    t.match(await asOwner('settings', 'program', 'set', '/etc/key', key), { status: 0 })
+    // Its view is the system's own then.
+    t.match(await system.asOwner(site.launcher, ['--root', host, 'program']), { status: 0 })
+    for (const verify of [asOwner, asUser])
+      t.match(await verify('verify', 'program', '--full'), { status: 0, stderr: '' })
+    await prints(t, 'the system’s next but one')
+  })
+
   t.test('is damaged: told, with whose it is, and mended by packing it again', async t => {
     await system.asOwner('sh', [
       '-c',
