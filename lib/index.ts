@@ -8,11 +8,14 @@
  */
 import type { SpawnOptions } from 'node:child_process'
 import { resolve } from 'node:path'
-import { type Container, listContainers, removeContainer } from './container/containers.js'
+import { type Container, listContainers, readDocuments, removeContainer } from './container/containers.js'
+import type { GenerationDocument } from './container/generation.js'
+import { type RolledBack, rollBack } from './container/history.js'
 import { parseNeeds } from './container/needs.js'
 import { packContainer } from './container/pack.js'
 import type { PolicyRule } from './container/policy.js'
 import type { Inventory } from './host/inventory.js'
+import { type CollectOptions, collect as collectStores } from './launch/garbage.js'
 import { hostOfFile } from './launch/hosts.js'
 import { decideHere, searchContext } from './launch/machine.js'
 import { openStore, openStoreAt, openStores } from './launch/open-store.js'
@@ -29,15 +32,19 @@ import type { Graph, SearchContext } from './loader/types.js'
 import type { Store } from './store/store.js'
 import { requireOwn, type Stores, storeOf } from './store/stores.js'
 import type { Freed } from './upkeep/collect.js'
+import type { Garbage } from './upkeep/garbage.js'
 import type { Verified } from './upkeep/verify.js'
 
 export type { Container } from './container/containers.js'
+export type { GenerationDocument } from './container/generation.js'
+export type { RolledBack } from './container/history.js'
 export type { PolicyRule, Strictness } from './container/policy.js'
 export type { Entry, Manifest, PackedElf, PackedFile, PackedPackage } from './container/types.js'
 export type { Decision, DecisionProblem, LibraryChoice, PackageChoice, Reason, Rule } from './decide/types.js'
 export type { ElfFacts, ElfSymbols } from './elf/types.js'
 export { AppcError, type ErrorCode } from './errors.js'
 export type { Inventory, InventoryLibrary } from './host/inventory.js'
+export type { CollectOptions } from './launch/garbage.js'
 /** The launcher of this installation, to be started directly where Node is not wanted. */
 export { launcherPath } from './launch/launcher.js'
 export type { Decided } from './launch/prepare.js'
@@ -50,6 +57,7 @@ export { resolveGraph } from './loader/resolve.js'
 export { rootFileSystem } from './loader/root-file-system.js'
 export type { Edge, FileSystem, Graph, How, LoadedObject, Loader, Problem, SearchContext } from './loader/types.js'
 export type { Freed } from './upkeep/collect.js'
+export type { Garbage } from './upkeep/garbage.js'
 export type { NeededBy, Problem as StoreProblem, ProblemKind } from './upkeep/problems.js'
 export type { Verified } from './upkeep/verify.js'
 
@@ -140,6 +148,28 @@ export function tree(file: string, options: TreeOptions = {}): Graph {
 /** The containers that there are, sorted by name. */
 export function list(options: InStore = {}): readonly Container[] {
   return listContainers(storesOf(options))
+}
+
+/** All states of a container, oldest first. */
+export function generations(name: string, options: InStore = {}): readonly GenerationDocument[] {
+  return readDocuments(storeOf(storesOf(options), name), name)
+}
+
+/** Makes the state of a generation (absent: of the one before the newest) the newest one. */
+export function rollback(name: string, to: number | null = null, options: InStore = {}): RolledBack {
+  const stores = storesOf(options)
+  requireOwn(stores, name)
+  return rollBack(stores.own, name, to)
+}
+
+/** Collects what neither a container, a plan nor a running program needs. Absent: all generations are kept, and nothing goes for a day. */
+export function collect({
+  keep = null,
+  grace = 24 * 3600 * 1000,
+  dryRun = false,
+  ...store
+}: InStore & Partial<CollectOptions> = {}): Garbage {
+  return collectStores(storesOf(store), { keep, grace, dryRun })
 }
 
 /** Removes a container and what only it needed. */

@@ -8,7 +8,9 @@ import { table } from './table.js'
 /** `appc generations NAME`: always 0, or an error. */
 export function runGenerations(name: string, { json }: { readonly json: boolean }): number {
   const documents = readDocuments(storeOf(openStores(process.env), name), name)
-  const lines = json ? documents.map(asJson) : table([HEADER, ...documents.map(asRow(documents.length))])
+  const lines = json
+    ? documents.map(document => JSON.stringify(document))
+    : table([HEADER, ...documents.map(asRow(documents.length))])
   process.stdout.write(`${json ? lines.join('\n') : visibleLines(lines)}\n`)
   return 0
 }
@@ -34,8 +36,4 @@ function settingsText({ files, environment, state }: GenerationDocument['setting
   ] as const
   const said = parts.filter(([count]) => count > 0).map(([count, one, many]) => `${count} ${count === 1 ? one : many}`)
   return said.length === 0 ? '-' : said.join(', ')
-}
-
-function asJson({ schema: _, ...document }: GenerationDocument): string {
-  return JSON.stringify({ schema: 'appc.generation/1', ...document })
 }
