@@ -79,12 +79,12 @@ export function collectGarbage(store: Store, request: GarbageRequest): Garbage {
   if (dryRun) return { ...told, ...foretell(store, request, marks, views) }
   return writing(store.home, () => {
     clearTemporary(store)
+    // What is due first: on a full disk there is room for nothing else.
+    const due = expire(store, request)
     // What a second copy that is behind leads to may go now.
     for (const name of listRefs(store)) withLinks(store, () => renewSpare(store, name))
     for (const { name, kept } of forgotten) withLinks(store, () => writeGenerations(store, name, kept))
     for (const plan of plans) rmSync(join(store.home, 'plans', plan), { recursive: true, force: true })
-    // What is due first: on a full disk there is no room for another directory.
-    const due = expire(store, request)
     const aside = newQuarantine(store, 'collected', request.now)
     for (const { directory } of views) moveAside(store, aside, directory)
     removeEmpty(join(store.home, 'views'))

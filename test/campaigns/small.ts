@@ -31,15 +31,15 @@ t.test('calls that fail, of those by which processes wait for one another', asyn
 })
 
 t.test('launches that are killed leave nothing', async t => {
-  const { status, stdout, stderr } = campaign('kills', '60', '1')
+  const { status, stdout, stderr } = campaign('kills', '40', '1')
   t.same({ status, stderr }, { status: 0, stderr: '' }, stdout)
   t.match(stdout, /kills, [1-9]\d* of them of the program/)
 })
 
 t.test('launches in a row and at once', async t => {
-  const { status, stdout, stderr } = campaign('mass', '40', '60', '3')
+  const { status, stdout, stderr } = campaign('mass', '30', '30', '3')
   t.same({ status, stderr }, { status: 0, stderr: '' }, stdout)
-  t.match(stdout, /overlays, 40 at once: \S+ ms, 40 namespaces\n/)
+  t.match(stdout, /overlays, 30 at once: \S+ ms, 30 namespaces\n/)
 })
 
 t.test('names that are exchanged', async t => {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { lastingTree } from '../support/lasting.js'
@@ -46,4 +46,28 @@ t.test('appc gc', async t => {
   t.match(await site.appc('remove', 'one'), { status: 0 })
   t.notOk(existsSync(join(site.store, 'spare/one')))
   t.same(readdirSync(join(site.store, 'refs')), [])
+})
+
+t.test('a file system without room for one more name', async t => {
+  const site = new Site(user)
+  t.teardown(() => site.remove())
+  await site.pack(root, 'one', 'lasting')
+  const setAndUnset = async (text: string) => {
+    writeFileSync(join(site.home, 'conf'), text)
+    await site.appc('settings', 'one', 'set', '/etc/one.conf', join(site.home, 'conf'))
+    await site.appc('settings', 'one', 'unset', '/etc/one.conf')
+  }
+  await setAndUnset('x'.repeat(1000))
+  t.match(await site.appc('gc', '--keep', '1'), { status: 0, stdout: /^took out / })
+  await setAndUnset('y'.repeat(1000))
+  const full = `
+    mount -t tmpfs -o nr_inodes=300 tmpfs "$1" && cp -a "$2" "$1/store" && chown "$(id -u)" "$1" && mkdir "$1/fill"
+    number=0; while true 2>/dev/null >"$1/fill/$number"; do number=$((number + 1)); done 2>/dev/null
+    APPC_HOME=$1/store exec "$3" "$4" gc --json --grace 0 --keep 1`
+  const place = join(site.directory, 'place')
+  mkdirSync(place)
+  const words = ['--user', '--map-root-user', '--mount', 'sh', '-c', full, '-', place, site.store, process.execPath]
+  const { status, stdout, stderr } = await site.command('unshare', [...words, site.cli])
+  t.match({ status, stderr }, { status: 0, stderr: '' })
+  t.match(JSON.parse(stdout), { objects: 1, freed: 2000 })
 })

@@ -10,7 +10,7 @@ const program = fileURLToPath(new URL('../campaigns/run-crashes.js', import.meta
 t.test('a store that is disturbed loses nothing, and the next run mends it', async t => {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [program, '--every=43', 'pack', 'secret', 'rollback', 'gc'],
+    [program, '--every=97', 'pack', 'secret', 'rollback', 'gc'],
     { encoding: 'utf8' },
   )
   t.same({ status, stderr }, { status: 0, stderr: '' }, stdout)

@@ -14,7 +14,7 @@ function campaign(...words: readonly string[]) {
 }
 
 t.test('power that is lost while a container is packed', async t => {
-  const { status, stdout, stderr } = campaign('--seed=1', '--by-chance=2', 'pack')
+  const { status, stdout, stderr } = campaign('--seed=1', '--by-chance=1', 'pack')
   t.same({ status, stderr }, { status: 0, stderr: '' }, stdout)
   t.match(stdout, /^pack: \d+ moments, [1-9]\d* syncs, [1-9]\d* disks, 0 failures/m)
   // So each of them is found where it is missing.
@@ -24,7 +24,7 @@ t.test('power that is lost while a container is packed', async t => {
 const skip = process.geteuid?.() !== 0 || !existsSync('/dev/loop-control') ? 'only root mounts a file system' : false
 
 t.test('power that a real file system loses', { skip }, async t => {
-  const { status, stdout, stderr } = campaign('--real', '--every=40', 'pack into no store')
+  const { status, stdout, stderr } = campaign('--real', '--every=80', 'pack into no store')
   t.same({ status, stderr }, { status: 0, stderr: '' }, stdout)
   t.match(stdout, /, ext4: power lost [1-9]\d* times, 0 failures/)
 })
