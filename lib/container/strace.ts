@@ -33,7 +33,8 @@ const LINE = /^(\d+) +(.*)$/
 /** The call had not returned when another process did something, or when its thread took over the process by it. */
 const UNFINISHED = /^(.*) <(?:unfinished|pid changed to \d+) \.\.\.>$/
 const RESUMED = /^<\.\.\. \w+ resumed>(.*)$/
-const SUPERSEDED = /^\+\+\+ superseded by execve in pid (\d+) \+\+\+/
+/** It may come in the middle of a line: of a call that its thread had begun. */
+const SUPERSEDED = /\+\+\+ superseded by execve in pid (\d+) \+\+\+/
 const CALL = new RegExp(String.raw`^(\w+)\((.*)\) += (\d+)(?:<${HEX}>)?`)
 /** A directory's descriptor, before the path that is looked up from it. */
 const FROM = new RegExp(String.raw`^(AT_FDCWD|\d+)(?:<${HEX}[^>]*>)?[^,]*, (.*)$`)
