@@ -9,11 +9,12 @@ import { readSecretFacts } from '../store/secrets.js'
 import type { Store } from '../store/store.js'
 
 /**
- * Has a setting edited by the user's editor: as it is set, else as the host has it, else empty. null where it was left as it was. The
+ * Has a setting edited by the user's editor: as it is set, else as the host has it, else empty. `isPublic`: as `readSource`
+ * has it, of the host's. null where it was left as it was. The
  * editor works on a copy in a directory that nobody else may enter.
  */
-export function editSetting(store: Store, name: string, path: string): SettingSource | null {
-  const before = currentSource(store, name, path)
+export function editSetting(store: Store, name: string, path: string, isPublic: boolean): SettingSource | null {
+  const before = currentSource(store, name, path, isPublic)
   const directory = mkdtempSync(join(tmpdir(), 'appc-edit-'))
   try {
     const copy = join(directory, basename(path))
@@ -26,7 +27,12 @@ export function editSetting(store: Store, name: string, path: string): SettingSo
   }
 }
 
-function currentSource(store: Store, name: string, path: string): SettingSource & { readonly isThere: boolean } {
+function currentSource(
+  store: Store,
+  name: string,
+  path: string,
+  isPublic: boolean,
+): SettingSource & { readonly isThere: boolean } {
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
   const known = readCurrent(store, name).settings.files.find(file => file.path === path)
   if (known !== undefined) {
@@ -34,7 +40,7 @@ function currentSource(store: Store, name: string, path: string): SettingSource 
     return { bytes: readSetting(store, known), mode: known.mode, uid: access.uid, gid: access.gid, isThere: true }
   }
   try {
-    return { ...readSource(path), isThere: true }
+    return { ...readSource(path, isPublic), isThere: true }
   } catch (error) {
     if (!(error instanceof AppcError && error.code === 'FILE_MISSING')) throw error
     return { bytes: Buffer.alloc(0), mode: 0o644, ...owner, isThere: false }

@@ -181,6 +181,20 @@ t.test('what is wrong changes nothing', async t => {
   t.same(readdirSync(join(store, 'tmp')), [])
 })
 
+t.test('an option that a verb does not know is refused, and not ignored', async t => {
+  const conf = file('options.conf', 'x\n')
+  const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+    [['--env', 'A=b'], /settings list takes no --env\n\nhint: --env is for set, unset\n/],
+    [['import', '/etc/os-release', '--env', 'A=b'], /import takes no --env/],
+    [['apply', conf, '--include-secrets'], /--include-secrets is for show, export\n/],
+    [['list', '--include-secrets'], /list takes no --include-secrets/],
+    [['export', '-', '--public'], /--public is for set, edit, import\n/],
+    [['unset', '/etc/x', '--public'], /unset takes no --public/],
+  ]
+  for (const [args, stderr] of wrong)
+    t.match(appc(['settings', 'app', ...args]), { status: 2, stdout: '', stderr }, args.join(' '))
+})
+
 t.test('an update is a new generation, and keeps the settings', async t => {
   compile(tree, 'usr/bin/program', 'int main(void) { return 7; }')
   t.match(appc(['pack', '--root', tree, '--name', 'app', 'program']), { status: 1, stderr: /--update/ })
@@ -245,7 +259,18 @@ t.test('what lies in a closed directory is closed', async t => {
   t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0640 .* secret\n/ })
   t.match(appc(['settings', 'closed', 'set', '/etc/key', join(closed, 'key'), '--public']), { status: 0 })
   t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0644 .* the host has none\n/ })
+  t.match(editInClosed('/opt/one'), { status: 0, stdout: /kept secret/ })
+  t.match(editInClosed('/opt/two', '--public'), { status: 0, stdout: 'closed has generation 5 now\n' })
 })
+
+/** On a host whose /opt only its owner may enter. */
+function editInClosed(path: string, ...options: string[]) {
+  const script = 'umask 022; mount -t tmpfs -o mode=700 none /opt && echo hidden >"$0" && exec "$@"'
+  const words = ['settings', 'closed', 'edit', path, ...options]
+  const env = { ...process.env, APPC_HOME: store, EDITOR: "sed -i '$a added'", VISUAL: '' }
+  const args = ['--map-root-user', '--mount', 'sh', '-c', script, path, command, ...before, ...words]
+  return spawnSync('unshare', args, { encoding: 'utf8', env })
+}
 
 t.test('an export writes to what is no file, and replaces it not', async t => {
   const pipe = join(home, 'pipe')
