@@ -83,7 +83,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     most: MANY,
     takes: ['includeSecrets'],
     usage: 'show [PATH…] [--include-secrets]',
-    run: (stores, name, paths, { includeSecrets }) => showSettings(storeOf(stores, name), name, paths, includeSecrets),
+    run: (stores, name, paths, options) => showSettings(storeOf(stores, name), name, paths, options),
   },
   set: {
     least: 1,

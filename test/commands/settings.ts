@@ -89,6 +89,30 @@ t.test('import fixes what the host has now', async t => {
   t.match(appc(['settings', 'app', 'import', '/etc/nowhere']), { status: 1, stderr: /is not there/ })
 })
 
+t.test('show as JSON: one object a line', async t => {
+  appc(['pack', '--root', tree, '--name', 'shown', 'program'])
+  t.teardown(() => appc(['remove', 'shown']))
+  const set = (path: string, from: string) => appc(['settings', 'shown', 'set', path, from])
+  const show = (...options: string[]) =>
+    appc(['settings', 'shown', 'show', '--json', ...options])
+      .stdout.split('\n')
+      .slice(0, -1)
+      .map(line => JSON.parse(line))
+  set('/etc/a', file('shown', 'one\n'))
+  set('/etc/b', file('shown', Buffer.from([0, 1])))
+  set('/etc/key', file('shown', 'a secret\n', 0o600))
+  appc(['settings', 'shown', 'import', '/etc/os-release'])
+  const schema = 'appc.setting/1'
+  const diff = '--- /dev/null\thost\n+++ /etc/a\tsetting\n@@ -0,0 +1,1 @@\n+one\n'
+  t.same(show(), [
+    { schema, path: '/etc/a', against: 'the host has none', diff },
+    { schema, path: '/etc/b', against: 'the host has none', diff: null },
+    { schema, path: '/etc/key', against: 'secret', diff: null },
+    { schema, path: '/etc/os-release', against: 'as the host has it', diff: null },
+  ])
+  t.match(show('/etc/key', '--include-secrets'), [{ against: 'the host has none', diff: /\n\+a secret\n/ }])
+})
+
 t.test('edit begins with what is there, and has the editor’s word', async t => {
   const editor = { EDITOR: "sed -i '$a added'", VISUAL: '' }
   t.match(appc(['settings', 'app', 'edit', '/etc/os-release'], editor), { status: 0, stdout: /generation/ })
