@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { readCurrent } from '../container/containers.js'
 import { readSetting, readSource, type SettingSource } from '../container/setting-files.js'
+import { checkPlaces } from '../container/setting-places.js'
 import { isSecret } from '../container/settings.js'
 import { AppcError } from '../errors.js'
 import { readSecretFacts } from '../store/secrets.js'
@@ -14,6 +15,8 @@ import type { Store } from '../store/store.js'
  * editor works on a copy in a directory that nobody else may enter.
  */
 export function editSetting(store: Store, name: string, path: string, isPublic: boolean): SettingSource | null {
+  // Before anybody has worked in vain.
+  checkPlaces(store, readCurrent(store, name), { files: [path], state: [] })
   const before = currentSource(store, name, path, isPublic)
   const directory = mkdtempSync(join(tmpdir(), 'appc-edit-'))
   try {

@@ -1,51 +1,20 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { AppcHome } from '../support/appc-home.js'
 import { compile } from '../support/fixtures.js'
 import { APPC } from '../support/node.js'
-import { makeSmallTree } from '../support/small-tree.js'
 
-const [command, ...before] = APPC
-// Open to all, as what lies in a closed directory would be secret.
-const home = mkdtempSync('/tmp/appc-test-')
-chmodSync(home, 0o755)
-t.teardown(() => rmSync(home, { recursive: true }))
-const store = join(home, 'store')
-const tree = join(home, 'tree')
-makeSmallTree(tree)
-compile(tree, 'usr/bin/program', 'int main(void) { return 0; }')
-
-function appc(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const all = { ...process.env, APPC_HOME: store, ...env }
-  const { status, stdout, stderr } = spawnSync(command, [...before, ...args], { encoding: 'utf8', env: all })
-  return { status, stdout, stderr }
-}
+const place = new AppcHome()
+t.teardown(place.remove)
+const { appc, file, home, store, tree } = place
 
 async function appcAsync(args: readonly string[]): Promise<void> {
-  await once(
-    spawn(command, [...before, ...args], { env: { ...process.env, APPC_HOME: store }, stdio: 'ignore' }),
-    'close',
-  )
-}
-
-function file(name: string, content: string | Buffer, mode = 0o644): string {
-  const path = join(home, name)
-  writeFileSync(path, content)
-  chmodSync(path, mode)
-  return path
+  const [command, ...before] = APPC
+  await once(spawn(command, [...before, ...args], { env: place.environment(), stdio: 'ignore' }), 'close')
 }
 
 const numbers = () =>
@@ -111,21 +80,6 @@ t.test('show as JSON: one object a line', async t => {
     { schema, path: '/etc/os-release', against: 'as the host has it', diff: null },
   ])
   t.match(show('/etc/key', '--include-secrets'), [{ against: 'the host has none', diff: /\n\+a secret\n/ }])
-})
-
-t.test('edit begins with what is there, and has the editor’s word', async t => {
-  const editor = { EDITOR: "sed -i '$a added'", VISUAL: '' }
-  t.match(appc(['settings', 'app', 'edit', '/etc/os-release'], editor), { status: 0, stdout: /generation/ })
-  t.match(appc(['settings', 'app', 'show', '/etc/os-release']), { stdout: /\n\+added\n/ })
-  t.match(appc(['settings', 'app', 'edit', '/etc/os-release'], { EDITOR: 'true' }), {
-    stdout: 'app is set up so already\n',
-  })
-  const count = numbers().length
-  t.match(appc(['settings', 'app', 'edit', '/etc/os-release'], { EDITOR: 'false' }), {
-    status: 2,
-    stderr: /did not finish/,
-  })
-  t.equal(numbers().length, count)
 })
 
 t.test('rollback and diff', async t => {
@@ -243,36 +197,6 @@ t.test('a return that was changed upon goes to what it returned to', async t => 
   t.match(appc(['rollback', 'back']), { status: 1 }, 'before the first there is none')
 })
 
-t.test('what could not be read again, or not be laid, is never written', async t => {
-  appc(['pack', '--root', tree, '--name', 'limits', 'program'])
-  const document = (part: object) =>
-    file(
-      'limits.json',
-      JSON.stringify({ schema: 'appc.settings-file/1', files: [], environment: {}, state: [], ...part }),
-    )
-  const one = { mode: 0o644, bytes: '' }
-  const wrong = {
-    'too many': { state: Array.from({ length: 65 }, (_, at) => `/opt/s${at}`) },
-    'too large': {
-      environment: Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`V${at}`, 'x'.repeat(90_000)])),
-    },
-    'below a file': {
-      files: [
-        { path: '/opt/q', ...one },
-        { path: '/opt/q/below', ...one },
-      ],
-    },
-    'state in state': { state: ['/opt/a', '/opt/a/b'] },
-    'a setting in state': { state: ['/opt/a'], files: [{ path: '/opt/a/b', ...one }] },
-  }
-  for (const [what, part] of Object.entries(wrong)) {
-    t.match(appc(['settings', 'limits', 'apply', document(part)]), { status: 1, stderr: /cannot be like this/ }, what)
-    t.match(appc(['settings', 'limits']), { status: 0, stdout: 'nothing is set for limits\n' }, what)
-  }
-  for (const name of ['constructor', '__proto__'])
-    t.match(appc(['settings', 'limits', 'set', '--env', `${name}=1`]), { status: 2, stderr: /sets no variable/ })
-})
-
 t.test('what lies in a closed directory is closed', async t => {
   const closed = join(home, 'closed')
   mkdirSync(closed, { mode: 0o700 })
@@ -283,18 +207,7 @@ t.test('what lies in a closed directory is closed', async t => {
   t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0640 .* secret\n/ })
   t.match(appc(['settings', 'closed', 'set', '/etc/key', join(closed, 'key'), '--public']), { status: 0 })
   t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0644 .* the host has none\n/ })
-  t.match(editInClosed('/opt/one'), { status: 0, stdout: /kept secret/ })
-  t.match(editInClosed('/opt/two', '--public'), { status: 0, stdout: 'closed has generation 5 now\n' })
 })
-
-/** On a host whose /opt only its owner may enter. */
-function editInClosed(path: string, ...options: string[]) {
-  const script = 'umask 022; mount -t tmpfs -o mode=700 none /opt && echo hidden >"$0" && exec "$@"'
-  const words = ['settings', 'closed', 'edit', path, ...options]
-  const env = { ...process.env, APPC_HOME: store, EDITOR: "sed -i '$a added'", VISUAL: '' }
-  const args = ['--map-root-user', '--mount', 'sh', '-c', script, path, command, ...before, ...words]
-  return spawnSync('unshare', args, { encoding: 'utf8', env })
-}
 
 t.test('an export writes to what is no file, and replaces it not', async t => {
   const pipe = join(home, 'pipe')
