@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { changeSettings } from '../container/change.js'
 import { readCurrent } from '../container/containers.js'
 import { readSource, type SettingSource, takeSetting } from '../container/setting-files.js'
@@ -11,7 +10,7 @@ import {
   withoutFile,
   withVariable,
 } from '../container/settings.js'
-import { readSettingsFile, takeSettingsFile, writeSettingsFile } from '../container/settings-file.js'
+import { readDocument, readSettingsFile, takeSettingsFile, writeSettingsFile } from '../container/settings-file.js'
 import { AppcError } from '../errors.js'
 import { openStores } from '../launch/open-store.js'
 import { replaceFile } from '../store/replace-file.js'
@@ -134,7 +133,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     takes: [],
     usage: 'apply FILE',
     run: (stores, name, [file = ''], options) => {
-      const document = readSettingsFile(file === '-' ? readFileSync(0) : readSource(file).bytes)
+      const document = readSettingsFile(readDocument(file))
       change(stores, name, options, (settings, writer) => takeSettingsFile(document, settings, writer))
     },
   },
