@@ -28,7 +28,7 @@ export interface SettingsOptions {
 }
 
 /** `appc settings NAME [VERB …]`: always 0, or an error. */
-export function runSettings(name: string, words: readonly string[], options: SettingsOptions): number {
+export async function runSettings(name: string, words: readonly string[], options: SettingsOptions): Promise<number> {
   const [verb = 'list', ...operands] = words
   const found = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined
   if (found === undefined)
@@ -39,7 +39,7 @@ export function runSettings(name: string, words: readonly string[], options: Set
   refuseOptions(verb, found, options)
   if (operands.length + options.env.length < least || operands.length > most)
     throw new AppcError('USAGE', `settings ${verb} is not used like this`, { hint: `appc settings ${name} ${usage}` })
-  run(openStores(process.env), name, operands, options)
+  await run(openStores(process.env), name, operands, options)
   return 0
 }
 
@@ -64,7 +64,12 @@ interface Verb {
   readonly most: number
   readonly takes: readonly (typeof OPTIONS)[number][]
   readonly usage: string
-  readonly run: (stores: Stores, name: string, operands: readonly string[], options: SettingsOptions) => void
+  readonly run: (
+    stores: Stores,
+    name: string,
+    operands: readonly string[],
+    options: SettingsOptions,
+  ) => void | Promise<void>
 }
 
 const MANY = Number.POSITIVE_INFINITY
@@ -96,9 +101,9 @@ const VERBS: Readonly<Record<string, Verb>> = {
     most: 1,
     takes: ['public'],
     usage: 'edit PATH [--public]',
-    run: (stores, name, [path = ''], options) => {
+    run: async (stores, name, [path = ''], options) => {
       checkSettingPath(path, 'file')
-      const source = editSetting(requireOwnStore(stores, name), name, path, options.public)
+      const source = await editSetting(requireOwnStore(stores, name), name, path, options.public)
       if (source !== null) setFiles(stores, name, new Map([[path, source]]), [], options)
       else tell(options, name, null, [])
     },

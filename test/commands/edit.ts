@@ -1,4 +1,8 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { AppcHome } from '../support/appc-home.js'
 import { APPC } from '../support/node.js'
@@ -24,6 +28,35 @@ t.test('the host’s file in a closed directory', async t => {
   t.match(editInClosed('/opt/one'), { status: 0, stdout: /kept secret/ })
   t.match(editInClosed('/opt/two', '--public'), { status: 0, stdout: 'app has generation 4 now\n' })
 })
+
+t.test('however the editor or appc is to end, no copy stays', async t => {
+  const cases = {
+    'a ^C that the editor survives': ['trap "" INT; kill -INT 0; echo interrupted >"$1"; :', { status: 0 }],
+    'a ^C that it does not': ['echo lost >"$1"; kill -INT 0; sleep 60; :', { status: 2, stderr: /did not finish/ }],
+    'an editor that is killed': ['kill -KILL $$; :', { status: 2, stderr: /it was ended by SIGKILL/ }],
+    SIGTERM: ['trap "" TERM; kill -TERM 0; echo lost >"$1"; :', { signal: 'SIGTERM' }],
+    'a terminal that is closed': ['kill -HUP 0; sleep 60; :', { signal: 'SIGHUP' }],
+  } as const
+  for (const [what, [editor, expected]] of Object.entries(cases)) {
+    const temporary = join(place.home, what)
+    mkdirSync(temporary)
+    t.match(await editApart(editor, temporary), expected, what)
+    t.same(readdirSync(temporary), [], what)
+  }
+  t.match(appc(['settings', 'app', 'show', '/etc/apart']), { stdout: /\n\+interrupted\n$/ }, 'only the first')
+})
+
+/** In a group of processes of its own, as a shell starts it on a terminal. */
+async function editApart(editor: string, temporary: string) {
+  const [command, ...before] = APPC
+  const child = spawn(command, [...before, 'settings', 'app', 'edit', '/etc/apart'], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: place.environment({ EDITOR: editor, VISUAL: '', TMPDIR: temporary }),
+  })
+  const [stderr, [status, signal]] = await Promise.all([text(child.stderr), once(child, 'close')])
+  return { status, signal, stderr }
+}
 
 /** On a host whose /opt only its owner may enter. */
 function editInClosed(path: string, ...options: string[]) {
