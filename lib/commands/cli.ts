@@ -133,7 +133,9 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .option('--json', 'print JSON', false)
     .usage('[options] <name> [verb...]')
     .addHelpText('after', SETTINGS_HELP)
-    .action(async (name, words, options) => finish((await import('./settings.js')).runSettings(name, words, options)))
+    .action(async (name, words, options) =>
+      finish(await (await import('./settings.js')).runSettings(name, words, options)),
+    )
   appc
     .command('state')
     .description('directories that a container’s programs may write, kept for it on this host')

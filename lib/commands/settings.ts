@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { changeSettings } from '../container/change.js'
 import { readCurrent } from '../container/containers.js'
 import { readSource, type SettingSource, takeSetting } from '../container/setting-files.js'
@@ -11,7 +10,7 @@ import {
   withoutFile,
   withVariable,
 } from '../container/settings.js'
-import { readSettingsFile, takeSettingsFile, writeSettingsFile } from '../container/settings-file.js'
+import { readDocument, readSettingsFile, takeSettingsFile, writeSettingsFile } from '../container/settings-file.js'
 import { AppcError } from '../errors.js'
 import { openStores } from '../launch/open-store.js'
 import { replaceFile } from '../store/replace-file.js'
@@ -29,7 +28,7 @@ export interface SettingsOptions {
 }
 
 /** `appc settings NAME [VERB …]`: always 0, or an error. */
-export function runSettings(name: string, words: readonly string[], options: SettingsOptions): number {
+export async function runSettings(name: string, words: readonly string[], options: SettingsOptions): Promise<number> {
   const [verb = 'list', ...operands] = words
   const found = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined
   if (found === undefined)
@@ -37,18 +36,40 @@ export function runSettings(name: string, words: readonly string[], options: Set
       hint: `appc settings ${name} does one of: ${Object.keys(VERBS).join(', ')}`,
     })
   const { least, most, usage, run } = found
-  const count = operands.length + (verb === 'set' || verb === 'unset' ? options.env.length : 0)
-  if (count < least || operands.length > most)
+  refuseOptions(verb, found, options)
+  if (operands.length + options.env.length < least || operands.length > most)
     throw new AppcError('USAGE', `settings ${verb} is not used like this`, { hint: `appc settings ${name} ${usage}` })
-  run(openStores(process.env), name, operands, options)
+  await run(openStores(process.env), name, operands, options)
   return 0
 }
 
+/** What would be ignored may be what mattered: a secret that is to be left out, a variable that is to be imported. */
+function refuseOptions(verb: string, { takes }: Verb, options: SettingsOptions): void {
+  const given = { env: options.env.length > 0, includeSecrets: options.includeSecrets, public: options.public }
+  const refused = OPTIONS.find(option => given[option] && !takes.includes(option))
+  if (refused === undefined) return
+  const takers = Object.keys(VERBS).filter(other => VERBS[other]?.takes.includes(refused))
+  const written = refused === 'includeSecrets' ? '--include-secrets' : `--${refused}`
+  throw new AppcError('USAGE', `settings ${verb} takes no ${written}`, {
+    hint: `${written} is for ${takers.join(', ')}`,
+  })
+}
+
+const OPTIONS = ['env', 'includeSecrets', 'public'] as const
+
 interface Verb {
+  /** Operands, variables counted with them. */
   readonly least: number
+  /** Operands alone. */
   readonly most: number
+  readonly takes: readonly (typeof OPTIONS)[number][]
   readonly usage: string
-  readonly run: (stores: Stores, name: string, operands: readonly string[], options: SettingsOptions) => void
+  readonly run: (
+    stores: Stores,
+    name: string,
+    operands: readonly string[],
+    options: SettingsOptions,
+  ) => void | Promise<void>
 }
 
 const MANY = Number.POSITIVE_INFINITY
@@ -57,32 +78,42 @@ const VERBS: Readonly<Record<string, Verb>> = {
   list: {
     least: 0,
     most: 0,
+    takes: [],
     usage: 'list',
     run: (stores, name, _, { json }) => listSettings(storeOf(stores, name), name, json),
   },
   show: {
     least: 0,
     most: MANY,
-    usage: 'show [PATH…]',
-    run: (stores, name, paths, { includeSecrets }) => showSettings(storeOf(stores, name), name, paths, includeSecrets),
+    takes: ['includeSecrets'],
+    usage: 'show [PATH…] [--include-secrets]',
+    run: (stores, name, paths, options) => showSettings(storeOf(stores, name), name, paths, options),
   },
-  set: { least: 1, most: 2, usage: 'set PATH FILE, or set --env NAME=VALUE', run: set },
+  set: {
+    least: 1,
+    most: 2,
+    takes: ['env', 'public'],
+    usage: 'set PATH FILE [--public], or set --env NAME=VALUE',
+    run: set,
+  },
   edit: {
     least: 1,
     most: 1,
-    usage: 'edit PATH',
-    run: (stores, name, [path = ''], options) => {
+    takes: ['public'],
+    usage: 'edit PATH [--public]',
+    run: async (stores, name, [path = ''], options) => {
       checkSettingPath(path, 'file')
-      const source = editSetting(requireOwnStore(stores, name), name, path)
+      const source = await editSetting(requireOwnStore(stores, name), name, path, options.public)
       if (source !== null) setFiles(stores, name, new Map([[path, source]]), [], options)
       else tell(options, name, null, [])
     },
   },
-  unset: { least: 1, most: MANY, usage: 'unset PATH…, or unset --env NAME', run: unset },
+  unset: { least: 1, most: MANY, takes: ['env'], usage: 'unset PATH…, or unset --env NAME', run: unset },
   import: {
     least: 1,
     most: MANY,
-    usage: 'import PATH…',
+    takes: ['public'],
+    usage: 'import PATH… [--public]',
     run: (stores, name, paths, options) => {
       for (const path of paths) checkSettingPath(path, 'file')
       requireOwnStore(stores, name)
@@ -92,6 +123,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   export: {
     least: 1,
     most: 1,
+    takes: ['includeSecrets'],
     usage: 'export FILE [--include-secrets]',
     run: (stores, name, [file = ''], { includeSecrets }) => {
       const store = storeOf(stores, name)
@@ -103,9 +135,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
   apply: {
     least: 1,
     most: 1,
+    takes: [],
     usage: 'apply FILE',
     run: (stores, name, [file = ''], options) => {
-      const document = readSettingsFile(file === '-' ? readFileSync(0) : readSource(file).bytes)
+      const document = readSettingsFile(readDocument(file))
       change(stores, name, options, (settings, writer) => takeSettingsFile(document, settings, writer))
     },
   },

@@ -18,7 +18,7 @@ type Against =
 export function listSettings(store: Store, name: string, json: boolean): void {
   const { number, settings } = readCurrent(store, name)
   const { files, environment, state } = settings
-  const against = files.map(file => ({ file, against: compare(store, file) }))
+  const against = files.map(file => ({ file, against: listed(store, file) }))
   if (json) {
     const shown = against.map(({ file: { path, mode, size, ...rest }, against }) => ({
       path,
@@ -45,8 +45,24 @@ export function listSettings(store: Store, name: string, json: boolean): void {
   process.stdout.write(`${visibleLines(lines.length === 0 ? [`nothing is set for ${name}`] : lines)}\n`)
 }
 
-/** Secrets only where they are asked for. */
-export function showSettings(store: Store, name: string, paths: readonly string[], includeSecrets: boolean): void {
+function listed(store: Store, file: SettingFile): Against {
+  return isSecret(file) ? 'secret' : compare(hostBytes(file.path), () => readSetting(store, file))
+}
+
+interface Shown {
+  readonly path: string
+  readonly against: Against
+  /** A unified diff; null of a secret that is withheld, and where there is none: nothing differs, or no text. */
+  readonly diff: string | null
+}
+
+/** Secrets only where they are asked for. With `json` one object a line. */
+export function showSettings(
+  store: Store,
+  name: string,
+  paths: readonly string[],
+  { includeSecrets, json }: { readonly includeSecrets: boolean; readonly json: boolean },
+): void {
   const { files } = readCurrent(store, name).settings
   const unknown = paths.find(path => !files.some(file => file.path === path))
   if (unknown !== undefined)
@@ -54,25 +70,31 @@ export function showSettings(store: Store, name: string, paths: readonly string[
       hint: `appc settings ${name} lists what it has`,
     })
   const chosen = paths.length === 0 ? files : files.filter(({ path }) => paths.includes(path))
-  const texts = chosen.map(file => (isSecret(file) && !includeSecrets ? `${file.path}: secret` : diffText(store, file)))
-  process.stdout.write(texts.map(text => `${visibleText(text)}\n`).join(''))
+  const shown = chosen.map(file => (isSecret(file) && !includeSecrets ? withheld(file) : shownOf(store, file)))
+  const lines = shown.map(each => (json ? JSON.stringify({ schema: 'appc.setting/1', ...each }) : asText(each)))
+  process.stdout.write(lines.map(line => `${line}\n`).join(''))
 }
 
-function diffText(store: Store, file: SettingFile): string {
-  const host = hostBytes(file.path)
-  if (host === 'unreadable') return `${file.path}: the host’s cannot be read`
-  const own = readSetting(store, file)
-  if (host?.equals(own)) return `${file.path}: as the host has it`
-  const text = textDiff(file.path, host, own, ['host', 'setting'])
-  return text?.trimEnd() ?? `${file.path}: differs from the host, and is no text`
+function withheld({ path }: SettingFile): Shown {
+  return { path, against: 'secret', diff: null }
 }
 
-function compare(store: Store, file: SettingFile): Against {
-  if (isSecret(file)) return 'secret'
-  const host = hostBytes(file.path)
+function shownOf(store: Store, file: SettingFile): Shown {
+  const { path } = file
+  const [host, own] = [hostBytes(path), readSetting(store, file)]
+  const diff = host === 'unreadable' ? null : textDiff(path, host, own, ['host', 'setting'])
+  return { path, against: compare(host, () => own), diff }
+}
+
+function asText({ path, against, diff }: Shown): string {
+  const said = against === 'differs from the host' ? `${against}, and is no text` : against
+  return visibleText(diff?.trimEnd() ?? `${path}: ${said}`)
+}
+
+function compare(host: ReturnType<typeof hostBytes>, own: () => Buffer): Against {
   if (host === null) return 'the host has none'
   if (host === 'unreadable') return 'the host’s cannot be read'
-  return host.equals(readSetting(store, file)) ? 'as the host has it' : 'differs from the host'
+  return host.equals(own()) ? 'as the host has it' : 'differs from the host'
 }
 
 function hostBytes(path: string): Buffer | 'unreadable' | null {

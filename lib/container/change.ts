@@ -5,6 +5,7 @@ import { type Store, withLinks } from '../store/store.js'
 import { Writer } from '../store/writer.js'
 import { readCurrent } from './containers.js'
 import { encodeGeneration, type GenerationDocument } from './generation.js'
+import { checkPlaces, placesOf } from './setting-places.js'
 import { checkSettings, type Settings } from './settings.js'
 
 /** What a new generation says of itself, its number and time aside. */
@@ -49,6 +50,7 @@ export function changeSettings(
     changeContainer(store, writer, name, current => {
       const settings = change(current.settings, writer)
       if (JSON.stringify(settings) === JSON.stringify(current.settings)) return null
+      checkPlaces(store, current, placesOf(settings))
       return { by, container: current.container, settings }
     }),
   )

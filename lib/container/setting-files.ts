@@ -17,15 +17,7 @@ export interface SettingSource extends Access {
 
 /** Reads a file of this machine, links followed. `isPublic`: its own mode says who may read it, wherever it lies. Throws FILE_MISSING, FILE_UNREADABLE, SETTING_INVALID. */
 export function readSource(path: string, isPublic = false): SettingSource {
-  let fd: number
-  try {
-    // Opening a FIFO for reading blocks until somebody writes.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      throw new AppcError('FILE_MISSING', `${path} is not there`, { cause: error })
-    throw unreadable(path, error)
-  }
+  const fd = openSource(path)
   try {
     const stat = fstatSync(fd)
     if (!stat.isFile()) throw invalid(path, 'it is not a regular file')
@@ -36,6 +28,18 @@ export function readSource(path: string, isPublic = false): SettingSource {
     return { bytes: readAll(fd, stat.size), mode, uid: stat.uid, gid: stat.gid }
   } finally {
     closeSync(fd)
+  }
+}
+
+/** For reading. Throws FILE_MISSING, FILE_UNREADABLE. */
+export function openSource(path: string): number {
+  try {
+    // Opening a FIFO for reading blocks until somebody writes.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      throw new AppcError('FILE_MISSING', `${path} is not there`, { cause: error })
+    throw unreadable(path, error)
   }
 }
 

@@ -1,10 +1,19 @@
+import { closeSync, fstatSync, readSync } from 'node:fs'
 import * as v from 'valibot'
 import { AppcError } from '../errors.js'
 import { readSecretFacts, type SecretFacts } from '../store/secrets.js'
 import type { Store } from '../store/store.js'
 import type { Writer } from '../store/writer.js'
-import { readSetting, takeSetting } from './setting-files.js'
-import { checkSettingPath, isSecret, isSecretMode, parseVariable, type SettingFile, type Settings } from './settings.js'
+import { openSource, readSetting, takeSetting } from './setting-files.js'
+import {
+  checkSettingPath,
+  isSecret,
+  isSecretMode,
+  MAX_SETTING_BYTES,
+  parseVariable,
+  type SettingFile,
+  type Settings,
+} from './settings.js'
 
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
@@ -17,7 +26,13 @@ const schema = v.strictObject({
         path: v.string(),
         mode: v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(0o777)),
         /** In base64; null: withheld, as not everybody may read it. */
-        bytes: v.nullable(v.pipe(v.string(), v.base64())),
+        bytes: v.nullable(
+          v.pipe(
+            v.string(),
+            v.check(text => Buffer.byteLength(text, 'base64') <= MAX_SETTING_BYTES, 'it has more than a setting may'),
+            v.check(isBase64, 'it is no base64'),
+          ),
+        ),
         /** Of a secret: whose it is, as far as root can give it to him. */
         owner: v.exactOptional(v.strictObject({ uid: id, gid: id })),
       }),
@@ -30,20 +45,58 @@ const schema = v.strictObject({
 
 type SettingsFile = v.InferOutput<typeof schema>
 
-/** The settings as a document. Secrets are withheld unless they are asked for. Throws STORE_CORRUPT. */
+/** So many bytes are written as well as read: two settings of the largest, in base64, and much besides. */
+const MAX_DOCUMENT_BYTES = 1 << 28
+
+/** The settings as a document. Secrets are withheld unless they are asked for. Throws STORE_CORRUPT, SETTING_INVALID where it would be too large. */
 export function writeSettingsFile(store: Store, settings: Settings, includeSecrets: boolean): string {
-  const files = settings.files.map(file => ({
-    path: file.path,
-    mode: file.mode,
-    bytes: isSecret(file) && !includeSecrets ? null : readSetting(store, file).toString('base64'),
-    ...(isSecret(file) && includeSecrets ? { owner: ownerOf(readSecretFacts(store, file.secret)) } : {}),
-  }))
-  const { environment, state } = settings
-  return `${JSON.stringify({ schema: 'appc.settings-file/1', files, environment, state }, null, 2)}\n`
+  const isTold = (file: SettingFile) => includeSecrets || !isSecret(file)
+  const write = (bytesOf: (file: SettingFile) => string) => {
+    const files = settings.files.map(file => ({
+      path: file.path,
+      mode: file.mode,
+      bytes: isTold(file) ? bytesOf(file) : null,
+      ...(isSecret(file) && includeSecrets ? { owner: ownerOf(readSecretFacts(store, file.secret)) } : {}),
+    }))
+    const { environment, state } = settings
+    return `${JSON.stringify({ schema: 'appc.settings-file/1', files, environment, state }, null, 2)}\n`
+  }
+  // Before anything is read: more than a string holds might come together.
+  const told = settings.files.filter(isTold).reduce((sum, { size }) => sum + 4 * Math.ceil(size / 3), 0)
+  const size = told + Buffer.byteLength(write(() => ''))
+  if (size > MAX_DOCUMENT_BYTES)
+    throw new AppcError('SETTING_INVALID', 'the settings are too large for one document', {
+      because: `it would have ${size} bytes, and at most ${MAX_DOCUMENT_BYTES} are taken`,
+      hint: 'unset the largest files here, and set them there one by one',
+    })
+  return write(file => readSetting(store, file).toString('base64'))
 }
 
 function ownerOf({ uid, gid }: SecretFacts) {
   return { uid, gid }
+}
+
+/** The bytes of a document: of a file or, for `-`, of standard input. Throws FILE_MISSING, FILE_UNREADABLE, SETTING_INVALID. */
+export function readDocument(file: string): Buffer {
+  const fd = file === '-' ? 0 : openSource(file)
+  try {
+    if (file !== '-' && !fstatSync(fd).isFile()) throw invalid(`${file} is not a regular file`)
+    return readToEnd(fd)
+  } finally {
+    if (file !== '-') closeSync(fd)
+  }
+}
+
+/** Of a pipe nobody knows how much is to come. */
+function readToEnd(fd: number): Buffer {
+  const pieces: Buffer[] = []
+  for (let size = 0; size <= MAX_DOCUMENT_BYTES; size += pieces.at(-1)?.length ?? 0) {
+    const piece = Buffer.allocUnsafe(1 << 16)
+    const got = readSync(fd, piece)
+    if (got === 0) return Buffer.concat(pieces)
+    pieces.push(piece.subarray(0, got))
+  }
+  throw invalid(`it has more than ${MAX_DOCUMENT_BYTES} bytes`)
 }
 
 /** Throws SETTING_INVALID for a document that is none, or says what no setting can be. */
@@ -90,6 +143,11 @@ function parse(bytes: Uint8Array): unknown {
   } catch (error) {
     throw invalid(error instanceof Error ? error.message : String(error))
   }
+}
+
+/** Not by a regular expression, which on millions of characters runs out of stack. */
+function isBase64(text: string): boolean {
+  return Buffer.from(text, 'base64').toString('base64') === text
 }
 
 function invalid(because: string): AppcError {

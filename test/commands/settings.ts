@@ -1,51 +1,20 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { AppcHome } from '../support/appc-home.js'
 import { compile } from '../support/fixtures.js'
 import { APPC } from '../support/node.js'
-import { makeSmallTree } from '../support/small-tree.js'
 
-const [command, ...before] = APPC
-// Open to all, as what lies in a closed directory would be secret.
-const home = mkdtempSync('/tmp/appc-test-')
-chmodSync(home, 0o755)
-t.teardown(() => rmSync(home, { recursive: true }))
-const store = join(home, 'store')
-const tree = join(home, 'tree')
-makeSmallTree(tree)
-compile(tree, 'usr/bin/program', 'int main(void) { return 0; }')
-
-function appc(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const all = { ...process.env, APPC_HOME: store, ...env }
-  const { status, stdout, stderr } = spawnSync(command, [...before, ...args], { encoding: 'utf8', env: all })
-  return { status, stdout, stderr }
-}
+const place = new AppcHome()
+t.teardown(place.remove)
+const { appc, file, home, store, tree } = place
 
 async function appcAsync(args: readonly string[]): Promise<void> {
-  await once(
-    spawn(command, [...before, ...args], { env: { ...process.env, APPC_HOME: store }, stdio: 'ignore' }),
-    'close',
-  )
-}
-
-function file(name: string, content: string | Buffer, mode = 0o644): string {
-  const path = join(home, name)
-  writeFileSync(path, content)
-  chmodSync(path, mode)
-  return path
+  const [command, ...before] = APPC
+  await once(spawn(command, [...before, ...args], { env: place.environment(), stdio: 'ignore' }), 'close')
 }
 
 const numbers = () =>
@@ -89,19 +58,28 @@ t.test('import fixes what the host has now', async t => {
   t.match(appc(['settings', 'app', 'import', '/etc/nowhere']), { status: 1, stderr: /is not there/ })
 })
 
-t.test('edit begins with what is there, and has the editor’s word', async t => {
-  const editor = { EDITOR: "sed -i '$a added'", VISUAL: '' }
-  t.match(appc(['settings', 'app', 'edit', '/etc/os-release'], editor), { status: 0, stdout: /generation/ })
-  t.match(appc(['settings', 'app', 'show', '/etc/os-release']), { stdout: /\n\+added\n/ })
-  t.match(appc(['settings', 'app', 'edit', '/etc/os-release'], { EDITOR: 'true' }), {
-    stdout: 'app is set up so already\n',
-  })
-  const count = numbers().length
-  t.match(appc(['settings', 'app', 'edit', '/etc/os-release'], { EDITOR: 'false' }), {
-    status: 2,
-    stderr: /did not finish/,
-  })
-  t.equal(numbers().length, count)
+t.test('show as JSON: one object a line', async t => {
+  appc(['pack', '--root', tree, '--name', 'shown', 'program'])
+  t.teardown(() => appc(['remove', 'shown']))
+  const set = (path: string, from: string) => appc(['settings', 'shown', 'set', path, from])
+  const show = (...options: string[]) =>
+    appc(['settings', 'shown', 'show', '--json', ...options])
+      .stdout.split('\n')
+      .slice(0, -1)
+      .map(line => JSON.parse(line))
+  set('/etc/a', file('shown', 'one\n'))
+  set('/etc/b', file('shown', Buffer.from([0, 1])))
+  set('/etc/key', file('shown', 'a secret\n', 0o600))
+  appc(['settings', 'shown', 'import', '/etc/os-release'])
+  const schema = 'appc.setting/1'
+  const diff = '--- /dev/null\thost\n+++ /etc/a\tsetting\n@@ -0,0 +1,1 @@\n+one\n'
+  t.same(show(), [
+    { schema, path: '/etc/a', against: 'the host has none', diff },
+    { schema, path: '/etc/b', against: 'the host has none', diff: null },
+    { schema, path: '/etc/key', against: 'secret', diff: null },
+    { schema, path: '/etc/os-release', against: 'as the host has it', diff: null },
+  ])
+  t.match(show('/etc/key', '--include-secrets'), [{ against: 'the host has none', diff: /\n\+a secret\n/ }])
 })
 
 t.test('rollback and diff', async t => {
@@ -181,6 +159,20 @@ t.test('what is wrong changes nothing', async t => {
   t.same(readdirSync(join(store, 'tmp')), [])
 })
 
+t.test('an option that a verb does not know is refused, and not ignored', async t => {
+  const conf = file('options.conf', 'x\n')
+  const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+    [['--env', 'A=b'], /settings list takes no --env\n\nhint: --env is for set, unset\n/],
+    [['import', '/etc/os-release', '--env', 'A=b'], /import takes no --env/],
+    [['apply', conf, '--include-secrets'], /--include-secrets is for show, export\n/],
+    [['list', '--include-secrets'], /list takes no --include-secrets/],
+    [['export', '-', '--public'], /--public is for set, edit, import\n/],
+    [['unset', '/etc/x', '--public'], /unset takes no --public/],
+  ]
+  for (const [args, stderr] of wrong)
+    t.match(appc(['settings', 'app', ...args]), { status: 2, stdout: '', stderr }, args.join(' '))
+})
+
 t.test('an update is a new generation, and keeps the settings', async t => {
   compile(tree, 'usr/bin/program', 'int main(void) { return 7; }')
   t.match(appc(['pack', '--root', tree, '--name', 'app', 'program']), { status: 1, stderr: /--update/ })
@@ -203,36 +195,6 @@ t.test('a return that was changed upon goes to what it returned to', async t => 
   set('5')
   t.match(appc(['rollback', 'back']), { stdout: /generation 1 again: this is generation 6/ }, 'not 3, which was left')
   t.match(appc(['rollback', 'back']), { status: 1 }, 'before the first there is none')
-})
-
-t.test('what could not be read again, or not be laid, is never written', async t => {
-  appc(['pack', '--root', tree, '--name', 'limits', 'program'])
-  const document = (part: object) =>
-    file(
-      'limits.json',
-      JSON.stringify({ schema: 'appc.settings-file/1', files: [], environment: {}, state: [], ...part }),
-    )
-  const one = { mode: 0o644, bytes: '' }
-  const wrong = {
-    'too many': { state: Array.from({ length: 65 }, (_, at) => `/opt/s${at}`) },
-    'too large': {
-      environment: Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`V${at}`, 'x'.repeat(90_000)])),
-    },
-    'below a file': {
-      files: [
-        { path: '/opt/q', ...one },
-        { path: '/opt/q/below', ...one },
-      ],
-    },
-    'state in state': { state: ['/opt/a', '/opt/a/b'] },
-    'a setting in state': { state: ['/opt/a'], files: [{ path: '/opt/a/b', ...one }] },
-  }
-  for (const [what, part] of Object.entries(wrong)) {
-    t.match(appc(['settings', 'limits', 'apply', document(part)]), { status: 1, stderr: /cannot be like this/ }, what)
-    t.match(appc(['settings', 'limits']), { status: 0, stdout: 'nothing is set for limits\n' }, what)
-  }
-  for (const name of ['constructor', '__proto__'])
-    t.match(appc(['settings', 'limits', 'set', '--env', `${name}=1`]), { status: 2, stderr: /sets no variable/ })
 })
 
 t.test('what lies in a closed directory is closed', async t => {

@@ -1,0 +1,62 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { AppcHome } from '../support/appc-home.js'
+import { APPC } from '../support/node.js'
+
+const place = new AppcHome()
+t.teardown(place.remove)
+const { appc, file, home, pack } = place
+const LARGEST = 1 << 26
+
+for (const name of ['from', 'to']) t.match(pack(name, 'program'), { status: 0 })
+
+/** A file of zeros. */
+function long(name: string, size: number): string {
+  const path = file(name, '')
+  truncateSync(path, size)
+  return path
+}
+
+t.test('what export writes apply reads, long as it is', async t => {
+  t.match(appc(['settings', 'from', 'set', '/etc/long', long('long', LARGEST)]), { status: 0 })
+  const out = join(home, 'out.json')
+  t.match(appc(['settings', 'from', 'export', out]), { status: 0 })
+  t.ok(readFileSync(out).length > LARGEST)
+  t.match(appc(['settings', 'to', 'apply', out]), { status: 0, stdout: 'to has generation 2 now\n' })
+  t.match(JSON.parse(appc(['settings', 'to', '--json']).stdout), { files: [{ path: '/etc/long', size: LARGEST }] })
+})
+
+t.test('what apply would not read export does not write', async t => {
+  for (const path of ['/etc/long2', '/etc/long3']) appc(['settings', 'from', 'set', path, join(home, 'long')])
+  const out = file('large.json', 'as it was')
+  t.match(appc(['settings', 'from', 'export', out]), {
+    status: 1,
+    stderr: /too large for one document: it would have 268/,
+  })
+  t.equal(readFileSync(out, 'utf8'), 'as it was')
+})
+
+t.test('there is an end to what is read', async t => {
+  t.match(appc(['settings', 'to', 'apply', long('huge', 2 ** 40)]), { status: 1, stderr: /it has more than 268435456/ })
+  const [command, ...before] = [...APPC, 'settings', 'to', 'apply', '-']
+  const endless = spawnSync('sh', ['-c', 'yes | "$@"', 'sh', command, ...before], {
+    encoding: 'utf8',
+    env: place.environment(),
+  })
+  t.match(endless, { status: 1, stderr: /it has more than 268435456/ })
+  t.match(appc(['settings', 'to', 'apply', home]), { status: 1, stderr: /is not a regular file/ })
+})
+
+t.test('of one file too', async t => {
+  const document = (bytes: string) => {
+    const files = [{ path: '/etc/one', mode: 0o644, bytes }]
+    const path = join(home, 'one.json')
+    writeFileSync(path, JSON.stringify({ schema: 'appc.settings-file/1', files, environment: {}, state: [] }))
+    return path
+  }
+  const zeros = Buffer.alloc(LARGEST + 1).toString('base64')
+  t.match(appc(['settings', 'to', 'apply', document(zeros)]), { status: 1, stderr: /more than a setting may/ })
+  t.match(appc(['settings', 'to', 'apply', document('no base64')]), { status: 1, stderr: /it is no base64/ })
+})
