@@ -61,11 +61,19 @@ function readVersion(store: Store): number | null {
   })
 }
 
+function readFirst(path: string): string {
+  try {
+    return readRegular(path, 1 << 21, 'remove it').toString('latin1')
+  } catch (error) {
+    throw error instanceof AppcError ? error : unreadable(path, error)
+  }
+}
+
 /** In version 1 a ref was the digest of a manifest and a newline. What is something else is left: it was converted, or is damaged. */
 function upgradeRef(store: Store, name: string): void {
   const path = refPath(store, name)
   if (!lstatSync(path, { throwIfNoEntry: false })?.isFile()) return
-  const text = readRegular(path, 1 << 21, 'remove it').toString('latin1')
+  const text = readFirst(path)
   const container = text.slice(0, -1)
   if (!text.endsWith('\n') || !isDigest(container)) return
   const made = lstatSync(path).mtime.toISOString()

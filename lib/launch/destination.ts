@@ -22,7 +22,7 @@ export function readPlan(destination: Destination): Plan | null {
     return decodePlan(readRegular(path, MAX_SIZE, `remove ${path}`))
   } catch (error) {
     const unusable = error instanceof AppcError && (error.code === 'PLAN_INVALID' || error.code === 'STORE_CORRUPT')
-    if (unusable || hasCode(error, 'ENOENT', 'EACCES')) return null
+    if (unusable || hasCode(error, 'ENOENT', 'EACCES', 'EIO')) return null
     throw error
   }
 }

@@ -144,12 +144,12 @@ export function renewSpare(store: Store, name: string): void {
   if (textOf(sparePath(store, name)) !== text) writeDurably(store, sparePath(store, name), text, 0o644)
 }
 
-/** null for what is no such file, or not there. */
+/** null for what is no such file, not there or not to be read. */
 function textOf(path: string): string | null {
   try {
     return readRegular(path, MAX_BYTES, HINT).toString()
   } catch (error) {
-    if (error instanceof AppcError || hasCode(error, 'ENOENT')) return null
+    if (error instanceof AppcError || hasCode(error, 'ENOENT', 'EACCES', 'EIO')) return null
     throw error
   }
 }

@@ -71,3 +71,22 @@ t.test('a file system without room for one more name', async t => {
   t.match({ status, stderr }, { status: 0, stderr: '' })
   t.match(JSON.parse(stdout), { objects: 1, freed: 2000 })
 })
+
+t.test('a plan that the disk does not give', async t => {
+  const site = new Site(user)
+  t.teardown(() => site.remove())
+  await site.pack(root, 'one', 'lasting')
+  t.match(await site.run(['one'], { input: '' }), { status: 0 })
+  const failing = [
+    '-f',
+    '-qq',
+    '-o',
+    '/dev/null',
+    '-P',
+    join(site.store, 'plans/one'),
+    '-e',
+    'inject=pread64:error=EIO',
+  ]
+  const { status, stdout } = await site.command('strace', [...failing, process.execPath, site.cli, 'gc'])
+  t.match({ status, stdout }, { status: 0, stdout: /^took out 1 plan, 1 view/ })
+})
