@@ -124,7 +124,14 @@ function asMended({ problem, from, source, evidence }: StepMended, dryRun: boole
   return { problem, how: source === null ? from : `${taken} ${from}`, source, evidence }
 }
 
-/** Directories first, which what is to be mended lies in. */
+/** Directories first, which what is to be mended lies in; then what may keep their owner from reading files. */
+const FIRST: readonly Problem['kind'][] = ['directory', 'owner', 'mode']
+
+function byTurn(a: Problem, b: Problem): number {
+  const [one, other] = [FIRST.indexOf(a.kind), FIRST.indexOf(b.kind)]
+  return (one < 0 ? FIRST.length : one) - (other < 0 ? FIRST.length : other)
+}
+
 function mendAll(
   store: Store,
   problems: readonly Problem[],
@@ -133,12 +140,10 @@ function mendAll(
 ): Step {
   const { evidence } = options
   const inPlace = withLock(store, 'shared', () =>
-    [...problems]
-      .sort((a, b) => Number(b.kind === 'directory') - Number(a.kind === 'directory'))
-      .flatMap(problem => {
-        const how = mendInPlace(store, evidence, problem)
-        return how === null ? [] : [{ problem, from: how, source: null, evidence: null, inode: null }]
-      }),
+    [...problems].sort(byTurn).flatMap(problem => {
+      const how = mendInPlace(store, evidence, problem)
+      return how === null ? [] : [{ problem, from: how, source: null, evidence: null, inode: null }]
+    }),
   )
   const sources = allSources(store, problems, outside)
   const { mended, left, bytesRead } = repairObjects(store, damagedObjects(store, problems), sources, options)

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { hashPath } from '../store/objects.js'
 import {
+  type Access,
   isSoundSecret,
   listSecrets,
   readFactsOf,
@@ -38,7 +39,7 @@ export function mendSecret(store: Store, evidence: Evidence, problem: Problem): 
 }
 
 /** chown(2) first, which takes bits of the mode; only root can give files away. */
-function giveAccess(path: string, { mode, uid, gid }: SecretFacts): void {
+function giveAccess(path: string, { mode, uid, gid }: Access): void {
   if (process.geteuid?.() === 0) lchownSync(path, uid, gid)
   chmodSync(path, mode)
 }
@@ -49,17 +50,30 @@ export function isSecretMendable(store: Store, id: string): boolean {
   if (facts === null) return false
   // What its bytes are is only seen when it is opened: they most likely are those.
   const canBe = hasRightBytes(store, id) || isClosedToOwner(secretPath(store, id), facts)
-  return canBe || bytesElsewhere(store, id, facts) !== null || bytesInViews(store, facts) !== null
+  return canBe || bytesElsewhere(store, secretPath(store, id), facts) !== null || bytesInViews(store, facts) !== null
 }
 
 function factsIn(store: Store, id: string): SecretFacts | null {
   return unlessDamaged(() => readSecretFacts(store, id))
 }
 
-/** What says of itself that it is this one's, in the place of another's. */
+/** All that lies in the closed area under a name that the store gives. */
+function* placesOf(store: Store): Generator<Place> {
+  for (const id of listSecrets(store)) {
+    yield { path: secretPath(store, id), isRight: () => isSound(store, id) }
+    yield { path: secretFactsPath(store, id), isRight: () => factsIn(store, id) !== null }
+  }
+}
+
+interface Place {
+  readonly path: string
+  /** Whether what lies there belongs there. */
+  readonly isRight: () => boolean
+}
+
+/** What says of itself that it is this one's, in another place. */
 function factsElsewhere(store: Store, id: string): { readonly path: string; readonly facts: SecretFacts } | null {
-  for (const other of listSecrets(store)) {
-    const path = secretFactsPath(store, other)
+  for (const { path } of placesOf(store)) {
     const facts = unlessDamaged(() => readFactsOf(path, id))
     if (facts !== null) return { path, facts }
   }
@@ -69,8 +83,11 @@ function factsElsewhere(store: Store, id: string): { readonly path: string; read
 function takeFacts(store: Store, id: string): SecretFacts | null {
   const found = factsElsewhere(store, id)
   if (found === null) return null
-  changePlaces(store, found.path, secretFactsPath(store, id))
-  syncDirectory(dirname(found.path))
+  const path = secretFactsPath(store, id)
+  changePlaces(store, found.path, path)
+  const { uid, gid } = lstatSync(store.home)
+  giveAccess(path, { mode: 0o600, uid, gid })
+  syncDirectory(dirname(path))
   return found.facts
 }
 
@@ -84,20 +101,20 @@ function changePlaces(store: Store, from: string, to: string): void {
 function takeBytes(store: Store, evidence: Evidence, problem: Problem, facts: SecretFacts): string | null {
   const { path } = problem
   giveBack(store, basename(path))
-  const other = bytesElsewhere(store, basename(path), facts)
-  if (other !== null && !isSound(store, other)) {
-    changePlaces(store, secretPath(store, other), path)
+  const other = bytesElsewhere(store, path, facts)
+  if (other?.isRight() === false) {
+    changePlaces(store, other.path, path)
     return 'it had another’s place'
   }
-  const source = bytesInViews(store, facts) ?? (other === null ? null : secretPath(store, other))
+  const inView = bytesInViews(store, facts)
+  const source = inView ?? other?.path ?? null
   if (source === null) return null
-  const isShared = other !== null && source === secretPath(store, other)
   // Closed, as the file's own mode may let all read it.
   const directory = mkdtempSync(join(store.home, 'tmp', 'secret-'))
   try {
     const beside = join(directory, basename(path))
     // Of a view's file the very inode, so that the view is right, too; another secret keeps its own.
-    if (isShared) copyFileSync(source, beside)
+    if (inView === null) copyFileSync(source, beside)
     else linkSync(source, beside)
     syncFile(beside)
     if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
@@ -108,31 +125,35 @@ function takeBytes(store: Store, evidence: Evidence, problem: Problem, facts: Se
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
-  return `taken from ${isShared ? 'another secret' : 'a view'}: ${source}`
+  return `taken from ${inView === null ? 'another secret' : 'a view'}: ${source}`
 }
 
 /** What lies in its place may be all that there is of another. */
 function giveBack(store: Store, id: string): void {
+  const path = secretPath(store, id)
   for (const other of listSecrets(store)) {
-    const facts = other === id || isSound(store, other) ? null : factsIn(store, other)
-    if (facts === null || hasRightBytes(store, other) || !isFileOf(secretPath(store, id), facts)) continue
-    changePlaces(store, secretPath(store, id), secretPath(store, other))
-    giveAccess(secretPath(store, other), facts)
+    if (other === id) continue
+    const facts = factsIn(store, other)
+    if (facts === null) {
+      if (factsElsewhere(store, other)?.path === path) takeFacts(store, other)
+    } else if (isFileOf(path, facts) && !hasRightBytes(store, other)) {
+      changePlaces(store, path, secretPath(store, other))
+      giveAccess(secretPath(store, other), facts)
+    }
   }
 }
 
-/** Another secret, in whose place the bytes are; rather one whose bytes they are not. */
-function bytesElsewhere(store: Store, id: string, facts: SecretFacts): string | null {
-  const having = listSecrets(store).filter(other => other !== id && isFileOf(secretPath(store, other), facts))
-  return having.find(other => !isSound(store, other)) ?? having[0] ?? null
+/** Another's place, in which the bytes are; rather one where they do not belong. */
+function bytesElsewhere(store: Store, path: string, facts: SecretFacts): Place | null {
+  const having = [...placesOf(store)].filter(place => place.path !== path && isFileOf(place.path, facts))
+  return having.find(place => !place.isRight()) ?? having[0] ?? null
 }
 
 /** A file of a view that is no other secret's. */
 function bytesInViews(store: Store, facts: SecretFacts): string | null {
-  const inodes = new Set(listSecrets(store).map(id => lstatSync(secretPath(store, id), { throwIfNoEntry: false })?.ino))
+  const inodes = new Set([...placesOf(store)].map(({ path }) => lstatSync(path, { throwIfNoEntry: false })?.ino))
   for (const file of readableFilesBelow(join(store.home, 'views')))
-    if (file.size === facts.size && !inodes.has(lstatSync(file.path).ino) && isFileOf(file.path, facts))
-      return file.path
+    if (file.size === facts.size && !inodes.has(file.inode) && isFileOf(file.path, facts)) return file.path
   return null
 }
 

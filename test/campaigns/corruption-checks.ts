@@ -53,7 +53,7 @@ export function unnamed(
   const named = problems.map(({ path }) => path.slice(home.length + 1))
   const inodes = new Set(named.map(path => fileAt(before, path)?.inode))
   const isNamed = (path: string) =>
-    named.some(name => isWithin(path, name) || isWithin(name, path) || name === tellerOf(path))
+    named.some(name => isWithin(path, name) || isWithin(name, path) || isWithin(tellerOf(path), name))
   return [...damaged].filter(path => {
     if (isNamed(path) || (inodes.has(fileAt(before, path)?.inode) && fileAt(before, path) !== null)) return false
     const needs = knowledge.needs.get(path) ?? []

@@ -34,7 +34,7 @@ export interface Outcome {
 }
 
 /** At once, in most rounds. */
-const MANY = 80
+const MANY = 120
 /** Findings after which it ends. */
 const ENOUGH = 10
 
@@ -45,7 +45,7 @@ export async function runCorruptions(user: User, count: number, seed: number, si
     const campaign = await Campaign.begin(site, await makeStore(site, size), user)
     for (let round = 0; campaign.tally.corruptions < count && campaign.findings.length < ENOUGH; round++) {
       // One alone now and then, which nothing else can hide.
-      const atOnce = round % 4 === 0 ? 1 : MANY
+      const atOnce = round % 8 === 0 ? 1 : MANY
       await campaign.round(seed + round, Math.min(count - campaign.tally.corruptions, atOnce))
     }
     return campaign

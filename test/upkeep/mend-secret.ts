@@ -60,6 +60,10 @@ forEachPerson((who, makeSite) =>
     t.match(await site.appc('repair'), { status: 0 })
     t.equal(lstatSync(secret).mode & 0o777, 0o640)
 
+    chmodSync(`${secret}.json`, 0)
+    t.match(await site.appc('repair'), { status: 0 }, 'nor what it is to be')
+    t.match(await site.appc('verify', '--full'), { status: 0 })
+
     writeFileSync(secret, 'A secret\n')
     chmodSync(secret, 0)
     t.match(await site.appc('repair'), { status: 1 }, 'other bytes of the same length')
@@ -100,6 +104,11 @@ forEachPerson((who, makeSite) =>
     await isRight('what three are to be')
     rmSync(one)
     await isRight('one was lost, and another has the same bytes')
+    exchange(one, `${two}.json`)
+    await isRight('bytes and what another is to be')
+    exchange(`${one}.json`, two)
+    exchange(`${one}.json`, `${three}.json`)
+    await isRight('all mixed up')
     renameSync(two, one)
     await isRight('the bytes of one that lie in the place of another, whose there are elsewhere')
     rmSync(two)
