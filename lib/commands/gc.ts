@@ -54,5 +54,6 @@ function count(option: string, text: string, least: number): number {
   if (/^[0-9]{1,6}$/.test(text) && Number(text) >= least) return Number(text)
   throw new AppcError('USAGE', `${option} ${JSON.stringify(text)} is no number`, {
     because: `it takes a whole number from ${least}`,
+    hint: `for example ${option} ${least + 1}`,
   })
 }

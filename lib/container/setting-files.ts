@@ -38,7 +38,11 @@ export function openSource(path: string): number {
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      throw new AppcError('FILE_MISSING', `${path} is not there`, { cause: error })
+      throw new AppcError('FILE_MISSING', `${path} is not there`, {
+        because: 'nothing has this name, or a link leads nowhere',
+        hint: 'name a file that there is',
+        cause: error,
+      })
     throw unreadable(path, error)
   }
 }
@@ -74,5 +78,8 @@ export function readSetting(store: Store, file: SettingFile): Buffer {
 }
 
 function invalid(path: string, because: string): AppcError {
-  return new AppcError('SETTING_INVALID', `${path} cannot be a setting`, { because })
+  return new AppcError('SETTING_INVALID', `${path} cannot be a setting`, {
+    because,
+    hint: 'a setting is a regular file of at most 64 MiB',
+  })
 }

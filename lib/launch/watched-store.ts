@@ -111,6 +111,7 @@ export class WatchedStore {
     if (inodeOf(home) === this.#home && inodeOf(join(home, 'version')) !== null) return
     throw new AppcError('STORE_GONE', `the store at ${home} is no longer there`, {
       because: 'it was removed or moved while it was watched',
+      hint: 'start appc watch again with the store where it is now (APPC_HOME)',
     })
   }
 

@@ -24,6 +24,7 @@ export function replaceFile(path: string, content: string | Uint8Array, mode: nu
     rmSync(aside, { force: true })
     throw new AppcError('OUTPUT_UNWRITABLE', `${path} cannot be written`, {
       because: error instanceof Error ? error.message : String(error),
+      hint: 'name a file in a directory that you may write to and that has room',
       cause: error,
     })
   }
