@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { needsIn } from '../container/containers.js'
 import { planKey } from '../plan/file.js'
@@ -10,6 +10,7 @@ import type { Stores } from '../store/stores.js'
 import { collectGarbage, type Garbage } from '../upkeep/garbage.js'
 import { usualCare } from './care.js'
 import { readPlan } from './destination.js'
+import { DECISION } from './kept.js'
 import { nameInKey } from './signature.js'
 import { findUsed } from './views-in-use.js'
 
@@ -23,19 +24,34 @@ export interface CollectOptions {
 /** Evidence of damage is looked at when somebody has time for it. */
 export const EVIDENCE = 30 * 24 * 3600 * 1000
 
+/** Decisions that were kept to be told again, of whatever host and state: any is made anew in a second. */
+const KEPT = EVIDENCE
+
 /** Collects what neither a container, a plan nor a running program needs of the caller's store. */
 export function collect(stores: Stores, options: CollectOptions): Garbage {
   const { own } = stores
-  return withLock(own, 'exclusive', () =>
-    collectGarbage(own, {
+  const now = Date.now()
+  return withLock(own, 'exclusive', () => {
+    const garbage = collectGarbage(own, {
       ...options,
       ...judgePlans(stores),
       needsOf: needsIn(own),
       findUsed: views => findUsed(own, views),
       evidence: EVIDENCE,
-      now: Date.now(),
-    }),
-  )
+      now,
+    })
+    if (!options.dryRun) removeOldDecisions(own, now)
+    return garbage
+  })
+}
+
+function removeOldDecisions({ home }: Store, now: number): void {
+  const cache = join(home, 'cache')
+  for (const name of existsSync(cache) ? readdirSync(cache) : []) {
+    if (!name.startsWith(DECISION)) continue
+    const path = join(cache, name)
+    if (now - statSync(path).mtimeMs > KEPT) rmSync(path)
+  }
 }
 
 /** Which of the plans nobody can start anything by any more, and what views the others lead to. */

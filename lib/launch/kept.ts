@@ -40,6 +40,8 @@ export interface Question {
 }
 
 const FORMAT = 'appc.kept/2'
+/** What their files in cache/ begin with. */
+export const DECISION = 'decision-'
 const MAX_BYTES = 1 << 26
 /** Where a program that appears may be a neighbour that was not judged; packages' own are told by the package list. */
 const NEIGHBOURS = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin', '/usr/local/lib', '/usr/lib']
@@ -69,7 +71,7 @@ export class KeptDecisions {
       process.cwd(),
     ]
     const key = createHash('sha256').update(JSON.stringify(about)).digest('hex')
-    this.#path = join(own.home, 'cache', `decision-${key.slice(0, 32)}`)
+    this.#path = join(own.home, 'cache', `${DECISION}${key.slice(0, 32)}`)
     // One that is damaged is to be told, not what it once said.
     this.#manifest = objectPath(store, question.digest, false)
     this.#root = question.root === '/' ? '' : question.root

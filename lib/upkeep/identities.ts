@@ -135,23 +135,6 @@ export class Identities {
     for (const key of this.#file.rows.places.keys()) if (!keys.has(key)) this.forget(key)
   }
 
-  /**
-   * Runs `fn`, which links or unlinks these objects under the lock `links`: their change times are others then, and nothing else. What
-   * was known before is known after it. That a change time is of just now is no matter here: whoever writes to the file changes the
-   * other time, too.
-   */
-  whileLinking<T>(keys: readonly ObjectKey[], fn: () => T): T {
-    const paths = keys.map(key => pathOf(this.#store, key))
-    const before = Looks.at(this.#store.system, paths)
-    const result = fn()
-    const after = Looks.at(this.#store.system, paths)
-    for (const [index, key] of keys.entries()) {
-      const [was, is] = [before.identity(index), after.identity(index)]
-      if (this.isKnown(key, was) && isSameContent(was, is)) this.#record(key, is)
-    }
-    return result
-  }
-
   /** Adds what was found out since to what others have saved meanwhile. */
   save(seal: string | null = null): void {
     if ((this.#changes.size === 0 && (seal === null || seal === this.seal)) || !isWritable(this.#store)) return

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { lastingTree } from '../support/lasting.js'
@@ -89,4 +89,22 @@ t.test('a plan that the disk does not give', async t => {
   ]
   const { status, stdout } = await site.command('strace', [...failing, process.execPath, site.cli, 'gc'])
   t.match({ status, stdout }, { status: 0, stdout: /^took out 1 plan, 1 view/ })
+})
+
+t.test('decisions that nobody has asked for again', async t => {
+  const site = new Site(user)
+  t.teardown(() => site.remove())
+  await site.pack(root, 'one', 'lasting')
+  const kept = () => readdirSync(join(site.store, 'cache')).filter(name => name.startsWith('decision-'))
+  await site.appc('plan', 'one')
+  const [path = ''] = kept().map(name => join(site.store, 'cache', name))
+  const daysAgo = (days: number) => utimesSync(path, 0, Date.now() / 1000 - days * 24 * 3600)
+  daysAgo(29)
+  await site.appc('gc')
+  t.equal(kept().length, 1)
+  daysAgo(31)
+  await site.appc('gc', '--dry-run')
+  t.equal(kept().length, 1)
+  await site.appc('gc')
+  t.same(kept(), [])
 })

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { createStore, type Store, withLinks } from '../../lib/store/store.js'
+import { createStore, type Store } from '../../lib/store/store.js'
 import { Identities, objectKey, pathOf } from '../../lib/upkeep/identities.js'
 import { type IdentityWords, identityWords } from '../../lib/upkeep/looks.js'
 import { system } from '../store/system.js'
@@ -85,30 +85,6 @@ t.test('found sound by way of memory, it was still read from the disk when it wa
   identities.record(key, identityOf(store, key))
   t.equal(identities.isKnown(key, identityOf(store, key)), true)
   t.equal(identities.readAt(key, identityOf(store, key)), 0, 'another file was never read')
-})
-
-t.test('what is linked meanwhile stays known; what is written to does not', async t => {
-  const store = newStore(t.testdir({}))
-  const keys = ['one', 'two', 'three', 'gone'].map(content => put(store, content))
-  const [one, two, three, gone] = keys as [string, string, string, string]
-  const identities = Identities.open(store)
-  for (const key of [one, two, gone]) identities.record(key, identityOf(store, key), 7)
-  const result = withLinks(store, () =>
-    identities.whileLinking(keys, () => {
-      for (const key of [one, two, three]) linkSync(pathOf(store, key), join(store.home, 'tmp', key))
-      writeFileSync(pathOf(store, two), 'TWO')
-      rmSync(pathOf(store, gone))
-      return 'done'
-    }),
-  )
-  t.equal(result, 'done')
-  t.same(
-    [one, two, three].map(key => identities.isKnown(key, identityOf(store, key))),
-    [true, false, false],
-  )
-  t.equal(identities.readAt(one, identityOf(store, one)), 7)
-  identities.save()
-  t.equal(Identities.open(store).isKnown(one, identityOf(store, one)), true)
 })
 
 t.test('what others saved meanwhile is kept', async t => {
