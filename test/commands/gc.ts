@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { DECISION } from '../../lib/launch/kept.js'
 import { lastingTree } from '../support/lasting.js'
@@ -98,6 +98,7 @@ t.test('decisions that nobody has asked for again', async t => {
   await site.pack(root, 'one', 'lasting')
   const kept = () => readdirSync(join(site.store, 'cache')).filter(name => name.startsWith(DECISION))
   const path = join(site.store, 'cache', `${DECISION}0123456789abcdef`)
+  mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, '')
   const daysAgo = (days: number) => utimesSync(path, 0, Date.now() / 1000 - days * 24 * 3600)
   daysAgo(29)
