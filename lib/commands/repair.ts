@@ -79,13 +79,22 @@ function leftText({ problem, origins }: Left): readonly string[] {
 }
 
 function hintFor(left: readonly Left[], holders: number): string {
+  const kinds = left.map(({ problem }) => problem.kind)
+  const [isSecretLeft, isOwnerLeft] = [kinds.includes('secret'), kinds.includes('owner')]
+  const others = kinds.filter(kind => kind !== 'secret' && kind !== 'owner')
   const hints = [
-    ...(left.length === 0
+    ...(others.length === 0
       ? []
       : [
           'a tree that has the right files helps: appc repair --from DIR',
           'packing the container again from its source mends it, too',
         ]),
+    ...(isSecretLeft
+      ? [
+          'set a lost secret anew (appc settings NAME set PATH FILE), and forget the generations that had it: appc gc --keep 1',
+        ]
+      : []),
+    ...(isOwnerLeft ? ['have root give back what is somebody else’s: chown'] : []),
     ...(holders === 0 ? [] : ['restart these programs']),
   ]
   return hints.length === 0 ? '' : `hint: ${hints.join('\n      ')}\n`

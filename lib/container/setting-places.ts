@@ -46,8 +46,7 @@ function packedIn({ files }: Manifest): Packed {
 
 function checkFile({ nodes, directories }: Packed, path: string): void {
   const there = nodes.get(path)
-  // A module, which a program opens by its path once it runs, can be exchanged.
-  if (there?.type === 'file' && there.elf !== undefined && there.elf.role !== 'module')
+  if (there !== undefined && isLoaded(there))
     throw taken(
       path,
       'a setting',
@@ -61,8 +60,21 @@ function checkFile({ nodes, directories }: Packed, path: string): void {
 function checkState({ nodes }: Packed, path: string): void {
   const there = nodes.get(path)
   const end = there?.type === 'symlink' && there.end !== undefined ? nodes.get(there.end) : there
-  if (end?.type !== 'file') return
-  throw taken(path, 'state', 'the container has a file there', 'state is a directory: choose another path')
+  if (end?.type === 'file')
+    throw taken(path, 'state', 'the container has a file there', 'state is a directory: choose another path')
+  const held = [...nodes.values()].find(file => isLoaded(file) && file.path.startsWith(`${path}/`))
+  if (held !== undefined)
+    throw taken(
+      path,
+      'state',
+      `${held.path} lies in it, which the container’s programs load`,
+      'choose a directory of data',
+    )
+}
+
+/** A module, which a program opens by its path once it runs, can be exchanged. */
+function isLoaded(file: PackedFile): boolean {
+  return file.type === 'file' && file.elf !== undefined && file.elf.role !== 'module'
 }
 
 function taken(path: string, what: string, because: string, hint: string): AppcError {

@@ -108,7 +108,7 @@ function layAll(
   areSecretsOurs: boolean,
 ): { readonly laid: LaidNodes; readonly state: readonly BindMount[] } {
   const { name, settings } = container
-  const { laid, places } = placeState(laySettings(decision, settings, host, areSecretsOurs), settings, host)
+  const { laid, places } = placeState(laySettings(decision, settings, host, areSecretsOurs), decision, settings, host)
   const state = [...places].map(([path, target]) => ({
     source: makeState(store, name, path, `${root ?? ''}${target}`),
     target,

@@ -46,6 +46,7 @@ export type StatePlaces = ReadonlyMap<string, string>
  */
 export function placeState(
   laid: LaidNodes,
+  { startUp }: Pick<Decision, 'startUp'>,
   { state }: Settings,
   { fs }: Pick<Host, 'fs'>,
 ): { laid: LaidNodes; places: StatePlaces } {
@@ -54,6 +55,9 @@ export function placeState(
   for (const path of state) {
     const target = hostDirectory(fs, path)
     places.set(path, target)
+    // What lies in it is the program's to change, and nobody verifies it.
+    if ([...startUp].some(file => within(file, target)))
+      throw misplacedState(path, 'programs of the container load what lies there when they start')
     const there = all.get(target)?.kind ?? fs.lstat(target)?.kind
     if (there === 'directory') continue
     const because = there === undefined ? stateRefusal(target, fs) : 'something else than a directory is there'

@@ -84,9 +84,9 @@ export const LOCKS = ['lock', 'turn', 'publishing', 'links', 'planning'] as cons
 export function createStore(store: Store, uid: number): void {
   writing(store.home, () => {
     const mode = uid === 0 ? 0o755 : 0o700
-    for (const name of ['', 'objects', 'refs', 'spare', 'plans', 'views', 'state', 'tmp'])
-      createDirectory(store, name, mode)
-    for (const name of ['secrets', 'quarantine']) createDirectory(store, name, 0o700)
+    for (const name of ['', 'objects', 'refs', 'spare', 'plans', 'state', 'tmp']) createDirectory(store, name, mode)
+    // A view may have secrets of other users, who could else change them there, as their owners.
+    for (const name of ['secrets', 'quarantine', 'views']) createDirectory(store, name, 0o700)
     for (const name of LOCKS) createLock(join(store.home, name))
   })
 }

@@ -1,4 +1,14 @@
-import { chmodSync, copyFileSync, lchownSync, linkSync, lstatSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  type Stats,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { hashPath } from '../store/objects.js'
@@ -7,7 +17,6 @@ import {
   isSoundSecret,
   listSecrets,
   readFactsOf,
-  readSecret,
   readSecretFacts,
   type SecretFacts,
   secretFactsPath,
@@ -32,16 +41,50 @@ export function mendSecret(store: Store, evidence: Evidence, problem: Problem): 
     if (isClosedToOwner(path, facts)) chmodSync(path, 0o400)
     const from = hasRightBytes(store, id) ? null : takeBytes(store, evidence, problem, facts)
     if (from === null && !hasRightBytes(store, id)) return null
-    giveAccess(path, facts)
+    giveAccess(store, path, facts)
     syncDirectory(dirname(path))
     return from ?? 'given its mode and owner'
   })
 }
 
+/**
+ * What has other names may be another's, an object even, which then would be its owner's to change: a copy takes its place, and a view is
+ * mended by that.
+ */
+function giveAccess(store: Store, path: string, access: Access): void {
+  const stat = lstatSync(path)
+  if (hasAccess(stat, access)) return
+  if (stat.nlink === 1) setAccess(path, access)
+  else
+    replace(store, path, beside => {
+      copyFileSync(path, beside)
+      setAccess(beside, access)
+    })
+}
+
+function hasAccess(stat: Stats, { mode, uid, gid }: Access): boolean {
+  const isOwners = process.geteuid?.() !== 0 || (stat.uid === uid && stat.gid === gid)
+  return isOwners && (stat.mode & 0o7777) === mode
+}
+
 /** chown(2) first, which takes bits of the mode; only root can give files away. */
-function giveAccess(path: string, { mode, uid, gid }: Access): void {
+function setAccess(path: string, { mode, uid, gid }: Access): void {
   if (process.geteuid?.() === 0) lchownSync(path, uid, gid)
   chmodSync(path, mode)
+}
+
+/** In a directory that is closed, as the file's own mode may let others read it. */
+function replace(store: Store, path: string, make: (beside: string) => void, keep = () => {}): void {
+  const directory = mkdtempSync(join(store.home, 'tmp', 'secret-'))
+  try {
+    const beside = join(directory, basename(path))
+    make(beside)
+    syncFile(beside)
+    keep()
+    renameSync(beside, path)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 }
 
 /** Whether that can be, as far as is seen without a change. */
@@ -86,7 +129,7 @@ function takeFacts(store: Store, id: string): SecretFacts | null {
   const path = secretFactsPath(store, id)
   changePlaces(store, found.path, path)
   const { uid, gid } = lstatSync(store.home)
-  giveAccess(path, { mode: 0o600, uid, gid })
+  giveAccess(store, path, { mode: 0o600, uid, gid })
   syncDirectory(dirname(path))
   return found.facts
 }
@@ -109,22 +152,17 @@ function takeBytes(store: Store, evidence: Evidence, problem: Problem, facts: Se
   const inView = bytesInViews(store, facts)
   const source = inView ?? other?.path ?? null
   if (source === null) return null
-  // Closed, as the file's own mode may let all read it.
-  const directory = mkdtempSync(join(store.home, 'tmp', 'secret-'))
-  try {
-    const beside = join(directory, basename(path))
+  const make = (beside: string) => {
     // Of a view's file the very inode, so that the view is right, too; another secret keeps its own.
-    if (inView === null) copyFileSync(source, beside)
-    else linkSync(source, beside)
-    syncFile(beside)
-    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
-      evidence.note([problem])
-      evidence.keep(path)
-    }
-    renameSync(beside, path)
-  } finally {
-    rmSync(directory, { recursive: true, force: true })
+    if (inView !== null && hasAccess(lstatSync(inView), facts)) return linkSync(inView, beside)
+    copyFileSync(source, beside)
+    setAccess(beside, facts)
   }
+  replace(store, path, make, () => {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return
+    evidence.note([problem])
+    evidence.keep(path)
+  })
   return `taken from ${inView === null ? 'another secret' : 'a view'}: ${source}`
 }
 
@@ -138,7 +176,7 @@ function giveBack(store: Store, id: string): void {
       if (factsElsewhere(store, other)?.path === path) takeFacts(store, other)
     } else if (isFileOf(path, facts) && !hasRightBytes(store, other)) {
       changePlaces(store, path, secretPath(store, other))
-      giveAccess(secretPath(store, other), facts)
+      giveAccess(store, secretPath(store, other), facts)
     }
   }
 }
@@ -176,7 +214,8 @@ function isClosedToOwner(path: string, { size }: SecretFacts): boolean {
 }
 
 function hasRightBytes(store: Store, id: string): boolean {
-  return unlessDamaged(() => readSecret(store, id, lstatSync(secretPath(store, id)).size)) !== null
+  const facts = factsIn(store, id)
+  return facts !== null && isFileOf(secretPath(store, id), facts)
 }
 
 /** null for what is damaged, or not there. */

@@ -19,8 +19,8 @@ export function mendInPlace(store: Store, evidence: Evidence, problem: Problem):
   try {
     return writing(store.home, () => mend(store, evidence, problem))
   } catch (error) {
-    // Removed since it was found.
-    if (error instanceof AppcError && hasCode(error.cause, 'ENOENT')) return null
+    // Removed since it was found; or somebody else's, whom it is left to.
+    if (error instanceof AppcError && hasCode(error.cause, 'ENOENT', 'EPERM', 'EACCES')) return null
     throw error
   }
 }

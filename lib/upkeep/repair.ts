@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { hashPath, objectMode } from '../store/objects.js'
 import { type Store, withLinks, withLock } from '../store/store.js'
 import { makeFanOut, protect } from '../store/writer.js'
-import { syncDirectory, writing } from '../store/writing.js'
+import { hasCode, syncDirectory, writing } from '../store/writing.js'
 import { Evidence } from './evidence.js'
 import { type Fetched, Fetcher, type FilesRead } from './fetch.js'
 import { isExecutableKey, type ObjectKey, pathOf } from './identities.js'
@@ -94,7 +94,9 @@ function repairFrom(
   const { bytesRead } = fetcher
   if (evidence === null || found.length === 0)
     return { mended: found.map(each => mendedBy(each, null)), left, bytesRead }
-  return { mended: writing(store.home, () => placeAll(store, evidence, found)), left, bytesRead }
+  const mended = writing(store.home, () => placeAll(store, evidence, found))
+  const done = new Set(mended.map(({ problem }) => problem))
+  return { mended, left: [...left, ...found.filter(({ problem }) => !done.has(problem))], bytesRead }
 }
 
 function identityAt(store: Store, path: string): IdentityWords | null {
@@ -118,7 +120,7 @@ function placeAll(store: Store, evidence: Evidence, found: readonly Found[]): re
     found.map(({ fetched }) => fetched.path),
   )
   evidence.note(found.flatMap(({ problem, before }) => (before === null ? [] : [problem])))
-  const mended = withLinks(store, () => found.map(each => place(store, evidence, each)))
+  const mended = withLinks(store, () => found.flatMap(each => placeIfMine(store, evidence, each) ?? []))
   const directories = found.map(({ key }) => dirname(pathOf(store, key)))
   for (const directory of new Set([...directories, join(store.home, 'objects')])) syncDirectory(directory)
   return mended
@@ -135,6 +137,16 @@ function syncFiles(store: Store, paths: readonly string[]): void {
     } finally {
       closeSync(fd)
     }
+  }
+}
+
+/** null where its directory is somebody else's, to whom it is left. */
+function placeIfMine(store: Store, evidence: Evidence, found: Found): MendedObject | null {
+  try {
+    return place(store, evidence, found)
+  } catch (error) {
+    if (hasCode(error, 'EPERM', 'EACCES')) return null
+    throw error
   }
 }
 

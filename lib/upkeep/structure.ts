@@ -10,8 +10,8 @@ import { type Problem, problem } from './problems.js'
 const [S_IFMT, S_IFDIR, S_IFREG] = [0o170000, 0o040000, 0o100000]
 
 /** The directories that every store has, and of these those that are closed to others whoever owns it (createStore). */
-const DIRECTORIES = ['objects', 'refs', 'spare', 'plans', 'views', 'state', 'tmp']
-const CLOSED = ['secrets', 'quarantine']
+const DIRECTORIES = ['objects', 'refs', 'spare', 'plans', 'state', 'tmp']
+const CLOSED = ['secrets', 'quarantine', 'views']
 /** Where files lie that the store itself has written, and such files. */
 const OF_FILES = ['refs', 'spare', 'plans']
 const FILES = ['version', 'policy.json', ...LOCKS]

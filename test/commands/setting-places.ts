@@ -33,6 +33,8 @@ t.test('what every launch would refuse is refused when it is set', async t => {
     [['settings', 'places', 'set', '/usr/bin', conf], /has a directory there/],
     [['state', 'places', 'add', '/opt/site/data'], /has a file there/],
     [['state', 'places', 'add', '/opt/site/link'], /has a file there/],
+    [['state', 'places', 'add', LIBRARIES], /lies in it, which the container’s programs load/],
+    [['state', 'places', 'add', '/usr/lib'], /lies in it, which the container’s programs load/],
   ]
   const editor = { EDITOR: `touch ${join(home, 'edited')};:`, VISUAL: '' }
   for (const [args, stderr] of wrong)
@@ -40,8 +42,8 @@ t.test('what every launch would refuse is refused when it is set', async t => {
   t.notOk(existsSync(join(home, 'edited')), 'nobody edits in vain')
   for (const path of ['/opt/site/plugin.so', '/opt/site/data', '/opt/site/link'])
     t.match(appc(['settings', 'places', 'set', path, conf]), { status: 0 }, path)
-  t.match(appc(['state', 'places', 'add', '/usr/bin']), { status: 0 })
-  t.match(appc(['settings', 'places', 'set', '/usr/bin/later', conf]), { status: 1, stderr: /would lie in/ })
+  t.match(appc(['state', 'places', 'add', '/opt/state']), { status: 0 })
+  t.match(appc(['settings', 'places', 'set', '/opt/state/later', conf]), { status: 1, stderr: /would lie in/ })
 })
 
 t.test('what an update has made impossible stands in no other’s way', async t => {

@@ -2,6 +2,7 @@ import {
   chmodSync,
   chownSync,
   copyFileSync,
+  linkSync,
   lstatSync,
   readdirSync,
   readFileSync,
@@ -12,7 +13,7 @@ import {
 import { basename, join } from 'node:path'
 import t from 'tap'
 import { temporaryDirectory } from '../support/fixtures.js'
-import { forEachPerson, type Ran, type Site } from '../support/site.js'
+import { forEachPerson, type Ran, Site } from '../support/site.js'
 import { makeSmallTree } from '../support/small-tree.js'
 
 const root = temporaryDirectory()
@@ -117,3 +118,45 @@ forEachPerson((who, makeSite) =>
     t.match(await site.appc('verify', 'app-0'), { status: 0 })
   }),
 )
+
+const skip = process.geteuid?.() === 0 ? false : 'only root has secrets of others'
+
+t.test('an object with the bytes of a secret stays what it is', { skip }, async t => {
+  const site = new Site({ uid: 0, gid: 0 })
+  t.teardown(() => site.remove())
+  await site.pack(root, 'app', 'sh')
+  const source = join(site.home, 'file')
+  writeFileSync(source, 'the same\n', { mode: 0o644 })
+  await right(site.appc('settings', 'app', 'set', '/etc/open', source))
+  chmodSync(source, 0o600)
+  chownSync(source, 1500, 1500)
+  await right(site.appc('settings', 'app', 'set', '/etc/closed', source))
+  t.match(await site.run(['app', '-c', 'exit']), { status: 0, stderr: '' })
+  const [name = ''] = readdirSync(join(site.store, 'secrets')).filter(name => !name.endsWith('.json'))
+  const secret = join(site.store, 'secrets', name)
+  const isRight = async (what: string) => {
+    await right(site.appc('repair', '--full'))
+    t.match(lstatSync(secret), { uid: 1500, mode: 0o100600 }, what)
+    t.equal(readFileSync(secret, 'utf8'), 'the same\n', what)
+    t.match(await site.appc('verify', '--full'), { status: 0 }, what)
+    t.match(await site.run(['app', '-c', 'exit']), { status: 0, stderr: '' }, what)
+  }
+  writeFileSync(secret, 'junk')
+  chmodSync(secret, 0o600)
+  await isRight('a name that it shares with its view alone')
+  rmSync(secret)
+  writeFileSync(secret, 'junk')
+  await isRight('another file in its place')
+  const object = site
+    .listing()
+    .find(path => /^objects\/../.test(path) && readIfFile(join(site.store, path)) === 'the same\n')
+  rmSync(secret)
+  linkSync(join(site.store, object ?? ''), secret)
+  await isRight('the object itself')
+  t.match(lstatSync(join(site.store, object ?? '')), { uid: 0, mode: 0o100444 })
+  t.equal(lstatSync(join(site.store, 'views')).mode & 0o777, 0o700, 'nobody else finds it by way of views')
+})
+
+function readIfFile(path: string): string | null {
+  return lstatSync(path).isFile() ? readFileSync(path, 'latin1') : null
+}
