@@ -37,8 +37,10 @@ t.test("root's store may be read by all, a user's by nobody else, whatever the u
   ] as const) {
     const home = join(t.testdir({}), `store-of-${uid}`)
     createStore({ home, system }, uid)
-    for (const name of ['', 'objects', 'refs', 'plans', 'views', 'tmp'])
+    for (const name of ['', 'objects', 'refs', 'plans', 'tmp'])
       t.equal(statSync(join(home, name)).mode & 0o7777, mode, `${uid} ${name}`)
+    for (const name of ['secrets', 'quarantine', 'views'])
+      t.equal(statSync(join(home, name)).mode & 0o7777, 0o700, `${uid} ${name}`)
     for (const lock of LOCKS) t.equal(statSync(join(home, lock)).mode & 0o7777, 0o644)
     createStore({ home, system }, uid)
   }
