@@ -18,7 +18,15 @@ import type { Inventory } from './host/inventory.js'
 import { type CollectOptions, collect as collectStores } from './launch/garbage.js'
 import { hostOfFile } from './launch/hosts.js'
 import { decideHere, searchContext } from './launch/machine.js'
-import { openStore, openStoreAt, openStores } from './launch/open-store.js'
+import {
+  openStore,
+  openStoreAt,
+  openStores,
+  openStoresToMend,
+  openStoreToMend,
+  requireToMend,
+  storeToVerify,
+} from './launch/open-store.js'
 import { type Decided, decideContainer } from './launch/prepare.js'
 import { recordRun } from './launch/record.js'
 import { factsOf } from './launch/remembered-facts.js'
@@ -181,14 +189,13 @@ export function remove(name: string, options: InStore = {}): Freed {
 
 /** Whether all that is kept is as it should be, or what one container (`name`) needs of it. That something is damaged is no error. */
 export function verify({ store, ...options }: InStore & VerifyOptions = {}): Promise<Verified> {
-  const stores = storesOf(store === undefined ? {} : { store })
-  return verifyStore(options.name === undefined ? stores.own : storeOf(stores, options.name), options)
+  return verifyStore(storeToVerify(storesToMend(store), options.name), options)
 }
 
 /** Mends what is damaged, with right bytes from wherever this machine has them. */
 export function repair({ store, ...options }: InStore & RepairOptions = {}): Promise<Repaired> {
-  const stores = storesOf(store === undefined ? {} : { store })
-  if (options.name !== undefined) requireOwn(stores, options.name)
+  const stores = storesToMend(store)
+  requireToMend(stores, options.name)
   return repairStores(stores, options)
 }
 
@@ -219,6 +226,11 @@ function ownStore({ store }: InStore): Store {
 
 function storesOf({ store }: InStore): Stores {
   return store === undefined ? openStores(process.env) : { own: openStoreAt(resolve(store)), system: null }
+}
+
+function storesToMend(store: string | undefined): Stores {
+  if (store === undefined) return openStoresToMend(process.env)
+  return { own: openStoreToMend(resolve(store)), system: null }
 }
 
 function rootOf({ root = '/' }: OnHost): string {

@@ -1,6 +1,5 @@
-import { openStores } from '../launch/open-store.js'
+import { openStoresToMend, requireToMend } from '../launch/open-store.js'
 import { type Left, type Mended, type Repaired, repair } from '../launch/repair.js'
-import { requireOwn } from '../store/stores.js'
 import { progressLine } from './progress.js'
 import { human, visibleLines } from './report.js'
 import { bytesIn, INTERRUPTED, problemText } from './verify.js'
@@ -17,8 +16,8 @@ export interface RepairCommandOptions {
 export async function runRepair(name: string | undefined, options: RepairCommandOptions): Promise<number> {
   const { from, full, dryRun, json } = options
   const maxRate = options.maxRate === undefined ? undefined : bytesIn(options.maxRate)
-  const stores = openStores(process.env)
-  if (name !== undefined) requireOwn(stores, name)
+  const stores = openStoresToMend(process.env)
+  requireToMend(stores, name)
   const interruption = new AbortController()
   const interrupt = () => interruption.abort()
   process.once('SIGINT', interrupt)
@@ -81,7 +80,8 @@ function leftText({ problem, origins }: Left): readonly string[] {
 function hintFor(left: readonly Left[], holders: number): string {
   const kinds = left.map(({ problem }) => problem.kind)
   const [isSecretLeft, isOwnerLeft] = [kinds.includes('secret'), kinds.includes('owner')]
-  const others = kinds.filter(kind => kind !== 'secret' && kind !== 'owner')
+  const isLinkLeft = kinds.includes('directory')
+  const others = kinds.filter(kind => kind !== 'secret' && kind !== 'owner' && kind !== 'directory')
   const hints = [
     ...(others.length === 0
       ? []
@@ -95,6 +95,7 @@ function hintFor(left: readonly Left[], holders: number): string {
         ]
       : []),
     ...(isOwnerLeft ? ['have root give back what is somebody else’s: chown'] : []),
+    ...(isLinkLeft ? ['put the directory that a link leads to in its place'] : []),
     ...(holders === 0 ? [] : ['restart these programs']),
   ]
   return hints.length === 0 ? '' : `hint: ${hints.join('\n      ')}\n`

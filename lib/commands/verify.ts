@@ -1,7 +1,6 @@
 import { AppcError } from '../errors.js'
-import { openStores } from '../launch/open-store.js'
+import { openStoresToMend, storeToVerify } from '../launch/open-store.js'
 import { verify } from '../launch/verify.js'
-import { storeOf } from '../store/stores.js'
 import type { Problem } from '../upkeep/problems.js'
 import type { Verified } from '../upkeep/verify.js'
 import { progressLine } from './progress.js'
@@ -23,8 +22,8 @@ export async function runVerify(name: string | undefined, options: VerifyCommand
   if (restart && !full)
     throw new AppcError('USAGE', '--restart is about --full checks', { hint: 'appc verify --full --restart' })
   const maxRate = options.maxRate === undefined ? undefined : bytesIn(options.maxRate)
-  const stores = openStores(process.env)
-  const store = name === undefined ? stores.own : storeOf(stores, name)
+  const stores = openStoresToMend(process.env)
+  const store = storeToVerify(stores, name)
   const interruption = new AbortController()
   const interrupt = () => interruption.abort()
   process.once('SIGINT', interrupt)

@@ -8,10 +8,12 @@ import type { FilesRead } from '../upkeep/fetch.js'
 import { type Holder, holdersOf } from '../upkeep/holders.js'
 import type { ObjectKey } from '../upkeep/identities.js'
 import { isMendable, mendInPlace, setAside } from '../upkeep/mend.js'
+import { frameProblems, mendableInFrame, mendFrame } from '../upkeep/mend-frame.js'
 import type { NeededFile, Problem } from '../upkeep/problems.js'
 import { type Damaged, type MendedObject, repairObjects } from '../upkeep/repair.js'
 import { inStore, type Source, storeSources } from '../upkeep/sources.js'
 import { mendViews } from './mend-views.js'
+import { settleStore } from './open-store.js'
 import { type VerifyOptions, verify } from './verify.js'
 
 export interface RepairOptions extends Omit<VerifyOptions, 'restart'> {
@@ -56,7 +58,10 @@ export async function repair({ own, system }: Stores, options: RepairOptions): P
   const { from = [], dryRun = false, ...verifying } = options
   const outside = outsideSources(system, from)
   const evidence = new Evidence(own)
-  const mended: Mended[] = []
+  const mended: Mended[] = [...repairFrame(own, evidence, dryRun)]
+  const unframed = frameProblems(own).filter(({ path }) => mended.every(({ problem }) => problem.path !== path))
+  if (dryRun ? mended.length + unframed.length > 0 : unframed.length > 0)
+    return withOrigins(own, { mended, left: unframed, holders: [], bytesRead: 0, complete: true })
   const inodes = new Map<number, string[]>()
   const tried = new Set<string>()
   const read: FilesRead = new Map()
@@ -77,6 +82,15 @@ export async function repair({ own, system }: Stores, options: RepairOptions): P
     if (dryRun) return withOrigins(own, { ...end(), left: problems.filter(problem => !isMended.has(problem)) })
     if (isMended.size === 0) return withOrigins(own, end())
   }
+}
+
+/** Locks and directories, without which nothing else can be looked at. */
+function repairFrame(own: Store, evidence: Evidence, dryRun: boolean): readonly Mended[] {
+  const asMended = (problem: Problem, how: string): Mended => ({ problem, how, source: null, evidence: null })
+  if (dryRun) return mendableInFrame(own).map(problem => asMended(problem, 'can be mended'))
+  const mended = mendFrame(own, evidence).map(({ problem, how }) => asMended(problem, how))
+  if (mended.length > 0 && frameProblems(own).length === 0) settleStore(own)
+  return mended
 }
 
 /** Beside the store itself. */

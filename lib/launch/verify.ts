@@ -4,6 +4,7 @@ import { checkPlans } from '../plan/check-plans.js'
 import { checkViews } from '../plan/check-views.js'
 import type { Store } from '../store/store.js'
 import { countKnown, type ObjectKey } from '../upkeep/identities.js'
+import { frameProblems } from '../upkeep/mend-frame.js'
 import type { Check } from '../upkeep/problems.js'
 import { type Progress, type Verified, verifyStore } from '../upkeep/verify.js'
 import { HashingPool, hashAll } from './hashing-pool.js'
@@ -31,10 +32,15 @@ export interface VerifyOptions {
 /** So many objects take longer to hash than threads to start. */
 const MANY = 1000
 
+const NOTHING = { objects: 0, bytes: 0, hashed: { objects: 0, bytes: 0 }, resumed: null, complete: true }
+
 /** Checks all that lies in a store. Nothing is changed but what is remembered of it. */
 export async function verify(store: Store, options: VerifyOptions): Promise<Verified> {
   const { name = null, changed = null, full = false, restart = false, maxRate = null } = options
   const { threads, signal, progress = () => {} } = options
+  const inFrame = frameProblems(store)
+  // Without it neither locks can be taken nor what lies in it be found.
+  if (inFrame.length > 0) return { ...NOTHING, problems: inFrame }
   // They start while the store is looked at, where it is probably worth it.
   const pool = full && countKnown(store) > MANY ? new HashingPool(threads) : null
   try {

@@ -10,10 +10,9 @@ export const OPEN_OWN = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_
  * `maxSize` bytes; errors of the system calls are left as they are.
  */
 export function readRegular(path: string, maxSize: number, hint: string): Buffer {
-  const fd = open(path, hint)
+  const fd = openRegular(path, hint)
   try {
     const stat = fstatSync(fd)
-    if (!stat.isFile()) throw damaged(path, NOT_REGULAR, hint)
     if (stat.size > maxSize) throw damaged(path, `it has ${stat.size} bytes, and at most ${maxSize} are believed`, hint)
     const bytes = Buffer.alloc(stat.size)
     let filled = 0
@@ -25,12 +24,20 @@ export function readRegular(path: string, maxSize: number, hint: string): Buffer
   }
 }
 
-function open(path: string, hint: string): number {
+/** Opens it, to be closed by the caller. STORE_CORRUPT, with this hint, for what is no regular file. */
+export function openRegular(path: string, hint: string, access = constants.O_RDONLY): number {
+  const fd = open(path, hint, access)
+  if (fstatSync(fd).isFile()) return fd
+  closeSync(fd)
+  throw damaged(path, NOT_REGULAR, hint)
+}
+
+function open(path: string, hint: string, access: number): number {
   try {
-    return openSync(path, OPEN_OWN)
+    return openSync(path, OPEN_OWN | access)
   } catch (error) {
-    // open(2): a link with O_NOFOLLOW; a socket, or a device that is not there.
-    if (hasCode(error, 'ELOOP', 'ENXIO')) throw damaged(path, NOT_REGULAR, hint, error)
+    // open(2): a link with O_NOFOLLOW; a socket, or a device that is not there; a directory that is to be written.
+    if (hasCode(error, 'ELOOP', 'ENXIO', 'EISDIR')) throw damaged(path, NOT_REGULAR, hint, error)
     throw error
   }
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, closeSync, constants, fchmodSync, lstatSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, constants, fchmodSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
-import { OPEN_OWN } from './regular.js'
+import { openRegular } from './regular.js'
 import { hasCode, makeDirectory, writing } from './writing.js'
 
 /** The system calls that the store needs and Node lacks. */
@@ -78,15 +78,18 @@ export function systemHome(environment: Environment, uid: number): string | null
   return environment.APPC_HOME || uid === 0 ? null : SYSTEM_HOME
 }
 
+/** The directories that every store has, beside those that are closed to others whoever owns it. */
+export const DIRECTORIES = ['objects', 'refs', 'spare', 'plans', 'state', 'tmp'] as const
+/** A view may have secrets of other users, who could else change them there, as their owners. */
+export const CLOSED = ['secrets', 'quarantine', 'views'] as const
 export const LOCKS = ['lock', 'turn', 'publishing', 'links', 'planning'] as const
 
-/** Makes what is missing of the store's directories. Root's may be read by users, a user's by nobody else. */
+/** Makes what is missing of the store's frame (lib/store/frame.ts). Root's may be read by users, a user's by nobody else. */
 export function createStore(store: Store, uid: number): void {
   writing(store.home, () => {
     const mode = uid === 0 ? 0o755 : 0o700
-    for (const name of ['', 'objects', 'refs', 'spare', 'plans', 'state', 'tmp']) createDirectory(store, name, mode)
-    // A view may have secrets of other users, who could else change them there, as their owners.
-    for (const name of ['secrets', 'quarantine', 'views']) createDirectory(store, name, 0o700)
+    for (const name of ['', ...DIRECTORIES]) createDirectory(store, name, mode)
+    for (const name of CLOSED) createDirectory(store, name, 0o700)
     for (const name of LOCKS) createLock(join(store.home, name))
   })
 }
@@ -95,16 +98,10 @@ function createDirectory({ home }: Store, name: string, mode: number): void {
   const directory = join(home, name)
   // Once more by chmod, since mkdir's mode is cut by the umask.
   if (makeDirectory(directory, mode)) chmodSync(directory, mode)
-  // What is removed and replaced below it is the store's own. The store itself may lie behind a link.
-  else if (name !== '' && !lstatSync(directory).isDirectory())
-    throw new AppcError('STORE_CORRUPT', `the store's ${directory} is damaged`, {
-      because: 'it is a link, and no directory',
-      hint: 'put the directory that it leads to in its place',
-    })
 }
 
 /** Readable by all who may enter the store: a shared lock needs no more. */
-function createLock(path: string): void {
+export function createLock(path: string): void {
   try {
     const lock = openSync(path, 'wx', 0o644)
     fchmodSync(lock, 0o644)
@@ -225,7 +222,7 @@ function takeLock(store: Store, name: LockName, mode: 'shared' | 'exclusive'): n
 type LockName = (typeof LOCKS)[number]
 
 function openLock(store: Store, name: LockName, access = constants.O_RDONLY): number {
-  return writing(store.home, () => openSync(join(store.home, name), OPEN_OWN | access))
+  return writing(store.home, () => openRegular(join(store.home, name), 'appc repair', access))
 }
 
 function absolute(variable: string, path: string): string {

@@ -75,10 +75,10 @@ export class Evidence {
     return destination
   }
 
-  /** Moves it here. */
-  move(path: string): string {
+  /** Moves it here; `from` is where it lies by now, where that is not its own place any more. */
+  move(path: string, from = path): string {
     const destination = this.#placeFor(path)
-    renameSync(path, destination)
+    renameSync(from, destination)
     return destination
   }
 

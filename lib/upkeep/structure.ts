@@ -2,16 +2,13 @@ import { readdirSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { getSystemErrorName } from 'node:util'
-import { LOCKS, type Store } from '../store/store.js'
+import { CLOSED, DIRECTORIES, LOCKS, type Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { Looks } from './looks.js'
 import { type Problem, problem } from './problems.js'
 
 const [S_IFMT, S_IFDIR, S_IFREG] = [0o170000, 0o040000, 0o100000]
 
-/** The directories that every store has, and of these those that are closed to others whoever owns it (createStore). */
-const DIRECTORIES = ['objects', 'refs', 'spare', 'plans', 'state', 'tmp']
-const CLOSED = ['secrets', 'quarantine', 'views']
 /** Where files lie that the store itself has written, and such files. */
 const OF_FILES = ['refs', 'spare', 'plans']
 const FILES = ['version', 'policy.json', ...LOCKS]
@@ -45,8 +42,12 @@ export function checkDirectories(store: Store, fanOuts: readonly string[]): read
 /** The mode of one of the store's directories. */
 export function directoryMode(store: Store, path: string): number {
   const name = path.slice(store.home.length + 1)
-  if (CLOSED.includes(name)) return 0o700
-  return DIRECTORIES.includes(name) ? ownerOf(store).directoryMode : 0o755
+  if (isOf(CLOSED, name)) return 0o700
+  return isOf(DIRECTORIES, name) ? ownerOf(store).directoryMode : 0o755
+}
+
+function isOf(names: readonly string[], name: string): boolean {
+  return names.includes(name)
 }
 
 /** Those of the store's files that have another owner or mode. */
