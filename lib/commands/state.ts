@@ -1,11 +1,12 @@
 import { changeSettings } from '../container/change.js'
-import { readCurrent } from '../container/containers.js'
+import { readCurrent, readDocuments } from '../container/containers.js'
 import { checkSettingPath } from '../container/settings.js'
 import { AppcError } from '../errors.js'
 import { openStores } from '../launch/open-store.js'
 import { findRunning } from '../launch/running.js'
 import { exportState, importState } from '../launch/state-archive.js'
 import { stateBytes, stateHome, statePath } from '../store/state.js'
+import type { Store } from '../store/store.js'
 import { requireOwn, type Stores, storeOf } from '../store/stores.js'
 import { human, visibleLines } from './report.js'
 import { table } from './table.js'
@@ -44,10 +45,26 @@ const VERBS: Readonly<Record<string, (stores: Stores, name: string, operand: str
       exportState(stores.own, name, file)
     },
     import: (stores, name, file) => {
-      storeOf(stores, name)
-      importState(stores.own, name, file, () => requireStill(stores, name))
+      const left = importState(stores.own, name, file, {
+        paths: keptPaths(storeOf(stores, name), name),
+        requireStill: () => requireStill(stores, name),
+      })
+      if (left.length > 0) process.stderr.write(`${visibleLines([leftOutText(name, left)])}\n`)
     },
   }
+
+/** Of all generations: an export has what is kept for older ones too, to which a rollback may return. */
+function keptPaths(store: Store, name: string): readonly string[] {
+  return [...new Set(readDocuments(store, name).flatMap(({ settings }) => settings.state))].sort()
+}
+
+/** So many are named. */
+const SOME = 5
+
+function leftOutText(name: string, left: readonly string[]): string {
+  const more = left.length > SOME ? ` and ${left.length - SOME} more` : ''
+  return `appc: left out, being no state of ${name}: ${left.slice(0, SOME).join(', ')}${more}`
+}
 
 /** What is kept is the caller's own, whose the container may be. */
 function list(stores: Stores, name: string, _: string, { json }: StateOptions): void {

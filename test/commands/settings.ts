@@ -1,6 +1,15 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
@@ -259,13 +268,35 @@ t.test('state', async t => {
   writeFileSync(archive, 'no archive')
   t.match(appc(['state', 'app', 'import', archive]), { status: 125, stderr: /archive/ })
   t.equal(lstatSync(join(store, 'state/app/opt/data/x')).ino, kept, 'nothing was exchanged')
+  const other = join(home, 'other')
+  mkdirSync(join(other, 'etc'), { recursive: true })
+  for (const make of [
+    () => writeFileSync(archive, Buffer.alloc(1000)),
+    () => execFileSync('tar', ['-cf', archive, '-T', '/dev/null']),
+    () => execFileSync('tar', ['-cf', archive, '-C', other, '.']),
+    () => {
+      mkdirSync(join(other, 'opt'))
+      symlinkSync('/etc', join(other, 'opt/data'))
+      execFileSync('tar', ['-cf', archive, '-C', other, '.'])
+    },
+  ]) {
+    make()
+    t.match(appc(['state', 'app', 'import', archive]), { status: 125, stderr: /no state of app|no directory/ })
+    t.equal(lstatSync(join(store, 'state/app/opt/data/x')).ino, kept, 'nothing was exchanged')
+    t.same(readdirSync(join(store, 'state')), ['app'])
+  }
   const hostile = join(home, 'hostile')
   mkdirSync(join(hostile, 'opt/data'), { recursive: true, mode: 0o777 })
   chmodSync(hostile, 0o777)
   writeFileSync(join(hostile, 'opt/data/tool'), '')
+  writeFileSync(join(hostile, 'opt/database'), '')
   chmodSync(join(hostile, 'opt/data/tool'), 0o6755)
   execFileSync('tar', ['-cf', archive, '-C', hostile, '.'])
-  t.match(appc(['state', 'app', 'import', archive]), { status: 0 })
+  t.match(appc(['state', 'app', 'import', archive]), {
+    status: 0,
+    stderr: 'appc: left out, being no state of app: /opt/database\n',
+  })
+  t.same(readdirSync(join(store, 'state/app/opt')), ['data'])
   t.equal(lstatSync(join(store, 'state/app')).mode & 0o777, 0o700)
   t.equal(lstatSync(join(store, 'state/app/opt/data/tool')).mode & 0o7777, 0o755)
   writeFileSync(join(store, 'state/app/opt/data/x'), 'kept')
