@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs'
 import { constants } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { getSystemErrorName } from 'node:util'
+import { isName } from '../store/refs.js'
 import { CLOSED, DIRECTORIES, LOCKS, type Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { Looks } from './looks.js'
@@ -64,6 +65,14 @@ export function checkFile(store: Store, path: string, owner = ownerOf(store)): r
   const looks = Looks.at(store.system, [path])
   if (looks.errno(0) !== 0 || (looks.mode(0) & S_IFMT) !== S_IFREG) return []
   return [...checkOwner(path, looks.uid(0), owner), ...checkMode(path, looks.mode(0), fileMode(store, path))]
+}
+
+/** What lies among the refs and has a name by which no container is found. */
+export function checkNames(store: Store): readonly Problem[] {
+  return ['refs', 'spare']
+    .flatMap(directory => namesIn(store, directory))
+    .filter(path => !isName(basename(path)))
+    .map(path => problem('stray', path, 'it has no name that a container can have'))
 }
 
 /** The mode of one of the store's files. */

@@ -8,7 +8,7 @@ import { type IdentityWords, Looks } from './looks.js'
 import { decodeListing, type Listing, type ObjectList, readListing } from './object-list.js'
 import { type Catalogue, type Needs, type Problem, problem } from './problems.js'
 import { checkSecrets } from './secret-check.js'
-import { checkDirectories, checkFiles, checkMode, checkOwner, type Owner, ownerOf } from './structure.js'
+import { checkDirectories, checkFiles, checkMode, checkNames, checkOwner, type Owner, ownerOf } from './structure.js'
 
 /** What a store looks like, before anything in it is read. */
 export interface Survey {
@@ -67,6 +67,7 @@ export function survey(store: Store, { name, changed, catalogue, isSure, sealed 
       needs.flatMap(({ secrets }) => secrets),
     ),
     ...checkFiles(store),
+    ...(name === null && changed === null ? checkNames(store) : []),
   ]
   const owner = ownerOf(store)
   const neededBy = () => needs.flatMap(({ keys }) => keys())

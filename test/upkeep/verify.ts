@@ -19,6 +19,7 @@ import { changeContainer } from '../../lib/container/change.js'
 import { encodeGeneration } from '../../lib/container/generation.js'
 import { takeSetting } from '../../lib/container/setting-files.js'
 import { NO_SETTINGS } from '../../lib/container/settings.js'
+import { repair } from '../../lib/launch/repair.js'
 import { type VerifyOptions, verify } from '../../lib/launch/verify.js'
 import { encodePlan } from '../../lib/plan/file.js'
 import type { Plan } from '../../lib/plan/types.js'
@@ -322,6 +323,21 @@ t.test('settings: open ones are objects, and others have a place of their own', 
       [{ kind: 'secret', path }],
     )
   }
+})
+
+t.test('what lies among the refs and names no container', async t => {
+  const fixture = packed()
+  const { store } = fixture
+  await seal(fixture)
+  const strays = ['refs/a\nb', 'spare/Upper'].map(name => join(store.home, name))
+  for (const path of strays) writeFileSync(path, '', { mode: 0o644 })
+  t.match(
+    await found(fixture),
+    strays.map(path => ({ kind: 'stray', path })),
+  )
+  t.same(await found(fixture, { name: 'one' }), [], 'that is no container’s')
+  t.match(await repair({ own: store, system: null }, {}), { mended: [{}, {}], left: [] })
+  t.same(await found(fixture), [])
 })
 
 t.test('directories, strays and plans', async t => {
