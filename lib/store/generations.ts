@@ -30,41 +30,55 @@ const FIRST_LINE = 'appc.ref/1'
 /** All generations of a container, oldest first; null when there is no container of that name. Throws STORE_CORRUPT. */
 export function readGenerations(store: Pick<Store, 'home'>, name: string): Generations | null {
   const path = refPath(store, name)
-  const generations = readList(path, name)
+  const hint = () => hintFor(store, name)
+  const generations = readList(path, name, hint)
   // Whoever makes a container writes the ref first, and whoever removes it removes that last.
   if (generations === null && lstatSync(sparePath(store, name), { throwIfNoEntry: false }) !== undefined)
-    throw damaged(path, 'it is gone, and its second copy is there')
+    throw damaged(path, 'it is gone, and its second copy is there', hint())
   return generations
 }
 
 /** The same from the second copy of the ref. */
 export function readSpare(store: Pick<Store, 'home'>, name: string): Generations | null {
-  return readList(sparePath(store, name), name)
+  return readList(sparePath(store, name), name, () => 'appc repair copies the ref, where that is sound')
 }
 
-const HINT = 'appc repair mends it from its second copy'
+function hintFor(store: Pick<Store, 'home'>, name: string): string {
+  if (hasSpare(store, name)) return 'appc repair mends it from its second copy'
+  return `its second copy is of no use, either: appc remove ${name}, and pack it again`
+}
 
-function readList(path: string, name: string): Generations | null {
+function hasSpare(store: Pick<Store, 'home'>, name: string): boolean {
+  try {
+    return readSpare(store, name) !== null
+  } catch (error) {
+    if (error instanceof AppcError) return false
+    throw error
+  }
+}
+
+/** `hint` is asked for where it is damaged. */
+function readList(path: string, name: string, hint: () => string): Generations | null {
   let text: string
   try {
-    text = readRegular(path, MAX_BYTES, HINT).toString()
+    text = readRegular(path, MAX_BYTES, '').toString()
   } catch (error) {
-    if (error instanceof AppcError) throw error
+    if (error instanceof AppcError) throw damaged(path, error.because ?? error.message, hint(), error)
     if (hasCode(error, 'ENOENT')) return null
-    if (hasCode(error, 'EACCES') && isOwn(path)) throw damaged(path, 'its owner may not read it')
+    if (hasCode(error, 'EACCES') && isOwn(path)) throw damaged(path, 'its owner may not read it', hint())
     throw unreadable(path, error)
   }
   const generations = decode(text, name)
   if (generations !== null) return generations
-  throw damaged(path, `it does not hold a list of generations of ${name} with its checksum`)
+  throw damaged(path, `it does not hold a list of generations of ${name} with its checksum`, hint())
 }
 
 function isOwn(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.uid === process.geteuid?.()
 }
 
-function damaged(path: string, because: string): AppcError {
-  return new AppcError('STORE_CORRUPT', `the store's ref ${path} is damaged`, { because, hint: HINT })
+function damaged(path: string, because: string, hint: string, cause?: unknown): AppcError {
+  return new AppcError('STORE_CORRUPT', `the store's ref ${path} is damaged`, { because, hint, cause })
 }
 
 /** The generation that is run; null when there is no container of that name. Throws STORE_CORRUPT. */
@@ -147,7 +161,7 @@ export function renewSpare(store: Store, name: string): void {
 /** null for what is no such file, not there or not to be read. */
 function textOf(path: string): string | null {
   try {
-    return readRegular(path, MAX_BYTES, HINT).toString()
+    return readRegular(path, MAX_BYTES, '').toString()
   } catch (error) {
     if (error instanceof AppcError || hasCode(error, 'ENOENT', 'EACCES', 'EIO')) return null
     throw error

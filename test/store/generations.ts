@@ -61,7 +61,33 @@ t.test('what is no file in place of a ref is damage, told at once', async t => {
   execFileSync('mkfifo', [join(store.home, 'refs/fifo')])
   mkdirSync(join(store.home, 'refs/directory'))
   for (const name of ['fifo', 'directory'])
-    t.throws(() => readGenerations(store, name), { code: 'STORE_CORRUPT', hint: /appc repair/ })
+    t.throws(() => readGenerations(store, name), { code: 'STORE_CORRUPT', hint: /pack it again/ })
+})
+
+t.test('a mend from the second copy is promised where there is one', async t => {
+  const store = newStore(t.testdir({}))
+  publish(store, 'app', generation(1))
+  const lost = 'its second copy is of no use, either: appc remove app, and pack it again'
+  writeFileSync(join(store.home, 'refs/app'), 'damaged')
+  t.throws(() => readGenerations(store, 'app'), {
+    code: 'STORE_CORRUPT',
+    hint: 'appc repair mends it from its second copy',
+  })
+  writeFileSync(join(store.home, 'spare/app'), 'damaged')
+  t.throws(() => readGenerations(store, 'app'), { code: 'STORE_CORRUPT', hint: lost })
+  rmSync(join(store.home, 'refs/app'))
+  t.throws(() => readGenerations(store, 'app'), {
+    code: 'STORE_CORRUPT',
+    because: 'it is gone, and its second copy is there',
+    hint: lost,
+  })
+  rmSync(join(store.home, 'spare/app'))
+  mkdirSync(join(store.home, 'refs/app'))
+  t.throws(() => readGenerations(store, 'app'), {
+    code: 'STORE_CORRUPT',
+    because: 'it is not a regular file',
+    hint: lost,
+  })
 })
 
 t.test('the ref comes first: its second copy is never ahead of what was told', async t => {
