@@ -234,7 +234,7 @@ function program(args: readonly string[], finish: (status: number) => void): Com
     .action(async (names, options) => finish((await import('./remove.js')).runRemove(names, options)))
   appc
     .command('verify')
-    .description('whether all that is kept is as it should be: objects, refs, manifests, plans')
+    .description('whether all that is kept is as it should be: objects, refs, manifests, secrets, views, plans')
     .argument('[name]', 'only what this container needs')
     .option('--full', 'read every object from the disk, not only those that changed since they were found sound', false)
     .option('--restart', 'begin a full check anew that was interrupted, instead of going on with it', false)
