@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -204,9 +204,18 @@ t.test('what lies in a closed directory is closed', async t => {
   writeFileSync(join(closed, 'key'), 'hidden', { mode: 0o644 })
   appc(['pack', '--root', tree, '--name', 'closed', 'program'])
   t.match(appc(['settings', 'closed', 'set', '/etc/key', join(closed, 'key')]), { status: 0 })
-  t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0640 .* secret\n/ })
+  t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0600 .* secret\n/ }, 'to its group too')
   t.match(appc(['settings', 'closed', 'set', '/etc/key', join(closed, 'key'), '--public']), { status: 0 })
   t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0644 .* the host has none\n/ })
+})
+
+t.test('a file is judged by what was opened, whatever has become of its path', t => {
+  const script = 'exec 3<"$0"; rm "$0"; exec "$@" /dev/fd/3'
+  const words = [file('removed', 'x\n'), ...APPC, 'settings', 'closed', 'set', '/etc/removed']
+  const { stderr } = spawnSync('sh', ['-c', script, ...words], { encoding: 'utf8', env: place.environment() })
+  t.equal(stderr, '')
+  t.match(appc(['settings', 'closed']), { stdout: /\/etc\/removed +0644 .* the host has none\n/ })
+  t.end()
 })
 
 t.test('an export writes to what is no file, and replaces it not', async t => {
