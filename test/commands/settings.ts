@@ -147,12 +147,17 @@ t.test('what is wrong changes nothing', async t => {
     [['set', '/etc/x'], 2, /takes a path and a file/],
     [['set', '--env', 'LD_PRELOAD=/x'], 2, /sets no variable/],
     [['set', '--env', 'novalue'], 2, /sets no variable/],
+    [['set', '--env', 'prototype=x'], 2, /sets no variable/],
+    [['set', '--env', 'A=\ufffd'], 2, /not UTF-8/],
+    [['set', '--env', `A=${'x'.repeat(130_000)}`], 2, /"A=x{98}"… sets no variable: its value has 130000 bytes/],
+    [['set', '/etc/\ufffd', conf], 1, /not UTF-8/],
+    [['set', `/etc/${'x'.repeat(256)}`, conf], 1, /"\/etc\/x{95}"… .* more than 255 bytes/],
     [['apply', conf], 1, /no document of settings/],
     [['frobnicate'], 2, /nothing that can be done/],
     [['show', '/etc/none'], 1, /has no setting/],
   ]
   for (const [args, status, stderr] of wrong)
-    t.match(appc(['settings', 'app', ...args]), { status, stdout: '', stderr }, args.join(' '))
+    t.match(appc(['settings', 'app', ...args]), { status, stdout: '', stderr }, args.join(' ').slice(0, 80))
   t.match(appc(['settings', 'nobody', 'set', '/etc/x', conf]), { status: 1, stderr: /no container nobody/ })
   t.equal(numbers().length, count)
   t.equal(objects(), kept)
