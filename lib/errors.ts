@@ -57,6 +57,7 @@ export type ErrorCode =
   | 'CONTAINER_IN_USE' // programs run with the container's files
   | 'GENERATION_UNKNOWN' // the container has no such generation
   | 'SETTING_INVALID' // a file that cannot be a setting, or a place where none can be
+  | 'SETTING_CHANGED' // another change of the setting came before the edited one
   | 'SETTING_UNKNOWN' // the container has no such setting
   | 'STATE_ARCHIVE' // an archive of state that could not be made or unpacked
   | 'ENTRY_UNKNOWN' // the container has no such entry

@@ -5,26 +5,48 @@ import { basename, join } from 'node:path'
 import { readCurrent } from '../container/containers.js'
 import { readSetting, readSource, type SettingSource } from '../container/setting-files.js'
 import { checkPlaces } from '../container/setting-places.js'
-import { isSecret } from '../container/settings.js'
+import { isSecret, type SettingFile, type Settings } from '../container/settings.js'
 import { AppcError } from '../errors.js'
 import { readSecretFacts } from '../store/secrets.js'
 import type { Store } from '../store/store.js'
+
+/** What came of editing a setting, and what the container had there when it began: undefined where that was nothing. */
+export interface Edited {
+  readonly path: string
+  readonly source: SettingSource
+  readonly began: SettingFile | undefined
+}
 
 /**
  * Has a setting edited by the user's editor: as it is set, else as the host has it (`isPublic` as of `readSource`), else empty. null
  * where it was left as it was. The editor works on a copy in a directory that nobody else may enter.
  */
-export async function editSetting(
-  store: Store,
-  name: string,
-  path: string,
-  isPublic: boolean,
-): Promise<SettingSource | null> {
+export async function editSetting(store: Store, name: string, path: string, isPublic: boolean): Promise<Edited | null> {
+  const current = readCurrent(store, name)
   // Before anybody has worked in vain.
-  checkPlaces(store, readCurrent(store, name), { files: [path], state: [] })
-  const before = currentSource(store, name, path, isPublic)
+  checkPlaces(store, current, { files: [path], state: [] })
+  const began = settingAt(current.settings, path)
+  const before = began === undefined ? hostSource(path, isPublic) : settingSource(store, began)
   const bytes = await whileSignalsWait(() => editBytes(basename(path), before.bytes))
-  return before.isThere && bytes.equals(before.bytes) ? null : { ...before, bytes }
+  return bytes.equals(before.bytes) ? null : { path, source: { ...before, bytes }, began }
+}
+
+/**
+ * Nobody's work is lost, where another has set the same meanwhile: his stays, and that of this one is kept beside. Throws
+ * SETTING_CHANGED.
+ */
+export function requireAsItBegan(settings: Settings, { path, source, began }: Edited): void {
+  if (JSON.stringify(settingAt(settings, path)) === JSON.stringify(began)) return
+  const copy = join(mkdtempSync(join(tmpdir(), 'appc-edited-')), basename(path))
+  writeFileSync(copy, source.bytes, { mode: 0o600 })
+  throw new AppcError('SETTING_CHANGED', `${path} is not changed by what was edited`, {
+    because: 'somebody else has changed it meanwhile',
+    hint: `your version is kept in ${copy}: edit again and take over what you need of it`,
+  })
+}
+
+function settingAt({ files }: Settings, path: string): SettingFile | undefined {
+  return files.find(file => file.path === path)
 }
 
 async function editBytes(name: string, bytes: Buffer): Promise<Buffer> {
@@ -61,24 +83,22 @@ async function whileSignalsWait<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-function currentSource(
-  store: Store,
-  name: string,
-  path: string,
-  isPublic: boolean,
-): SettingSource & { readonly isThere: boolean } {
-  const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
-  const known = readCurrent(store, name).settings.files.find(file => file.path === path)
-  if (known !== undefined) {
-    const access = isSecret(known) ? readSecretFacts(store, known.secret) : owner
-    return { bytes: readSetting(store, known), mode: known.mode, uid: access.uid, gid: access.gid, isThere: true }
-  }
+function settingSource(store: Store, file: SettingFile): SettingSource {
+  const { uid, gid } = isSecret(file) ? readSecretFacts(store, file.secret) : caller()
+  return { bytes: readSetting(store, file), mode: file.mode, uid, gid }
+}
+
+function hostSource(path: string, isPublic: boolean): SettingSource {
   try {
-    return { ...readSource(path, isPublic), isThere: true }
+    return readSource(path, isPublic)
   } catch (error) {
     if (!(error instanceof AppcError && error.code === 'FILE_MISSING')) throw error
-    return { bytes: Buffer.alloc(0), mode: 0o644, ...owner, isThere: false }
+    return { bytes: Buffer.alloc(0), mode: 0o644, ...caller() }
   }
+}
+
+function caller() {
+  return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
 }
 
 /** As git and others do: the variable may hold a command with options, which a shell takes apart. */

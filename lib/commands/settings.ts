@@ -15,7 +15,7 @@ import { AppcError } from '../errors.js'
 import { openStores } from '../launch/open-store.js'
 import { replaceFile } from '../store/replace-file.js'
 import { requireOwn, type Stores, storeOf } from '../store/stores.js'
-import { editSetting } from './edit.js'
+import { editSetting, requireAsItBegan } from './edit.js'
 import { visibleLines } from './report.js'
 import { listSettings, showSettings } from './show-settings.js'
 
@@ -103,9 +103,13 @@ const VERBS: Readonly<Record<string, Verb>> = {
     usage: 'edit PATH [--public]',
     run: async (stores, name, [path = ''], options) => {
       checkSettingPath(path, 'file')
-      const source = await editSetting(requireOwnStore(stores, name), name, path, options.public)
-      if (source !== null) setFiles(stores, name, new Map([[path, source]]), [], options)
-      else tell(options, name, null, [])
+      const edited = await editSetting(requireOwnStore(stores, name), name, path, options.public)
+      if (edited === null) tell(options, name, null, [])
+      else
+        change(stores, name, options, (settings, writer) => {
+          requireAsItBegan(settings, edited)
+          return withFile(settings, takeSetting(writer, settings, path, edited.source))
+        })
     },
   },
   unset: { least: 1, most: MANY, takes: ['env'], usage: 'unset PATH…, or unset --env NAME', run: unset },

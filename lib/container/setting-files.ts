@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
@@ -23,8 +23,8 @@ export function readSource(path: string, isPublic = false): SettingSource {
     if (!stat.isFile()) throw invalid(path, 'it is not a regular file')
     if (stat.size > MAX_SETTING_BYTES)
       throw invalid(path, `it has ${stat.size} bytes, and at most ${MAX_SETTING_BYTES} are taken`)
-    // What lies in a directory that is closed to others is closed to them, whatever its own mode.
-    const mode = stat.mode & (isPublic || isReachable(path) ? 0o777 : 0o770)
+    // What lies in a directory that is closed to others is closed to them, whatever its own mode; to its group too, which may be kept out.
+    const mode = stat.mode & (isPublic || isReachable(fd) ? 0o777 : 0o700)
     return { bytes: readAll(fd, stat.size), mode, uid: stat.uid, gid: stat.gid }
   } finally {
     closeSync(fd)
@@ -47,9 +47,14 @@ export function openSource(path: string): number {
   }
 }
 
-function isReachable(path: string): boolean {
-  for (let up = dirname(realpathSync(path)); ; up = dirname(up)) {
-    if ((statSync(up).mode & 0o001) === 0) return false
+/** Of the file that is open: its path may lead to another one by now. */
+function isReachable(fd: number): boolean {
+  const path = readlinkSync(`/proc/self/fd/${fd}`)
+  // Of what no path leads to the kernel says so in words.
+  if (!path.startsWith('/')) return false
+  for (let up = dirname(path); ; up = dirname(up)) {
+    const stat = statSync(up, { throwIfNoEntry: false })
+    if (stat === undefined || (stat.mode & 0o001) === 0) return false
     if (up === '/') return true
   }
 }

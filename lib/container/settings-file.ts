@@ -7,15 +7,17 @@ import type { Writer } from '../store/writer.js'
 import { openSource, readSetting, takeSetting } from './setting-files.js'
 import {
   checkSettingPath,
+  isLostInRecords,
   isSecret,
   isSecretMode,
   MAX_SETTING_BYTES,
-  parseVariable,
   type SettingFile,
   type Settings,
+  whyNoVariable,
 } from './settings.js'
 
-const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+/** The last number means nobody to chown(2), which leaves the file as it is. */
+const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(4_294_967_294))
 
 /** All settings of a container in one document, to be taken to another host. */
 const schema = v.strictObject({
@@ -39,7 +41,11 @@ const schema = v.strictObject({
     ),
     v.maxLength(10_000),
   ),
-  environment: v.record(v.string(), v.string()),
+  environment: v.pipe(
+    v.unknown(),
+    v.check(hasNoLostNames, 'no variable can be called like what all objects have'),
+    v.record(v.string(), v.string()),
+  ),
   state: v.array(v.string()),
 })
 
@@ -105,9 +111,14 @@ export function readSettingsFile(bytes: Uint8Array): SettingsFile {
   if (issues !== undefined) throw invalid(`${v.getDotPath(issues[0]) ?? 'it'}: ${issues[0].message}`)
   for (const { path } of output.files) checkSettingPath(path, 'file')
   for (const path of output.state) checkSettingPath(path, 'state')
-  for (const [name, value] of Object.entries(output.environment)) parseVariable(`${name}=${value}`)
+  for (const [name, value] of Object.entries(output.environment)) checkVariable(name, value)
   if (new Set(output.files.map(({ path }) => path)).size < output.files.length) throw invalid('a path stands twice')
   return output
+}
+
+function checkVariable(name: string, value: string): void {
+  const because = whyNoVariable(name, value)
+  if (because !== null) throw invalid(`environment.${name.slice(0, 100)}: ${because}`)
 }
 
 /** What settings come to when this document takes their place: a secret that it withholds stays what it is here. */
@@ -143,6 +154,10 @@ function parse(bytes: Uint8Array): unknown {
   } catch (error) {
     throw invalid(error instanceof Error ? error.message : String(error))
   }
+}
+
+function hasNoLostNames(environment: unknown): boolean {
+  return !Object.keys(Object(environment)).some(isLostInRecords)
 }
 
 /** Not by a regular expression, which on millions of characters runs out of stack. */

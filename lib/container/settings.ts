@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { AppcError } from '../errors.js'
+import { REPLACEMENT } from '../loader/unreadable.js'
 import { isReserved, NEVER_COVERED } from './excluded.js'
 import { isCanonicalPath } from './schema.js'
 
@@ -125,26 +126,51 @@ export function withVariable(settings: Settings, name: string, value: string | n
 export function parseVariable(written: string): readonly [string, string] {
   const at = written.indexOf('=')
   const [name, value] = [written.slice(0, Math.max(at, 0)), written.slice(at + 1)]
-  if (isVariable(name) && fitsVariable(value)) return [name, value]
-  throw new AppcError('USAGE', `${JSON.stringify(written)} sets no variable`, {
-    because: 'a variable is NAME=VALUE, its name of letters, digits and underscores, and none that the loader obeys',
+  const because = whyNoVariable(name, value)
+  if (because === null) return [name, value]
+  throw new AppcError('USAGE', `${quoted(written)} sets no variable`, {
+    because,
     hint: 'for example --env LANG=C.UTF-8',
   })
+}
+
+/** What keeps a variable from being set; null where nothing does. */
+export function whyNoVariable(name: string, value: string): string | null {
+  if (!isVariable(name))
+    return 'a variable is NAME=VALUE, its name of at most 255 letters, digits and underscores, and none that the loader obeys'
+  if (!fitsVariable(value))
+    return `its value has ${Buffer.byteLength(value)} bytes, and must be without NUL and shorter than ${MAX_VALUE}`
+  return whatIsLost(value)
 }
 
 /** The loader's variables decide which libraries there are: plans are kept apart by them, so they are the caller's to give. */
 function isVariable(name: string): boolean {
   return (
-    /^[A-Za-z_][A-Za-z0-9_]{0,254}$/.test(name) &&
-    !/^(LD_|GLIBC_TUNABLES$|APPC_)/.test(name) &&
-    // Of objects in JSON these are no names.
-    !(name in {})
+    /^[A-Za-z_][A-Za-z0-9_]{0,254}$/.test(name) && !/^(LD_|GLIBC_TUNABLES$|APPC_)/.test(name) && !isLostInRecords(name)
   )
 }
 
-/** As long as execve(2) takes one (MAX_ARG_STRLEN), with its name. */
+/** Of objects in JSON these are no names: whoever reads them, valibot for one, leaves them out without a word. */
+export function isLostInRecords(name: string): boolean {
+  return name in {} || name === 'prototype'
+}
+
+/** With its name as long as execve(2) takes one (MAX_ARG_STRLEN). */
+const MAX_VALUE = 130_000
+
 function fitsVariable(value: string): boolean {
-  return !value.includes('\0') && Buffer.byteLength(value) < 130_000
+  return !value.includes('\0') && Buffer.byteLength(value) < MAX_VALUE
+}
+
+/** Another text would be written in its place. Not asked of what is stored, which was let in before and can still be unset. */
+function whatIsLost(text: string): string | null {
+  if (text.includes(REPLACEMENT)) return 'it is not UTF-8'
+  return /\p{Surrogate}/u.test(text) ? 'it holds half a character (a lone surrogate)' : null
+}
+
+/** For messages, in which nobody looks for a hundred kilobytes. */
+function quoted(text: string): string {
+  return text.length <= 100 ? JSON.stringify(text) : `${JSON.stringify(text.slice(0, 100))}…`
 }
 
 /** What decides how libraries are found belongs to deciding: a setting there would make of a plan another one. */
@@ -154,17 +180,16 @@ const LOADERS = [/^\/etc\/ld\.so\./, /^\/etc\/ld-musl-/]
 export function checkSettingPath(path: string, kind: 'file' | 'state'): void {
   const because = refusal(path, kind)
   if (because === null) return
-  throw new AppcError(
-    'SETTING_INVALID',
-    `${JSON.stringify(path)} cannot be ${kind === 'file' ? 'a setting' : 'state'}`,
-    {
-      because,
-      hint: kind === 'file' ? 'for example /etc/app.conf' : 'for example /var/lib/app',
-    },
-  )
+  throw new AppcError('SETTING_INVALID', `${quoted(path)} cannot be ${kind === 'file' ? 'a setting' : 'state'}`, {
+    because,
+    hint: kind === 'file' ? 'for example /etc/app.conf' : 'for example /var/lib/app',
+  })
 }
 
 function refusal(path: string, kind: 'file' | 'state'): string | null {
+  const lost = whatIsLost(path)
+  if (lost !== null) return lost
+  if (path.split('/').some(part => Buffer.byteLength(part) > 255)) return 'a name in it has more than 255 bytes'
   if (!isCanonicalPath(path)) return 'it is not an absolute path without . and ..'
   if (isReserved(path)) return 'appc reserves this name for itself'
   if (Buffer.byteLength(path) > 4000) return 'it is too long'

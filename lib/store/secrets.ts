@@ -49,7 +49,12 @@ export function stageSecret(directory: string, id: string, bytes: Buffer, access
 
 /** These and no others: what is given as access may hold more, the bytes themselves even. */
 function factsOf(id: string, bytes: Buffer, { mode, uid, gid }: Access): SecretFacts {
-  return { id, mode: mode & 0o777, uid, gid, sha256: sha256(bytes), size: bytes.length }
+  return { id, mode: (mode & 0o777) | ownersOwn(), uid, gid, sha256: sha256(bytes), size: bytes.length }
+}
+
+/** Root reads whatever its mode; of anybody else the store would keep what he can neither use, check nor repair. */
+function ownersOwn(): number {
+  return process.geteuid?.() === 0 ? 0 : 0o400
 }
 
 function write(path: string, bytes: Buffer, { mode, uid, gid }: Access): void {

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { AppcHome } from '../support/appc-home.js'
@@ -22,6 +22,33 @@ t.test('edit begins with what is there, and has the editor’s word', async t =>
   t.match(edit({ EDITOR: 'true' }), { stdout: 'app is set up so already\n' })
   t.match(edit({ EDITOR: 'echo lost >"$1"; false' }), { status: 2, stderr: /did not finish/ })
   t.match(appc(['generations', 'app']).stdout.split('\n'), { length: 4 }, 'a headline and two')
+})
+
+t.test('what is nowhere and stays empty is not set', async t => {
+  t.match(appc(['settings', 'app', 'edit', '/etc/nothing'], { VISUAL: '', EDITOR: 'true' }), {
+    status: 0,
+    stdout: 'app is set up so already\n',
+  })
+  t.notMatch(appc(['settings', 'app']).stdout, /nothing/)
+})
+
+t.test('whoever was faster keeps his change, and the slower one his copy', async t => {
+  t.match(pack('shared', 'program'), { status: 0 })
+  const others = place.file('others', 'theirs\n')
+  const meanwhile = (...words: string[]) => `echo mine >"$1"; ${[...APPC, 'settings', 'shared', ...words].join(' ')};:`
+  const edit = (EDITOR: string) =>
+    appc(['settings', 'shared', 'edit', '/etc/shared'], { VISUAL: '', TMPDIR: place.home, EDITOR })
+  const refused = (why: string, ...words: string[]) => {
+    const { status, stderr } = edit(meanwhile(...words))
+    t.equal(status, 1, why)
+    const copy = /kept in (\/\S+\/shared): /.exec(stderr)?.[1] ?? ''
+    t.equal(readFileSync(copy, 'utf8'), 'mine\n')
+    t.equal(lstatSync(dirname(copy)).mode & 0o077, 0)
+  }
+  refused('set', 'set', '/etc/shared', others)
+  t.match(appc(['settings', 'shared', 'show', '/etc/shared']), { stdout: /\n\+theirs\n/ })
+  refused('unset', 'unset', '/etc/shared')
+  t.match(edit(meanwhile('set', '/etc/other', others)), { status: 0 }, 'another setting')
 })
 
 t.test('the host’s file in a closed directory', async t => {

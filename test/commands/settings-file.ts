@@ -60,3 +60,28 @@ t.test('of one file too', async t => {
   t.match(appc(['settings', 'to', 'apply', document(zeros)]), { status: 1, stderr: /more than a setting may/ })
   t.match(appc(['settings', 'to', 'apply', document('no base64')]), { status: 1, stderr: /it is no base64/ })
 })
+
+t.test('what no file or variable can be is refused, and not dropped or written as something else', async t => {
+  const file = (path: string, rest = '') => `{"path":${path},"mode":420,"bytes":""${rest}}`
+  const document = (files: string, environment = '{}', state = '[]') =>
+    `{"schema":"appc.settings-file/1","files":[${files}],"environment":${environment},"state":${state}}`
+  const cases: readonly (readonly [string, RegExp])[] = [
+    [document(file('"/etc/\\ud800"')), /half a character/],
+    [document('', '{}', '["/opt/\\udc00"]'), /half a character/],
+    [document('', '{"A":"\\ud800"}'), /environment.A: it holds half a character/],
+    [document(file('"/etc/\ufffd"')), /not UTF-8/],
+    [document('', '{"A":"\ufffd"}'), /environment.A: it is not UTF-8/],
+    [document('', '{"__proto__":"x"}'), /environment: no variable can be called/],
+    [document('', '{"prototype":"x"}'), /environment: no variable can be called/],
+    [document('', '{"A=B":"x"}'), /environment.A=B: a variable is NAME=VALUE/],
+    [document('', '{"LD_PRELOAD":"x"}'), /none that the loader obeys/],
+    [document(file('"/etc/x"', ',"owner":{"uid":4294967295,"gid":0}')), /files.0.owner.uid/],
+    [document(file('"/etc/x"', ',"owner":{"uid":0,"gid":4294967296}')), /files.0.owner.gid/],
+  ]
+  for (const [content, stderr] of cases) t.match(apply(content), { status: 1, stderr }, content)
+  t.match(apply(document('', '{"A":"\\ud83d\\ude00"}')), { status: 0 }, 'a pair is a character')
+})
+
+function apply(content: string) {
+  return appc(['settings', 'to', 'apply', file('document.json', content)])
+}

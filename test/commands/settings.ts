@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -156,12 +156,17 @@ t.test('what is wrong changes nothing', async t => {
     [['set', '/etc/x'], 2, /takes a path and a file/],
     [['set', '--env', 'LD_PRELOAD=/x'], 2, /sets no variable/],
     [['set', '--env', 'novalue'], 2, /sets no variable/],
+    [['set', '--env', 'prototype=x'], 2, /sets no variable/],
+    [['set', '--env', 'A=\ufffd'], 2, /not UTF-8/],
+    [['set', '--env', `A=${'x'.repeat(130_000)}`], 2, /"A=x{98}"… sets no variable: its value has 130000 bytes/],
+    [['set', '/etc/\ufffd', conf], 1, /not UTF-8/],
+    [['set', `/etc/${'x'.repeat(256)}`, conf], 1, /"\/etc\/x{95}"… .* more than 255 bytes/],
     [['apply', conf], 1, /no document of settings/],
     [['frobnicate'], 2, /nothing that can be done/],
     [['show', '/etc/none'], 1, /has no setting/],
   ]
   for (const [args, status, stderr] of wrong)
-    t.match(appc(['settings', 'app', ...args]), { status, stdout: '', stderr }, args.join(' '))
+    t.match(appc(['settings', 'app', ...args]), { status, stdout: '', stderr }, args.join(' ').slice(0, 80))
   t.match(appc(['settings', 'nobody', 'set', '/etc/x', conf]), { status: 1, stderr: /no container nobody/ })
   t.equal(numbers().length, count)
   t.equal(objects(), kept)
@@ -213,9 +218,18 @@ t.test('what lies in a closed directory is closed', async t => {
   writeFileSync(join(closed, 'key'), 'hidden', { mode: 0o644 })
   appc(['pack', '--root', tree, '--name', 'closed', 'program'])
   t.match(appc(['settings', 'closed', 'set', '/etc/key', join(closed, 'key')]), { status: 0 })
-  t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0640 .* secret\n/ })
+  t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0600 .* secret\n/ }, 'to its group too')
   t.match(appc(['settings', 'closed', 'set', '/etc/key', join(closed, 'key'), '--public']), { status: 0 })
   t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0644 .* the host has none\n/ })
+})
+
+t.test('a file is judged by what was opened, whatever has become of its path', t => {
+  const script = 'exec 3<"$0"; rm "$0"; exec "$@" /dev/fd/3'
+  const words = [file('removed', 'x\n'), ...APPC, 'settings', 'closed', 'set', '/etc/removed']
+  const { stderr } = spawnSync('sh', ['-c', script, ...words], { encoding: 'utf8', env: place.environment() })
+  t.equal(stderr, '')
+  t.match(appc(['settings', 'closed']), { stdout: /\/etc\/removed +0644 .* the host has none\n/ })
+  t.end()
 })
 
 t.test('an export writes to what is no file, and replaces it not', async t => {

@@ -1,7 +1,14 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { lstatSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { isSecretOf, isSoundSecret, listSecrets, newSecretId, stageSecret } from '../../lib/store/secrets.js'
+import {
+  isSecretOf,
+  isSoundSecret,
+  listSecrets,
+  newSecretId,
+  readSecretFacts,
+  stageSecret,
+} from '../../lib/store/secrets.js'
 import { createStore, type Store } from '../../lib/store/store.js'
 import { system } from './system.js'
 
@@ -36,6 +43,24 @@ t.test('the same secret is known again', async t => {
   t.notOk(isSecretOf(store, id, Buffer.from('Hidden'), access))
   t.notOk(isSecretOf(store, id, bytes, { ...access, mode: 0o600 }))
   t.notOk(isSecretOf(store, newSecretId(), bytes, access))
+})
+
+t.test('what nobody may read is for its owner to read, who cannot do without as root can', async t => {
+  const { geteuid } = process
+  t.teardown(() => Object.assign(process, { geteuid }))
+  for (const [euid, mode, kept] of [
+    [1, 0, 0o400],
+    [1, 0o040, 0o440],
+    [0, 0o040, 0o040],
+  ] as const) {
+    Object.assign(process, { geteuid: () => euid })
+    const { store } = newStore(t.testdir({}))
+    const id = newSecretId()
+    stageSecret(join(store.home, 'secrets'), id, bytes, { ...access, mode })
+    t.equal(readSecretFacts(store, id).mode, kept)
+    t.equal(lstatSync(join(store.home, 'secrets', id)).mode & 0o777, kept)
+    t.ok(isSecretOf(store, id, bytes, { ...access, mode }), 'and is known again')
+  }
 })
 
 t.test('half a secret, as whoever was killed leaves it, is listed', async t => {
