@@ -95,7 +95,7 @@ function hintFor(left: readonly Left[], holders: number): string {
         ]
       : []),
     ...(isOwnerLeft ? ['have root give back what is somebody else’s: chown'] : []),
-    ...(isLinkLeft ? ['put the directory that a link leads to in its place'] : []),
+    ...(isLinkLeft ? ['where a link stands for a directory, put the directory itself there'] : []),
     ...(holders === 0 ? [] : ['restart these programs']),
   ]
   return hints.length === 0 ? '' : `hint: ${hints.join('\n      ')}\n`
