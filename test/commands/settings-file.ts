@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -10,7 +10,7 @@ t.teardown(place.remove)
 const { appc, file, home, pack } = place
 const LARGEST = 1 << 26
 
-for (const name of ['from', 'to']) t.match(pack(name, 'program'), { status: 0 })
+for (const name of ['from', 'to', 'small']) t.match(pack(name, 'program'), { status: 0 })
 
 /** A file of zeros. */
 function long(name: string, size: number): string {
@@ -59,6 +59,29 @@ t.test('of one file too', async t => {
   const zeros = Buffer.alloc(LARGEST + 1).toString('base64')
   t.match(appc(['settings', 'to', 'apply', document(zeros)]), { status: 1, stderr: /more than a setting may/ })
   t.match(appc(['settings', 'to', 'apply', document('no base64')]), { status: 1, stderr: /it is no base64/ })
+})
+
+t.test('a file is judged by what was opened, whatever has become of its path', t => {
+  const script = 'exec 3<"$0"; rm "$0"; exec "$@" /dev/fd/3'
+  const words = [file('removed', 'x\n'), ...APPC, 'settings', 'to', 'set', '/etc/removed']
+  const { stderr } = spawnSync('sh', ['-c', script, ...words], { encoding: 'utf8', env: place.environment() })
+  t.equal(stderr, '')
+  t.match(appc(['settings', 'to']), { stdout: /\/etc\/removed +0644 .* the host has none\n/ })
+  t.end()
+})
+
+t.test('an export does not wait at a pipe until somebody reads', async t => {
+  const pipe = join(home, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  t.match(appc(['settings', 'small', 'export', pipe]), {
+    status: 125,
+    stderr: /it is no regular file\n\nhint: .* - is/,
+  })
+  t.match(JSON.parse(appc(['settings', 'small', 'export', '-']).stdout), { schema: 'appc.settings-file/1' })
+  t.match(appc(['settings', 'small', 'export', join(home, 'none/out')]), {
+    status: 125,
+    stderr: /directory does not exist/,
+  })
 })
 
 t.test('what no file or variable can be is refused, and not dropped or written as something else', async t => {

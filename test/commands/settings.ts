@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
@@ -13,7 +13,6 @@ import { join } from 'node:path'
 import t from 'tap'
 import { AppcHome } from '../support/appc-home.js'
 import { compile } from '../support/fixtures.js'
-import { APPC } from '../support/node.js'
 
 const place = new AppcHome()
 t.teardown(place.remove)
@@ -214,26 +213,6 @@ t.test('what lies in a closed directory is closed', async t => {
   t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0600 .* secret\n/ }, 'to its group too')
   t.match(appc(['settings', 'closed', 'set', '/etc/key', join(closed, 'key'), '--public']), { status: 0 })
   t.match(appc(['settings', 'closed']), { stdout: /\/etc\/key +0644 .* the host has none\n/ })
-})
-
-t.test('a file is judged by what was opened, whatever has become of its path', t => {
-  const script = 'exec 3<"$0"; rm "$0"; exec "$@" /dev/fd/3'
-  const words = [file('removed', 'x\n'), ...APPC, 'settings', 'closed', 'set', '/etc/removed']
-  const { stderr } = spawnSync('sh', ['-c', script, ...words], { encoding: 'utf8', env: place.environment() })
-  t.equal(stderr, '')
-  t.match(appc(['settings', 'closed']), { stdout: /\/etc\/removed +0644 .* the host has none\n/ })
-  t.end()
-})
-
-t.test('an export does not wait at a pipe until somebody reads', async t => {
-  const pipe = join(home, 'pipe')
-  execFileSync('mkfifo', [pipe])
-  t.match(appc(['settings', 'app', 'export', pipe]), { status: 125, stderr: /it is no regular file\n\nhint: .* - is/ })
-  t.match(JSON.parse(appc(['settings', 'app', 'export', '-']).stdout), { schema: 'appc.settings-file/1' })
-  t.match(appc(['settings', 'app', 'export', join(home, 'none/out')]), {
-    status: 125,
-    stderr: /directory does not exist/,
-  })
 })
 
 t.test('two long files that have no line in common', async t => {
