@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, renameSync, rmSync, type Stats, unlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync, type Stats, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { generationsOrNone } from '../store/generations.js'
@@ -9,6 +9,7 @@ import { listSecrets, secretFactsPath, secretPath } from '../store/secrets.js'
 import { clearTemporary, type Store, withLinks } from '../store/store.js'
 import { hasCode, syncDirectory, writing } from '../store/writing.js'
 import { type Marks, markNeeded, type NeedsOf } from './marks.js'
+import { newQuarantine } from './quarantine.js'
 import { usersOf } from './users.js'
 
 export interface Freed {
@@ -86,14 +87,21 @@ function removePlans(store: Store, name: string): void {
 }
 
 function removeViews(store: Store, digest: string): void {
+  const aside = join(store.home, 'tmp', `view-${digest}`)
   try {
     // Out of sight first, so that nobody meets half a view.
-    renameSync(join(store.home, 'views', digest), join(store.home, 'tmp', `view-${digest}`))
+    renameSync(join(store.home, 'views', digest), aside)
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return
     throw error
   }
-  withLinks(store, () => rmSync(join(store.home, 'tmp', `view-${digest}`), { recursive: true }))
+  // A launch holds no lock, and may have opened it since it was looked at: then the collector takes it when it has ended.
+  if (usersOf(store, digest, aside).length === 0) withLinks(store, () => rmSync(aside, { recursive: true }))
+  else {
+    const quarantine = join(newQuarantine(store, 'collected', Date.now()), 'views')
+    mkdirSync(quarantine, { recursive: true, mode: 0o700 })
+    renameSync(aside, join(quarantine, digest))
+  }
 }
 
 function sweep(store: Store, marks: Marks): { readonly objects: number; readonly bytes: number } {

@@ -1,4 +1,13 @@
-import { type BigIntStats, type Dirent, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  type BigIntStats,
+  type Dirent,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { type Mount, parseMounts } from '../store/mount-table.js'
 import type { Store } from '../store/store.js'
@@ -8,16 +17,20 @@ import { hasCode } from '../store/writing.js'
 export const VIEW_LIST = 'list'
 
 /**
- * Ids of the processes that run with a view of the container with this digest, among those that the caller may look into: its
- * own, and for root all. The mount table does not tell the lower directories of an overlay (they are given to the kernel as
+ * Ids of the processes that run with a view of the container with this digest, or have opened one and are about to, among those that the
+ * caller may look into: its own, and for root all. `directory`: where the views lie. The mount table does not tell the lower directories of an overlay (they are given to the kernel as
  * /proc/self/fd/N), so it is asked whether the view's files are what such a process finds at its overlays. Another container
  * with the very same view cannot be told from this one.
  */
-export function usersOf(store: Store, digest: string): readonly number[] {
+export function usersOf(
+  store: Store,
+  digest: string,
+  directory = join(store.home, 'views', digest),
+): readonly number[] {
   const home = statSync(store.home, { bigint: true })
-  const views = childrenOf(join(store.home, 'views', digest)).map(view => {
+  const views = childrenOf(directory).map(view => {
     const word = { store: `appc:${home.dev.toString(16)}:${home.ino.toString(16)}`, view: basename(view) }
-    return { word, layers: layersIn(view) }
+    return { word, layers: layersIn(view), path: realpathSync(view) }
   })
   if (views.length === 0) return []
   const processes = readdirSync('/proc').filter(name => /^[0-9]+$/.test(name))
@@ -28,14 +41,18 @@ interface View {
   /** What a launch with it calls its overlays by (docs/formats.md, "Running containers"). */
   readonly word: { readonly store: string; readonly view: string }
   readonly layers: readonly string[]
+  /** As the kernel tells it. */
+  readonly path: string
 }
 
 /**
  * A launch mounts all layers of a view or none, so each that has files must be found at one of the overlays; or it says itself that it is
  * this view's: one that was mended since has other files than the program, which goes on to find in it what it has not opened yet.
  */
-function runsWith(process: string, { word, layers }: View): boolean {
+function runsWith(process: string, { word, layers, path }: View): boolean {
   try {
+    // First what is open, as a launch closes it when it is mounted.
+    if (hasOpen(process, path)) return true
     const mounts = parseMounts(readFileSync(join(process, 'mountinfo'), 'utf8'))
     const overlays = mounts.filter(({ ours }) => ours)
     if (overlays.length === 0) return false
@@ -49,6 +66,17 @@ function runsWith(process: string, { word, layers }: View): boolean {
     if (hasCode(error, 'EACCES', 'EPERM', 'ENOENT', 'ESRCH', 'EINVAL')) return false
     throw error
   }
+}
+
+function hasOpen(process: string, path: string): boolean {
+  return readdirSync(join(process, 'fd')).some(name => {
+    try {
+      return readlinkSync(join(process, 'fd', name)).startsWith(`${path}/`)
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return false
+      throw error
+    }
+  })
 }
 
 function isOf(source: string, word: View['word']): boolean {

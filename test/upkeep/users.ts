@@ -44,9 +44,9 @@ for (const [what, before] of launches)
       const ended = once(running, 'close')
       await once(running.stdout as NodeJS.ReadableStream, 'data')
       // As mending does, and then the view has other files than the program.
-      const view = site.listing().filter(path => /^views\/.*\/(held|libheld\.so\.1)$/.test(path))
-      t.ok(view.length > 0)
-      for (const path of view.map(path => join(site.store, path))) {
+      const held = site.listing().filter(path => /^views\/.*\/(held|libheld\.so\.1)$/.test(path))
+      t.ok(held.length > 0)
+      for (const path of held.map(path => join(site.store, path))) {
         copyFileSync(path, `${path}.new`)
         renameSync(`${path}.new`, path)
       }
@@ -65,6 +65,19 @@ for (const [what, before] of launches)
 
       running.stdin?.end()
       t.same(await ended, [0, null])
+      // As a launch that is not so far yet: it has opened the layers.
+      const opening = 'exec 9<"$(dirname "$1")"; echo ready; read line'
+      const program = held.find(path => path.endsWith('/held')) ?? ''
+      const launching = site.start('sh', ['-c', opening, '-', join(site.store, program)])
+      t.teardown(() => launching.kill())
+      const launched = once(launching, 'close')
+      await once(launching.stdout as NodeJS.ReadableStream, 'data')
+      t.match(await site.appc('remove', 'held'), {
+        status: 1,
+        stderr: new RegExp(`the process ${launching.pid} runs with its files`),
+      })
+      launching.stdin?.end()
+      await launched
       t.match(await site.appc('remove', 'held'), { status: 0, stderr: '' })
       t.same(
         site.listing().filter(path => /^(refs|plans|views)\/|^objects\/../.test(path) && !/^objects\/..$/.test(path)),
