@@ -1,9 +1,11 @@
 import {
   closeSync,
+  constants,
   existsSync,
   fchmodSync,
   fsyncSync,
   openSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -12,29 +14,54 @@ import {
 import { dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 
-/** Replaces a file that the caller named, wherever it is, as a whole. Throws OUTPUT_UNWRITABLE. */
+/**
+ * Replaces a file that the caller named, wherever it is, as a whole; a link to one stays, and a device or a pipe is written to. Throws
+ * OUTPUT_UNWRITABLE.
+ */
 export function replaceFile(path: string, content: string | Uint8Array, mode: number): void {
-  // Not after its own name, which may be as long as a name can be.
-  const aside = join(dirname(path), `.appc-${crypto.randomUUID()}`)
   try {
-    requireReplaceable(path)
-    writeAside(aside, content, mode)
-    renameSync(aside, path)
+    const there = statSync(path, { throwIfNoEntry: false })
+    if (there === undefined) replace(path, content, mode)
+    else if (there.isFile()) replace(realpathSync(path), content, mode)
+    else if (there.isDirectory()) throw asDirectory(path)
+    else writeInto(path, content)
   } catch (error) {
-    removeAside(aside)
     throw error instanceof AppcError ? error : unwritable(path, error)
   }
 }
 
-/** A directory or device is not to become a file, and opening a pipe waits for a reader, who may never come. */
-function requireReplaceable(path: string): void {
-  const there = statSync(path, { throwIfNoEntry: false })
-  if (there === undefined || there.isFile()) return
-  const kind = there.isDirectory() ? 'a directory' : 'no regular file'
-  throw new AppcError('OUTPUT_UNWRITABLE', `${path} cannot be written`, {
-    because: `it is ${kind}`,
-    hint: 'name a file; - is standard output, from which it goes into pipes and devices',
+function asDirectory(path: string): AppcError {
+  return new AppcError('OUTPUT_UNWRITABLE', `${path} cannot be written`, {
+    because: 'it is a directory',
+    hint: 'name a file in it, or - for standard output',
   })
+}
+
+/** Opening a pipe waits for a reader, who may never come, or fails at once: fifo(7). Writing to one that is full is to wait. */
+function writeInto(path: string, content: string | Uint8Array): void {
+  const probe = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  try {
+    const fd = openSync(`/proc/self/fd/${probe}`, constants.O_WRONLY)
+    try {
+      writeFileSync(fd, content)
+    } finally {
+      closeSync(fd)
+    }
+  } finally {
+    closeSync(probe)
+  }
+}
+
+function replace(path: string, content: string | Uint8Array, mode: number): void {
+  // Not after its own name, which may be as long as a name can be.
+  const aside = join(dirname(path), `.appc-${crypto.randomUUID()}`)
+  try {
+    writeAside(aside, content, mode)
+    renameSync(aside, path)
+  } catch (error) {
+    removeAside(aside)
+    throw error
+  }
 }
 
 function writeAside(aside: string, content: string | Uint8Array, mode: number): void {
@@ -65,6 +92,7 @@ interface Meaning {
 }
 
 const MEANINGS: Readonly<Record<string, Meaning>> = {
+  ENXIO: { because: 'nobody reads from it', hint: 'start the reader first, or name a file' },
   ENOTDIR: { because: 'something on the way to it is no directory', hint: 'name a file in a directory that there is' },
   ENAMETOOLONG: { because: 'its name is too long', hint: 'choose a shorter one' },
   EROFS: { because: 'its file system is read-only', hint: ELSEWHERE },

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { lstatSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { AppcHome } from '../support/appc-home.js'
@@ -75,9 +75,16 @@ t.test('an export does not wait at a pipe until somebody reads', async t => {
   execFileSync('mkfifo', [pipe])
   t.match(appc(['settings', 'small', 'export', pipe]), {
     status: 125,
-    stderr: /it is no regular file\n\nhint: .* - is/,
+    stderr: /nobody reads from it\n\nhint: start the reader first/,
   })
-  t.match(JSON.parse(appc(['settings', 'small', 'export', '-']).stdout), { schema: 'appc.settings-file/1' })
+  const { stdout: document } = appc(['settings', 'small', 'export', '-'])
+  t.match(JSON.parse(document), { schema: 'appc.settings-file/1' })
+  const script = `exec 3<>"$1"; shift; "$@" && head -c ${document.length} <&3`
+  const words = [...APPC, 'settings', 'small', 'export', pipe]
+  const reader = ['-c', script, '-', pipe, ...words]
+  const options = { encoding: 'utf8', env: place.environment() } as const
+  t.equal(spawnSync('sh', reader, options).stdout, document, 'where somebody does, it is written to')
+  t.ok(lstatSync(pipe).isFIFO())
   t.match(appc(['settings', 'small', 'export', join(home, 'none/out')]), {
     status: 125,
     stderr: /directory does not exist/,

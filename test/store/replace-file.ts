@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { AppcError } from '../../lib/errors.js'
 import { replaceFile } from '../../lib/store/replace-file.js'
@@ -15,14 +17,35 @@ t.test('a file is replaced as a whole, with its mode', async t => {
   t.same(readdirSync(home), ['out', longest])
 })
 
+t.test('a pipe or a device is written to, and a link stays one', async t => {
+  const home = t.testdir({ file: 'before', link: t.fixture('symlink', 'file') })
+  const [pipe, link] = [join(home, 'pipe'), join(home, 'link')]
+  execFileSync('mkfifo', [pipe])
+  // More than a pipe holds.
+  const content = 'x'.repeat(1 << 20)
+  const reader = spawn('sh', ['-c', 'exec 3<>"$1"; echo open; head -c 1048576 <&3', '-', pipe], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [first] = await once(reader.stdout, 'data')
+  t.equal(String(first), 'open\n')
+  const writer = spawn(process.execPath, ['--input-type=module', '-e', WRITER, pipe], { stdio: 'inherit' })
+  const [read] = await Promise.all([text(reader.stdout), once(writer, 'close')])
+  t.ok(read === content)
+  t.ok(lstatSync(pipe).isFIFO())
+  replaceFile('/dev/null', content, 0o644)
+  t.ok(lstatSync('/dev/null').isCharacterDevice())
+  replaceFile(link, 'after', 0o644)
+  t.ok(lstatSync(link).isSymbolicLink())
+  t.equal(readFileSync(join(home, 'file'), 'utf8'), 'after')
+})
+
 t.test('what is no file stays, and whatever fails is said in words', async t => {
   const home = t.testdir({ directory: {}, file: '' })
   execFileSync('mkfifo', [join(home, 'pipe')])
   const cases = {
     [home]: /is a directory/,
     '/': /is a directory/,
-    [join(home, 'pipe')]: /no regular file/,
-    '/dev/null': /^it is no regular file$/,
+    [join(home, 'pipe')]: /^nobody reads from it$/,
     [join(home, 'none/out')]: /its directory does not exist/,
     [join(home, 'file/out')]: /no directory/,
     [join(home, 'x'.repeat(256))]: /name is too long/,
@@ -35,6 +58,11 @@ t.test('what is no file stays, and whatever fails is said in words', async t => 
   t.same(readdirSync(home).sort(), ['directory', 'file', 'pipe'])
   t.ok(lstatSync(join(home, 'pipe')).isFIFO())
 })
+
+/** In a process of its own, as it waits for the reader. */
+const WRITER = `
+  import { replaceFile } from '${new URL('../../lib/store/replace-file.js', import.meta.url)}'
+  replaceFile(process.argv[1], 'x'.repeat(1 << 20), 0o644)`
 
 function refusalOf(path: string): AppcError {
   try {
