@@ -57,7 +57,11 @@ export function placeState(
     places.set(path, target)
     // What lies in it is the program's to change, and nobody verifies it.
     if ([...startUp].some(file => within(file, target)))
-      throw misplacedState(path, 'programs of the container load what lies there when they start')
+      throw misplacedState(
+        path,
+        'programs of the container load what lies there when they start',
+        `choose a directory of data: appc state NAME drop ${path}`,
+      )
     const there = all.get(target)?.kind ?? fs.lstat(target)?.kind
     if (there === 'directory') continue
     const because = there === undefined ? stateRefusal(target, fs) : 'something else than a directory is there'
@@ -73,11 +77,12 @@ function stateRefusal(path: string, fs: Host['fs']): string | null {
   return fs.lstat(path.split('/', 2).join('/'))?.kind === 'directory' ? null : 'this host has no directory above it'
 }
 
-function misplacedState(path: string, because: string): AppcError {
-  return new AppcError('SETTING_INVALID', `the state ${path} has no place on this host`, {
-    because,
-    hint: `make an empty directory there: mkdir -p ${path}`,
-  })
+function misplacedState(
+  path: string,
+  because: string,
+  hint = `make an empty directory there: mkdir -p ${path}`,
+): AppcError {
+  return new AppcError('SETTING_INVALID', `the state ${path} has no place on this host`, { because, hint })
 }
 
 function nodeOf(file: SettingFile, areSecretsOurs: boolean): LaidNode {

@@ -73,15 +73,26 @@ function setAccess(path: string, { mode, uid, gid }: Access): void {
   chmodSync(path, mode)
 }
 
-/** In a directory that is closed, as the file's own mode may let others read it. */
-function replace(store: Store, path: string, make: (beside: string) => void, keep = () => {}): void {
+/**
+ * In a directory that is closed, as the file's own mode may let others read it. False, and all stays, where what was made is not what is
+ * `wanted` by then.
+ */
+function replace(
+  store: Store,
+  path: string,
+  make: (beside: string) => void,
+  wanted: SecretFacts | null = null,
+  keep = () => {},
+): boolean {
   const directory = mkdtempSync(join(store.home, 'tmp', 'secret-'))
   try {
     const beside = join(directory, basename(path))
     make(beside)
     syncFile(beside)
+    if (wanted !== null && !isFileOf(beside, wanted)) return false
     keep()
     renameSync(beside, path)
+    return true
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
@@ -158,11 +169,13 @@ function takeBytes(store: Store, evidence: Evidence, problem: Problem, facts: Se
     copyFileSync(source, beside)
     setAccess(beside, facts)
   }
-  replace(store, path, make, () => {
+  // Its owner may write to what was just found right.
+  const isMade = replace(store, path, make, facts, () => {
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return
     evidence.note([problem])
     evidence.keep(path)
   })
+  if (!isMade) return null
   return `taken from ${inView === null ? 'another secret' : 'a view'}: ${source}`
 }
 
