@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -58,6 +58,35 @@ t.test('what is no file stays, and whatever fails is said in words', async t => 
   t.same(readdirSync(home).sort(), ['directory', 'file', 'pipe'])
   t.ok(lstatSync(join(home, 'pipe')).isFIFO())
 })
+
+t.test('where it cannot be written the old file stays, and nothing is left', async t => {
+  const cases = {
+    'mount -t tmpfs -o size=64k tmpfs "$1" && cd "$1" && echo old > out': 'there is no room for it',
+    'mount -t tmpfs tmpfs "$1" && cd "$1" && echo old > out && mount -o remount,ro "$1"':
+      'its file system is read-only',
+    'cd "$1" && echo old > out && chmod 500 .': 'permission is denied in its directory',
+  }
+  for (const [prepare, because] of Object.entries(cases)) {
+    const home = t.testdir()
+    const script = `${prepare} && setpriv --bounding-set=-all --inh-caps=-all "$2" --input-type=module -e "$3"; cat out; ls -A`
+    const { stdout, stderr } = spawnSync(
+      'unshare',
+      ['--map-root-user', '--mount', 'sh', '-c', script, '-', home, process.execPath, FAILING_WRITER],
+      { encoding: 'utf8' },
+    )
+    t.equal(stdout, `${because}\nold\nout\n`, stderr)
+    execFileSync('chmod', ['700', home])
+  }
+  t.match(refusalOf('/dev/full'), { because: 'there is no room for it' })
+})
+
+const FAILING_WRITER = `
+  import { replaceFile } from '${new URL('../../lib/store/replace-file.js', import.meta.url)}'
+  try {
+    replaceFile('out', 'x'.repeat(1 << 20), 0o644)
+  } catch (error) {
+    console.log(error.because)
+  }`
 
 /** In a process of its own, as it waits for the reader. */
 const WRITER = `
