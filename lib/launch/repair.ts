@@ -1,6 +1,7 @@
 import { catalogueOf } from '../container/catalogue.js'
 import { inDirectory, onHost } from '../container/host-sources.js'
 import { NeededMemory } from '../container/needed-memory.js'
+import { secretPath } from '../store/secrets.js'
 import { type Store, withLock } from '../store/store.js'
 import type { Stores } from '../store/stores.js'
 import { Evidence } from '../upkeep/evidence.js'
@@ -9,7 +10,7 @@ import { type Holder, holdersOf } from '../upkeep/holders.js'
 import type { ObjectKey } from '../upkeep/identities.js'
 import { isMendable, mendInPlace, setAside } from '../upkeep/mend.js'
 import { frameProblems, mendableInFrame, mendFrame } from '../upkeep/mend-frame.js'
-import type { NeededFile, Problem } from '../upkeep/problems.js'
+import { areAllTold, type NeededFile, type Problem } from '../upkeep/problems.js'
 import { type Damaged, type MendedObject, repairObjects } from '../upkeep/repair.js'
 import { inStore, type Source, storeSources } from '../upkeep/sources.js'
 import { mendViews } from './mend-views.js'
@@ -167,8 +168,10 @@ function mendAll(
     source: null,
     evidence: null,
   }))
+  const done = new Set(inPlace.map(({ problem }) => problem))
+  const secrets = problems.filter(problem => problem.kind === 'secret' && !done.has(problem))
   const unneeded = withLock(store, 'shared', () =>
-    unneededOf(store, left).flatMap(({ problem }) => {
+    unneededOf(store, [...left.map(({ problem }) => problem), ...secrets]).flatMap(problem => {
       const how = setAside(store, evidence, problem)
       return how === null ? [] : [{ problem, from: how, source: null, evidence: null, inode: null }]
     }),
@@ -176,14 +179,15 @@ function mendAll(
   return { mended: [...inPlace, ...mended, ...views, ...unneeded], bytesRead }
 }
 
-/** None where it cannot be told of all containers what they need. */
-function unneededOf(store: Store, left: readonly Damaged[]): readonly Damaged[] {
+/** Objects and secrets. None where it cannot be told of all containers what they need. */
+function unneededOf(store: Store, left: readonly Problem[]): readonly Problem[] {
   if (left.length === 0) return []
   const catalogue = catalogueOf(store, new NeededMemory(store))
   const needs = catalogue.names().map(catalogue.needsOf)
-  if (needs.some(({ faults, isWhole }) => faults.length > 0 || !isWhole)) return []
-  const needed = new Set(needs.flatMap(({ keys }) => keys()))
-  return left.filter(({ key }) => !needed.has(key))
+  if (!areAllTold(needs)) return []
+  const keys = new Set(needs.flatMap(({ keys }) => keys()))
+  const secrets = new Set(needs.flatMap(({ secrets }) => secrets.map(({ id }) => secretPath(store, id))))
+  return left.filter(({ object, path }) => (object === null ? !secrets.has(path) : !keys.has(object)))
 }
 
 function findOut(store: Store, problems: readonly Problem[], outside: Outside): Step {

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
+import { checkedBody, withChecksum } from './checksum.js'
 import { isDigest } from './objects.js'
 import { refPath, sparePath, unknownContainer } from './refs.js'
 import { readRegular } from './regular.js'
@@ -169,15 +169,13 @@ function textOf(path: string): string | null {
 }
 
 function encode(generations: readonly Generation[]): string {
-  const body = [FIRST_LINE, ...generations.map(({ document }) => document), ''].join('\n')
-  return `${body}${checksum(body)}\n`
+  return withChecksum([FIRST_LINE, ...generations.map(({ document }) => document), ''].join('\n'))
 }
 
 /** null for what is no such list, or another container's: from that a repair would renew the second copy. */
 function decode(text: string, name: string): Generations | null {
-  // A checksum, 64 digits, and its newline.
-  const body = text.slice(0, -65)
-  if (text.slice(-65) !== `${checksum(body)}\n`) return null
+  const body = checkedBody(text)
+  if (body === null) return null
   const [first, ...lines] = body.slice(0, -1).split('\n')
   if (first !== FIRST_LINE || lines.length === 0) return null
   const generations = lines.map(line => decodeLine(line, name))
@@ -208,8 +206,4 @@ function parse(line: string): Line | null {
     // A list with a right checksum that is none: the caller tells.
     return null
   }
-}
-
-function checksum(body: string): string {
-  return createHash('sha256').update(body).digest('hex')
 }

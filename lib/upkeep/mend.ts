@@ -4,6 +4,7 @@ import { AppcError } from '../errors.js'
 import { type Generations, readGenerations, readSpare, writeGenerations } from '../store/generations.js'
 import { objectMode } from '../store/objects.js'
 import { listSpares, refPath } from '../store/refs.js'
+import { secretFactsPath } from '../store/secrets.js'
 import { type Store, withLinks } from '../store/store.js'
 import { hasCode, makeDirectory, syncDirectory, writing } from '../store/writing.js'
 import type { Evidence } from './evidence.js'
@@ -34,7 +35,7 @@ export function isMendable(store: Store, { kind, path }: Problem): boolean {
 }
 
 /**
- * Takes an object away that nobody needs and that has no right bytes: what has another name, in a view, stays. Under the shared lock.
+ * Takes an object or a secret away that nobody needs and that has no right bytes: what has another name, in a view, stays. Under the shared lock.
  * Null where it stays.
  */
 export function setAside(store: Store, evidence: Evidence, problem: Problem): string | null {
@@ -43,7 +44,8 @@ export function setAside(store: Store, evidence: Evidence, problem: Problem): st
       const stat = lstatSync(problem.path, { throwIfNoEntry: false })
       if (stat === undefined || (!stat.isDirectory() && stat.nlink > 1)) return null
       evidence.note([problem])
-      evidence.move(problem.path)
+      const facts = problem.kind === 'secret' ? [secretFactsPath(store, basename(problem.path))] : []
+      for (const path of [...facts, problem.path]) evidence.move(path)
       return 'nobody needs it: moved to quarantine'
     }),
   )

@@ -67,6 +67,11 @@ export interface Needs {
   readonly faults: readonly Problem[]
 }
 
+/** Whether nothing else can be needed. */
+export function areAllTold(needs: readonly Needs[]): boolean {
+  return needs.every(({ faults, isWhole }) => faults.length === 0 && isWhole)
+}
+
 export interface NeededSecret {
   /** Its name in secrets/. */
   readonly id: string

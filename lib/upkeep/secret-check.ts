@@ -1,7 +1,7 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
-import { isSoundSecret, secretPath } from '../store/secrets.js'
+import { isSoundSecret, listSecrets, secretFactsPath, secretPath } from '../store/secrets.js'
 import type { Store } from '../store/store.js'
 import { type NeededBy, type NeededSecret, type Problem, problem } from './problems.js'
 
@@ -12,6 +12,29 @@ export function checkSecrets(store: Store, needed: readonly NeededSecret[]): rea
     const because = fault(store, id)
     return because === null ? [] : [problem('secret', secretPath(store, id), because, { neededBy })]
   })
+}
+
+/**
+ * The same of those that nobody needs, as far as is known: what a lost ref said may be known again. Where all is known, of which `isWhole`
+ * tells, one that is there in part is what somebody who was killed has left for the collector.
+ */
+export function checkUnneededSecrets(
+  store: Store,
+  needed: readonly NeededSecret[],
+  isWhole: boolean,
+): readonly Problem[] {
+  if (!hasOpenSecrets(store)) return []
+  const known = new Set(needed.map(({ id }) => id))
+  return listSecrets(store).flatMap(id => {
+    if (known.has(id) || (isWhole && !hasBoth(store, id))) return []
+    const because = fault(store, id)
+    return because === null ? [] : [problem('secret', secretPath(store, id), because)]
+  })
+}
+
+function hasBoth(store: Store, id: string): boolean {
+  const paths = [secretPath(store, id), secretFactsPath(store, id)]
+  return paths.every(path => lstatSync(path, { throwIfNoEntry: false }) !== undefined)
 }
 
 /** Several generations need the same one for the same path. */

@@ -6,8 +6,8 @@ import type { Store } from '../store/store.js'
 import { isExecutableKey, type ObjectKey, pathOf } from './identities.js'
 import { type IdentityWords, Looks } from './looks.js'
 import { decodeListing, type Listing, type ObjectList, readListing } from './object-list.js'
-import { type Catalogue, type Needs, type Problem, problem } from './problems.js'
-import { checkSecrets } from './secret-check.js'
+import { areAllTold, type Catalogue, type Needs, type Problem, problem } from './problems.js'
+import { checkSecrets, checkUnneededSecrets } from './secret-check.js'
 import { checkDirectories, checkFiles, checkMode, checkNames, checkOwner, type Owner, ownerOf } from './structure.js'
 
 /** What a store looks like, before anything in it is read. */
@@ -60,18 +60,18 @@ export interface SurveyRequest {
 /** Under the shared lock nothing is removed; and names are read before objects are listed, so what they need was there by then. */
 export function survey(store: Store, { name, changed, catalogue, isSure, sealed }: SurveyRequest): Survey {
   const needs = (name === null ? catalogue.names() : [name]).map(each => catalogue.needsOf(each))
+  const isAll = name === null && changed === null
+  const secrets = needs.flatMap(({ secrets }) => secrets)
   const problems = [
     ...needs.flatMap(({ faults }) => faults),
-    ...checkSecrets(
-      store,
-      needs.flatMap(({ secrets }) => secrets),
-    ),
+    ...checkSecrets(store, secrets),
+    ...(isAll ? checkUnneededSecrets(store, secrets, areAllTold(needs)) : []),
     ...checkFiles(store),
-    ...(name === null && changed === null ? checkNames(store) : []),
+    ...(isAll ? checkNames(store) : []),
   ]
   const owner = ownerOf(store)
   const neededBy = () => needs.flatMap(({ keys }) => keys())
-  if (name !== null || changed !== null) {
+  if (!isAll) {
     const needed = changed === null ? neededBy() : neededBy().filter(key => changed.has(key))
     const list = listOf(store, changed ?? new Set(needed))
     return { ...surveyObjects(store, owner, list, needed, problems, isSure), seal: null, isSealed: false }

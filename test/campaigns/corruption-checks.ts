@@ -57,8 +57,11 @@ export function unnamed(
   return [...damaged].filter(path => {
     if (isNamed(path) || (inodes.has(fileAt(before, path)?.inode) && fileAt(before, path) !== null)) return false
     const needs = knowledge.needs.get(path) ?? []
+    const tellers = [...(knowledge.tellers.get(path) ?? [])]
     const isUntold =
-      needs.length > 0 && needs.every(({ name, manifest }) => isNamed(manifest) || isNamed(`refs/${name}`))
+      needs.length + tellers.length > 0 &&
+      needs.every(({ name, manifest }) => isNamed(manifest) || isNamed(`refs/${name}`)) &&
+      tellers.every(name => isNamed(`refs/${name}`))
     return now.has(path) || !isUntold
   })
 }

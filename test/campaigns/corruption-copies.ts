@@ -20,6 +20,8 @@ interface Needs {
 export class Knowledge {
   /** By the object's path: what needs it. */
   readonly needs = new Map<string, Needs[]>()
+  /** By a secret's path: whose refs tell of it. */
+  readonly tellers = new Map<string, Set<string>>()
   /** Digests that the host has at the paths of files that have them. */
   readonly #onHost = new Set<string>()
   readonly #ofContainer = new Map<string, Set<string>>()
@@ -48,7 +50,11 @@ export class Knowledge {
         if (sha256 !== undefined)
           this.#need(objectName(sha256, (mode & 0o111) !== 0), { name, manifest: `refs/${name}` })
         if (sha256 !== undefined && hostDigest(path) === sha256) this.#onHost.add(sha256)
-        if (secret !== undefined) paths.add(`secrets/${secret}`).add(`secrets/${secret}.json`)
+        if (secret !== undefined)
+          for (const path of [`secrets/${secret}`, `secrets/${secret}.json`]) {
+            paths.add(path)
+            this.tellers.set(path, (this.tellers.get(path) ?? new Set()).add(name))
+          }
       }
     }
     this.#ofContainer.set(name, paths)

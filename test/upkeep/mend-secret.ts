@@ -85,7 +85,7 @@ forEachPerson((who, makeSite) =>
         what,
       )
       t.same(
-        secrets.map(path => JSON.parse(readFileSync(`${path}.json`, 'utf8')).id),
+        secrets.map(path => JSON.parse(firstLine(`${path}.json`)).id),
         secrets.map(path => basename(path)),
       )
       t.equal(new Set(secrets.map(path => lstatSync(path).ino)).size, 3, 'each has its own file')
@@ -116,6 +116,81 @@ forEachPerson((who, makeSite) =>
     renameSync(`${one}.json`, `${two}.json`)
     t.match(await site.appc('repair'), { status: 1 }, 'of its bytes there is no other copy')
     t.match(await site.appc('verify', 'app-0'), { status: 0 })
+  }),
+)
+
+function firstLine(path: string): string {
+  return readFileSync(path, 'utf8').split('\n')[0] ?? ''
+}
+
+forEachPerson((who, makeSite) =>
+  t.test(`what a secret is to be is believed with its checksum alone, ${who}`, async t => {
+    const site = makeSite()
+    t.teardown(() => site.remove())
+    const [secret = ''] = await setSecrets(site, 'a secret\n')
+    t.match(await site.run(['app-0', '-c', 'exit']), { status: 0, stderr: '' })
+    const before = readFileSync(`${secret}.json`, 'utf8')
+    // A bit of the mode: 0640 becomes 0644.
+    writeFileSync(`${secret}.json`, before.replace('"mode":416', '"mode":420'))
+    rmSync(secret)
+    const [problem = ''] = (await site.appc('verify', '--full', '--json')).stdout.split('\n')
+    t.match(JSON.parse(problem), { kind: 'secret', path: secret, because: /checksum/ })
+    t.match(await site.appc('repair'), { status: 1 }, 'it cannot be told')
+    t.equal(lstatSync(secret, { throwIfNoEntry: false }), undefined)
+    writeFileSync(`${secret}.json`, before)
+    t.match(await site.appc('repair'), { status: 0 }, 'the view had it still')
+    t.equal(readFileSync(secret, 'utf8'), 'a secret\n')
+    t.equal(lstatSync(secret).mode & 0o777, 0o640)
+  }),
+)
+
+forEachPerson((who, makeSite) =>
+  t.test(`a secret of which a lost ref told, ${who}`, async t => {
+    const site = makeSite()
+    t.teardown(() => site.remove())
+    const [one = '', two = ''] = await setSecrets(site, 'secret one\n', 'secret two\n')
+    t.match(await site.run(['app-0', '-c', 'exit']), { status: 0, stderr: '' })
+    const ref = join(site.store, 'refs', 'app-0')
+    const [refs, spare] = [ref, join(site.store, 'spare', 'app-0')]
+    const text = readFileSync(ref, 'utf8')
+    const damaged = async () => {
+      const lines = (await site.appc('verify', '--full', '--json')).stdout.trim().split('\n')
+      return lines.map(line => JSON.parse(line)).flatMap(({ kind, path }) => (kind === 'secret' ? [path] : []))
+    }
+    for (const path of [refs, spare]) writeFileSync(path, 'junk')
+    t.same(await damaged(), [])
+    rmSync(one)
+    t.same(await damaged(), [one], 'also where it is there in part')
+    t.match(await site.appc('repair'), { status: 1 }, 'the ref is lost')
+    t.equal(readFileSync(one, 'utf8'), 'secret one\n', 'the secret is not: its view had it')
+    writeFileSync(ref, text)
+    t.match(await site.appc('repair'), { status: 0 })
+    t.match(await site.appc('verify', '--full'), { status: 0 })
+
+    await right(site.appc('remove', 'app-1'))
+    for (const [index, path] of [one, two].entries())
+      t.equal(lstatSync(path, { throwIfNoEntry: false }) === undefined, index === 1)
+  }),
+)
+
+forEachPerson((who, makeSite) =>
+  t.test(`a damaged secret that nobody needs any more, ${who}`, async t => {
+    const site = makeSite()
+    t.teardown(() => site.remove())
+    const [secret = ''] = await setSecrets(site, 'a secret\n')
+    await right(site.appc('settings', 'app-0', 'unset', '/etc/key'))
+    // As whoever is killed leaves it, when he has forgotten what needs it.
+    const [kept, facts] = [readFileSync(secret), readFileSync(`${secret}.json`)]
+    await right(site.appc('gc', '--keep', '1', '--grace', '0'))
+    writeFileSync(secret, kept)
+    t.match(await site.appc('verify', '--full'), { status: 0 }, 'one of the two files')
+    rmSync(secret)
+    writeFileSync(secret, 'A secret\n')
+    writeFileSync(`${secret}.json`, facts)
+    t.match(await site.appc('verify', '--full'), { status: 1 })
+    t.match(await site.appc('repair'), { status: 0 })
+    t.same(readdirSync(join(site.store, 'secrets')), [])
+    t.match(await site.appc('verify', '--full'), { status: 0 })
   }),
 )
 
