@@ -68,15 +68,23 @@ function runsWith(process: string, { word, layers, path }: View): boolean {
   }
 }
 
+/** Of a program that may not be looked into (PR_SET_DUMPABLE, as agents that keep keys have it) the mount table is all that tells. */
 function hasOpen(process: string, path: string): boolean {
-  return readdirSync(join(process, 'fd')).some(name => {
-    try {
-      return readlinkSync(join(process, 'fd', name)).startsWith(`${path}/`)
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return false
-      throw error
-    }
+  const directory = join(process, 'fd')
+  const names = unlessCode(() => readdirSync(directory), 'EACCES', 'EPERM') ?? []
+  return names.some(name => {
+    const target = unlessCode(() => readlinkSync(join(directory, name)), 'ENOENT', 'EACCES', 'EPERM')
+    return target?.startsWith(`${path}/`) === true
   })
+}
+
+function unlessCode<T>(look: () => T, ...codes: readonly string[]): T | null {
+  try {
+    return look()
+  } catch (error) {
+    if (hasCode(error, ...codes)) return null
+    throw error
+  }
 }
 
 function isOf(source: string, word: View['word']): boolean {
@@ -105,12 +113,7 @@ function liesAt(layer: string, process: string, target: string, points: readonly
 
 /** null where nothing is: also below a file, since a layer is looked for at the overlays of others. */
 function lookAt(path: string): BigIntStats | null {
-  try {
-    return lstatSync(path, { bigint: true })
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null
-    throw error
-  }
+  return unlessCode(() => lstatSync(path, { bigint: true }), 'ENOENT', 'ENOTDIR')
 }
 
 /** Files and links below a layer; whiteouts and directories are not the view's alone. */
@@ -128,10 +131,6 @@ function layersIn(view: string): readonly string[] {
 }
 
 function childrenOf(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory).map(name => join(directory, name))
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
-  }
+  const names = unlessCode(() => readdirSync(directory), 'ENOENT', 'ENOTDIR') ?? []
+  return names.map(name => join(directory, name))
 }

@@ -7,9 +7,19 @@ import { refusing } from '../support/refusing.js'
 import { forEachPerson } from '../support/site.js'
 
 const library = program('int held(void) { return 0; }', {}, ['-shared', '-fPIC', '-Wl,-soname,libheld.so.1'])
-/** Says that it runs, and ends when its input does. */
+/** Says that it runs, and ends when its input does. With CLOSED=1 nobody but root may look into it by then. */
 const waiting = program(
-  '#include <unistd.h>\nint held(void); int main(void) { char c; write(1, "ready\\n", 6); read(0, &c, 1); return held(); }',
+  `#include <stdlib.h>
+  #include <sys/prctl.h>
+  #include <unistd.h>
+  int held(void);
+  int main(void) {
+    char c;
+    if (getenv("CLOSED")) prctl(PR_SET_DUMPABLE, 0);
+    write(1, "ready\\n", 6);
+    read(0, &c, 1);
+    return held();
+  }`,
   { 'libheld.so.1': library },
 )
 const root = tree({
@@ -65,6 +75,18 @@ for (const [what, before] of launches)
 
       running.stdin?.end()
       t.same(await ended, [0, null])
+
+      t.match(await site.appc('repair'), { status: 0 })
+      const closed = site.start(command, words, { env: { CLOSED: '1' } })
+      t.teardown(() => closed.kill())
+      const closedEnded = once(closed, 'close')
+      await once(closed.stdout as NodeJS.ReadableStream, 'data')
+      t.match(await site.appc('remove', 'held'), {
+        status: 1,
+        stderr: new RegExp(`the process ${closed.pid} runs with its files`),
+      })
+      closed.stdin?.end()
+      t.same(await closedEnded, [0, null])
       // As a launch that is not so far yet: it has opened the layers.
       const opening = 'exec 9<"$(dirname "$1")"; echo ready; read line'
       const program = held.find(path => path.endsWith('/held')) ?? ''
