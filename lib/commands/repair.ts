@@ -1,5 +1,6 @@
 import { openStoresToMend, requireToMend } from '../launch/open-store.js'
 import { type Left, type Mended, type Repaired, repair } from '../launch/repair.js'
+import type { Problem } from '../upkeep/problems.js'
 import { progressLine } from './progress.js'
 import { human, visibleLines } from './report.js'
 import { bytesIn, INTERRUPTED, problemText } from './verify.js'
@@ -78,25 +79,30 @@ function leftText({ problem, origins }: Left): readonly string[] {
 }
 
 function hintFor(left: readonly Left[], holders: number): string {
-  const kinds = left.map(({ problem }) => problem.kind)
-  const [isSecretLeft, isOwnerLeft] = [kinds.includes('secret'), kinds.includes('owner')]
-  const isLinkLeft = kinds.includes('directory')
-  const others = kinds.filter(kind => kind !== 'secret' && kind !== 'owner' && kind !== 'directory')
-  const hints = [
-    ...(others.length === 0
-      ? []
-      : [
-          'a tree that has the right files helps: appc repair --from DIR',
-          'packing the container again from its source mends it, too',
-        ]),
-    ...(isSecretLeft
-      ? [
-          'set a lost secret anew (appc settings NAME set PATH FILE), and forget the generations that had it: appc gc --keep 1',
-        ]
-      : []),
-    ...(isOwnerLeft ? ['have root give back what is somebody else’s: chown'] : []),
-    ...(isLinkLeft ? ['where a link stands for a directory, put the directory itself there'] : []),
-    ...(holders === 0 ? [] : ['restart these programs']),
-  ]
-  return hints.length === 0 ? '' : `hint: ${hints.join('\n      ')}\n`
+  const hints = new Set(left.flatMap(({ problem }) => hintsOf(problem)))
+  if (holders > 0) hints.add('restart these programs')
+  return hints.size === 0 ? '' : `hint: ${visibleLines([...hints]).replaceAll('\n', '\n      ')}\n`
+}
+
+/** By the kind of what was left. */
+const HINTS: Partial<Record<Problem['kind'], string>> = {
+  secret:
+    'set a lost secret anew (appc settings NAME set PATH FILE), and forget the generations that had it: appc gc --keep 1',
+  owner: 'have root give back what is somebody else’s: chown',
+  directory: 'where a link stands for a directory, put the directory itself there',
+  policy: 'mend policy.json, or remove it, and this host has no policy',
+  ref: 'of a container whose ref and its second copy are lost nothing is known: appc remove NAME, and pack it again',
+  spare: 'of a container whose ref and its second copy are lost nothing is known: appc remove NAME, and pack it again',
+  stray: 'move what has such a name away yourself',
+}
+
+const SOURCES = [
+  'a tree that has the right files helps: appc repair --from DIR',
+  'packing the container again from its source mends it, too',
+]
+
+function hintsOf({ kind, path, object }: Problem): readonly string[] {
+  if (kind === 'type' && object === null) return [`put right by hand what is at ${path}`]
+  const hint = HINTS[kind]
+  return hint === undefined ? SOURCES : [hint]
 }

@@ -1,6 +1,6 @@
 import { AppcError } from '../errors.js'
 import { addon } from '../launch/addon.js'
-import { openStores } from '../launch/open-store.js'
+import { openStoresToMend } from '../launch/open-store.js'
 import { type Damage, type Watched, watch } from '../launch/watch.js'
 import type { Problem } from '../upkeep/problems.js'
 import { visible } from './report.js'
@@ -12,7 +12,7 @@ export interface WatchCommandOptions {
 
 /** `appc watch`: until SIGTERM or SIGINT. */
 export async function runWatch({ from, json }: WatchCommandOptions): Promise<number> {
-  const stores = openStores(process.env)
+  const stores = openStoresToMend(process.env)
   const ending = new AbortController()
   const end = () => ending.abort()
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, end)

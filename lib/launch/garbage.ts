@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { needsIn } from '../container/containers.js'
 import { planKey } from '../plan/file.js'
@@ -8,6 +8,7 @@ import { hasRef, isName } from '../store/refs.js'
 import { type Store, withLock } from '../store/store.js'
 import type { Stores } from '../store/stores.js'
 import { collectGarbage, type Garbage } from '../upkeep/garbage.js'
+import { readable } from '../upkeep/sources.js'
 import { usualCare } from './care.js'
 import { readPlan } from './destination.js'
 import { DECISION } from './kept.js'
@@ -47,10 +48,12 @@ export function collect(stores: Stores, options: CollectOptions): Garbage {
 
 function removeOldDecisions({ home }: Store, now: number): void {
   const cache = join(home, 'cache')
-  for (const name of existsSync(cache) ? readdirSync(cache) : []) {
+  // Others replace what is there under no lock; and whatever it is, nothing rests on it.
+  for (const name of readable(() => readdirSync(cache)) ?? []) {
     if (!name.startsWith(DECISION)) continue
     const path = join(cache, name)
-    if (now - statSync(path).mtimeMs > KEPT) rmSync(path)
+    const made = readable(() => lstatSync(path).mtimeMs) ?? now
+    if (now - made > KEPT) rmSync(path, { recursive: true, force: true })
   }
 }
 

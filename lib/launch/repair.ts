@@ -87,9 +87,9 @@ export async function repair({ own, system }: Stores, options: RepairOptions): P
 
 /** Locks and directories, without which nothing else can be looked at. */
 function repairFrame(own: Store, evidence: Evidence, dryRun: boolean): readonly Mended[] {
-  const asMended = (problem: Problem, how: string): Mended => ({ problem, how, source: null, evidence: null })
-  if (dryRun) return mendableInFrame(own).map(problem => asMended(problem, 'can be mended'))
-  const mended = mendFrame(own, evidence).map(({ problem, how }) => asMended(problem, how))
+  if (dryRun)
+    return mendableInFrame(own).map(problem => ({ problem, how: 'can be mended', source: null, evidence: null }))
+  const mended = mendFrame(own, evidence).map(each => ({ ...each, source: null }))
   if (mended.length > 0 && frameProblems(own).length === 0) settleStore(own)
   return mended
 }

@@ -1,11 +1,13 @@
 import { catalogueOf } from '../container/catalogue.js'
+import { policyPath, readPolicy } from '../container/host-policy.js'
 import { NeededMemory } from '../container/needed-memory.js'
+import { AppcError } from '../errors.js'
 import { checkPlans } from '../plan/check-plans.js'
 import { checkViews } from '../plan/check-views.js'
 import type { Store } from '../store/store.js'
 import { countKnown, type ObjectKey } from '../upkeep/identities.js'
 import { frameProblems } from '../upkeep/mend-frame.js'
-import type { Check } from '../upkeep/problems.js'
+import { type Check, type Problem, problem } from '../upkeep/problems.js'
 import { type Progress, type Verified, verifyStore } from '../upkeep/verify.js'
 import { HashingPool, hashAll } from './hashing-pool.js'
 
@@ -66,5 +68,17 @@ export async function verify(store: Store, options: VerifyOptions): Promise<Veri
 }
 
 function checksOf(store: Store): readonly Check[] {
-  return [name => checkPlans(store, name), name => checkViews(store, name)]
+  return [name => checkPolicy(store, name), name => checkPlans(store, name), name => checkViews(store, name)]
+}
+
+/** Without it no launch goes on. */
+function checkPolicy(store: Store, name: string | null): readonly Problem[] {
+  if (name !== null) return []
+  try {
+    readPolicy(store)
+    return []
+  } catch (error) {
+    if (error instanceof AppcError) return [problem('policy', policyPath(store), error.because ?? error.message)]
+    throw error
+  }
 }

@@ -6,7 +6,7 @@ import { commandOf } from '../upkeep/holders.js'
 import { type ObjectKey, pathOf } from '../upkeep/identities.js'
 import { isObjectKey, listObjects } from '../upkeep/object-list.js'
 import { readable } from '../upkeep/sources.js'
-import { ATTRIBUTES, BYTES } from './addon.js'
+import { ATTRIBUTES, BYTES, NAMES } from './addon.js'
 import { type Noticed, Watcher } from './watcher.js'
 
 /** Whose doing a change was. */
@@ -34,7 +34,7 @@ export interface Suspicion {
 
 /** What of a store is watched, besides objects: these and all below, and what lies in the store's own directory. */
 const TREES = ['refs', 'spare', 'secrets', 'views']
-/** Of what lies there, what comes and goes or is written to at any time. */
+/** Of what lies there, what is written to at any time: only what takes its name counts. */
 const RESTLESS = ['cache', 'lock', 'links', 'planning']
 
 /** A store whose files are watched. */
@@ -128,7 +128,7 @@ export class WatchedStore {
 
   #classify(noticed: Noticed): void {
     const [top = '', ...below] = noticed.path.slice(this.#store.home.length + 1).split('/')
-    if (RESTLESS.includes(top)) return
+    if (RESTLESS.includes(top) && (noticed.kinds & NAMES) === 0) return
     if (top === 'objects') this.#watchNew(noticed, below)
     else if (TREES.includes(top) && (noticed.kinds & ~ATTRIBUTES) !== 0) this.#watchTree(noticed.path)
     // What this process does here is a repair.

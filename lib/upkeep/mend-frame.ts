@@ -1,7 +1,7 @@
-import { chmodSync, closeSync, constants, openSync, renameSync } from 'node:fs'
+import { chmodSync, closeSync, constants, lstatSync, openSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { type FrameFault, frameFaults } from '../store/frame.js'
-import { createLock, LOCKS, type Store } from '../store/store.js'
+import { createLock, type Store } from '../store/store.js'
 import { makeDirectory, syncDirectory, writing } from '../store/writing.js'
 import type { Evidence } from './evidence.js'
 import { type Problem, problem } from './problems.js'
@@ -20,6 +20,8 @@ export interface MendedFault {
   readonly problem: Problem
   /** In words. */
   readonly how: string
+  /** Where what was there lies now. */
+  readonly evidence: string
 }
 
 /**
@@ -32,7 +34,7 @@ export function mendFrame(store: Store, evidence: Evidence): readonly MendedFaul
     const home = openSync(store.home, constants.O_RDONLY | constants.O_DIRECTORY)
     try {
       store.system.flock(home, 'exclusive', true)
-      const mended = mendable(frameFaults(store)).map(fault => mend(store, evidence, fault))
+      const mended = mendable(frameFaults(store)).flatMap(fault => mend(store, evidence, fault) ?? [])
       syncDirectory(store.home)
       return mended
     } finally {
@@ -44,8 +46,8 @@ export function mendFrame(store: Store, evidence: Evidence): readonly MendedFaul
 /** Where the damaged is to be kept comes first; nothing else can be mended before that. */
 function mendable(faults: readonly FrameFault[]): readonly FrameFault[] {
   const kept = faults.find(({ name }) => name === 'quarantine')
-  if (kept?.hint === null) return []
-  const others = faults.filter(fault => fault !== kept && fault.hint !== null)
+  if (kept?.isMendable === false) return []
+  const others = faults.filter(fault => fault !== kept && fault.isMendable)
   return kept === undefined ? others : [kept, ...others]
 }
 
@@ -53,24 +55,31 @@ function problemOf({ kind, path, because }: FrameFault): Problem {
   return problem(kind, path, because)
 }
 
-function mend(store: Store, evidence: Evidence, fault: FrameFault): MendedFault {
+/** null where it is somebody else's, to whom it is left. */
+function mend(store: Store, evidence: Evidence, fault: FrameFault): MendedFault | null {
   const { name, path } = fault
-  const aside = `${path}.${crypto.randomUUID()}`
-  renameSync(path, aside)
-  makeDirectory(join(store.home, 'quarantine'), 0o700)
-  const how = makeAnew(store, name, path)
-  evidence.note([problemOf(fault)])
-  evidence.move(path, aside)
-  return { problem: problemOf(fault), how }
-}
-
-function makeAnew(store: Store, name: string, path: string): string {
-  // Decided by people: nobody else can say it again.
-  if (name === 'policy.json') return 'moved to quarantine: this host has no policy now'
-  if ((LOCKS as readonly string[]).includes(name)) createLock(path)
-  else if (name !== 'version') {
+  const problem = problemOf(fault)
+  if (!canMove(path)) return null
+  const quarantine = join(store.home, 'quarantine')
+  const aside = name === 'quarantine' ? `${path}.${crypto.randomUUID()}` : path
+  if (aside !== path) renameSync(path, aside)
+  makeDirectory(quarantine, 0o700)
+  evidence.note([problem])
+  const kept = evidence.move(path, aside)
+  if (fault.kind === 'type') createLock(path)
+  else {
     makeDirectory(path, 0o700)
     chmodSync(path, directoryMode(store, path))
   }
-  return 'made anew'
+  return { problem, how: 'made anew', evidence: kept }
+}
+
+/** A directory is written to when it gets another parent: rename(2), EACCES. */
+function canMove(path: string): boolean {
+  const stat = lstatSync(path)
+  const uid = process.geteuid?.()
+  if (!stat.isDirectory()) return true
+  if (uid !== 0 && stat.uid !== uid) return false
+  if ((stat.mode & 0o200) === 0) chmodSync(path, 0o700)
+  return true
 }

@@ -18,6 +18,7 @@ export type ProblemKind =
   | 'bytes' // an object has other bytes than its name says
   | 'unreadable' // an object cannot be read, for whatever reason
   | 'type' // something that is no regular file has the name of an object, a lock or another file that all stores have
+  | 'policy' // what the site fixes cannot be told
   | 'mode' // an object or directory has other permissions than the store gave it
   | 'owner' // it belongs to somebody else than the store
   | 'directory' // a directory of the store's is not there, or is none

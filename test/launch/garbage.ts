@@ -1,4 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { changeSettings } from '../../lib/container/change.js'
@@ -113,4 +122,27 @@ t.test('the collector comes to no view before its plan is written', async t => {
   t.ok(alone > 0, `${alone} times the collector might have come in between`)
   t.equal(unplanned, 0, 'then each view has its plan')
   t.ok(readPlan({ store, key, root: null }))
+})
+
+t.test('decisions that were kept', t => {
+  const { store, stores } = made()
+  const cache = join(store.home, 'cache')
+  mkdirSync(cache, { recursive: true })
+  const names = ['decision-old', 'decision-new', 'decision-directory', 'decision-nowhere', 'other']
+  for (const name of names) writeFileSync(join(cache, name), '')
+  for (const name of names.slice(2, 4)) rmSync(join(cache, name))
+  mkdirSync(join(cache, 'decision-directory/below'), { recursive: true })
+  symlinkSync('nowhere', join(cache, 'decision-nowhere'))
+  for (const name of names) if (name !== 'decision-new') lutimesSync(join(cache, name), 1, 1)
+  collect(stores, everything)
+  t.same(
+    readdirSync(cache)
+      .filter(name => names.includes(name))
+      .sort(),
+    ['decision-new', 'other'],
+  )
+  rmSync(cache, { recursive: true })
+  writeFileSync(cache, '')
+  collect(stores, everything)
+  t.end()
 })

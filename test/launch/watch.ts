@@ -145,6 +145,11 @@ for (const [method, way] of Object.entries(WAYS)) {
       t.match([await watching.next(), await watching.next()].map(line => line?.kind).sort(), ['directory', 'spare'])
       writeFileSync(sparePath(store, 'one'), '')
       t.match(await watching.next(), { event: 'mended', kind: 'spare' }, 'the new one is watched, too')
+      const lock = join(store.home, 'lock')
+      mkdirSync(join(store.home, 'tmp/lock'))
+      rmSync(lock)
+      renameSync(join(store.home, 'tmp/lock'), lock)
+      t.match(await watching.next(), { event: 'mended', kind: 'type', path: lock })
       t.same((await watching.end()).rest, [])
     })
   })
@@ -154,6 +159,16 @@ t.test('what is wrong already is mended first', async t => {
   const { a, watching } = await watched(t, [], small => overwrite(objectOf(small, A)))
   t.match(await watching.next(), { event: 'mended', path: a, milliseconds: null, culprits: [] })
   t.equal(readFileSync(a, 'utf8'), A)
+})
+
+t.test('nor can the store be opened', async t => {
+  const { a, watching, store } = await watched(t, [], small => {
+    overwrite(objectOf(small, A))
+    rmSync(join(small.store.home, 'links'))
+    mkdirSync(join(small.store.home, 'links'))
+  })
+  t.match(await watching.next(), { event: 'mended', kind: 'type', path: join(store.home, 'links') })
+  t.match(await watching.next(), { event: 'mended', path: a })
 })
 
 t.test('nothing is told of what is right', async t => {

@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -63,7 +64,7 @@ for (const name of [...DIRECTORIES, ...CLOSED])
         t.ok(lstatSync(at(name)).isFile(), 'nothing was changed')
         // What lay in it is lost, and told.
         const { mended } = await repair({ own, system: null }, {})
-        t.match(mended[0], { problem: { kind: 'directory', path: at(name) }, how: 'made anew' })
+        t.match(mended[0], { problem: { kind: 'directory', path: at(name) }, how: 'made anew', evidence: kept(name) })
         const expected = [...CLOSED].some(closed => closed === name) ? 0o700 : statSync(store.home).mode & 0o777
         t.equal(statSync(at(name)).mode & 0o777, expected)
         t.equal(readFileSync(kept(name) ?? '', 'utf8'), 'x')
@@ -77,8 +78,10 @@ for (const name of [...DIRECTORIES, ...CLOSED])
     )
   })
 
-for (const name of [...LOCKS, 'version', 'policy.json'])
-  for (const [what, put] of Object.entries({ 'a directory': mkdirSync, 'a FIFO': fifo, 'a link': linkAt }))
+const STRANGE = { 'a directory': mkdirSync, 'a FIFO': fifo, 'a link': linkAt }
+
+for (const name of LOCKS)
+  for (const [what, put] of Object.entries(STRANGE))
     t.test(`${name} has become ${what}`, async t => {
       rmSync(at(name), { force: true })
       put(at(name))
@@ -87,10 +90,77 @@ for (const name of [...LOCKS, 'version', 'policy.json'])
       t.match((await verify(own, {})).problems, [{ kind: 'type', path: at(name) }])
       t.match(await repair({ own, system: null }, {}), { mended: [{ problem: { kind: 'type' } }], left: [] })
       t.same((await verify(own, {})).problems, [])
-      t.equal(lstatSync(at(name), { throwIfNoEntry: false })?.isFile(), name === 'policy.json' ? undefined : true)
+      t.ok(lstatSync(at(name)).isFile())
       rmSync(at('quarantine'), { recursive: true })
       mkdirSync(at('quarantine'), { mode: 0o700 })
     })
+
+for (const [name, kind] of Object.entries({ version: 'type', 'policy.json': 'policy' }))
+  for (const [what, put] of Object.entries(STRANGE))
+    t.test(`${name} has become ${what}: people are asked`, async t => {
+      const version = readFileSync(at('version'))
+      rmSync(at(name), { force: true })
+      put(at(name))
+      const { mode } = lstatSync(at(name))
+      t.throws(() => openStoreAt(store.home), { code: 'STORE_CORRUPT', hint: /remove it/ })
+      const own = openStoreToMend(store.home)
+      const problem = { kind, path: at(name) }
+      t.match((await verify(own, {})).problems, [problem])
+      t.match(await repair({ own, system: null }, {}), { mended: [], left: [{ problem }] })
+      t.equal(lstatSync(at(name)).mode, mode)
+      rmSync(at(name), { recursive: true })
+      if (name === 'version') writeFileSync(at(name), version)
+      t.same((await verify(openStoreAt(store.home), {})).problems, [])
+    })
+
+t.test('a policy that says nothing sensible', async t => {
+  writeFileSync(at('policy.json'), '{')
+  chmodSync(at('policy.json'), 0o644)
+  const problem = { kind: 'policy', path: at('policy.json') }
+  t.match((await verify(store, {})).problems, [problem])
+  t.match(await repair({ own: store, system: null }, {}), { mended: [], left: [{ problem }] })
+  t.equal(readFileSync(at('policy.json'), 'utf8'), '{')
+  rmSync(at('policy.json'))
+})
+
+/** As an ordinary user: root may write to all. */
+t.test('what lies there may not be moved', async t => {
+  const { stdout, stderr } = spawnSync(
+    'unshare',
+    [
+      '--map-root-user',
+      'setpriv',
+      '--bounding-set=-all',
+      '--inh-caps=-all',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      MENDER,
+      store.home,
+    ],
+    { encoding: 'utf8' },
+  )
+  t.equal(stderr, '')
+  t.match(JSON.parse(stdout), {
+    mended: [{ problem: { path: at('lock') } }, { problem: { path: at('links') } }],
+    left: [],
+  })
+  t.same(
+    readdirSync(store.home).filter(name => /^l.*[.]/.test(name)),
+    [],
+  )
+})
+
+const MENDER = `
+  import { mkdirSync, rmSync } from 'node:fs'
+  import { openStoreToMend } from '${new URL('../../lib/launch/open-store.js', import.meta.url)}'
+  import { repair } from '${new URL('../../lib/launch/repair.js', import.meta.url)}'
+  const home = process.argv[1]
+  for (const name of ['lock', 'links']) {
+    rmSync(home + '/' + name)
+    mkdirSync(home + '/' + name, { mode: 0o500 })
+  }
+  process.stdout.write(JSON.stringify(await repair({ own: openStoreToMend(home), system: null }, {})))`
 
 function linkAt(path: string): void {
   symlinkSync('/dev/null', path)
