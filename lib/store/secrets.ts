@@ -70,14 +70,19 @@ function write(path: string, bytes: Buffer, { mode, uid, gid }: Access): void {
   }
 }
 
+/** Whether a file in secrets/ is one of the two of a secret, by its name. */
+export function isSecretFile(name: string): boolean {
+  return ID.test(name.replace(/\.json$/, ''))
+}
+
 /**
  * Names of all secrets, those too of which only one of the two files is there, as whoever was killed has left it; none where the store
  * has no closed area, or it is not the caller's to enter.
  */
 export function listSecrets(store: Pick<Store, 'home'>): readonly string[] {
   try {
-    const names = readdirSync(join(store.home, 'secrets')).map(name => name.replace(/\.json$/, ''))
-    return [...new Set(names)].filter(name => ID.test(name))
+    const names = readdirSync(join(store.home, 'secrets')).filter(isSecretFile)
+    return [...new Set(names.map(name => name.replace(/\.json$/, '')))]
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'EACCES')) return []
     throw error

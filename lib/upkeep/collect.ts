@@ -87,7 +87,7 @@ function removePlans(store: Store, name: string): void {
 }
 
 function removeViews(store: Store, digest: string): void {
-  const aside = join(store.home, 'tmp', `view-${digest}`)
+  const aside = join(store.home, 'tmp', `view-${crypto.randomUUID()}`)
   try {
     // Out of sight first, so that nobody meets half a view.
     renameSync(join(store.home, 'views', digest), aside)

@@ -22,7 +22,7 @@ export type ProblemKind =
   | 'mode' // an object or directory has other permissions than the store gave it
   | 'owner' // it belongs to somebody else than the store
   | 'directory' // a directory of the store's is not there, or is none
-  | 'stray' // what lies among the objects or the refs and has no name that such a one can have
+  | 'stray' // what lies among objects, refs or secrets and has no name that such a one can have
   | 'ref' // what a name leads to cannot be told
   | 'spare' // the second copy of that is damaged, or says otherwise
   | 'document' // a generation, or a manifest that is sound as an object, says nothing sensible

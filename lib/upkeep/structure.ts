@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import { basename, join } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { isName } from '../store/refs.js'
+import { isSecretFile } from '../store/secrets.js'
 import { CLOSED, DIRECTORIES, LOCKS, type Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { Looks } from './looks.js'
@@ -67,12 +68,17 @@ export function checkFile(store: Store, path: string, owner = ownerOf(store)): r
   return [...checkOwner(path, looks.uid(0), owner), ...checkMode(path, looks.mode(0), fileMode(store, path))]
 }
 
-/** What lies among the refs and has a name by which no container is found. */
+/** What lies among the refs or the secrets and has a name by which none is found. */
 export function checkNames(store: Store): readonly Problem[] {
-  return ['refs', 'spare']
-    .flatMap(directory => namesIn(store, directory))
-    .filter(path => !isName(basename(path)))
-    .map(path => problem('stray', path, 'it has no name that a container can have'))
+  const straysIn = (directory: string, isRight: (name: string) => boolean, what: string) =>
+    namesIn(store, directory)
+      .filter(path => !isRight(basename(path)))
+      .map(path => problem('stray', path, `it has no name that ${what} can have`))
+  return [
+    ...straysIn('refs', isName, 'a container'),
+    ...straysIn('spare', isName, 'a container'),
+    ...straysIn('secrets', isSecretFile, 'a secret'),
+  ]
 }
 
 /** The mode of one of the store's files. */

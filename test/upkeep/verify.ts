@@ -329,14 +329,14 @@ t.test('what lies among the refs and names no container', async t => {
   const fixture = packed()
   const { store } = fixture
   await seal(fixture)
-  const strays = ['refs/a\nb', 'spare/Upper'].map(name => join(store.home, name))
-  for (const path of strays) writeFileSync(path, '', { mode: 0o644 })
+  const strays = ['refs/a\nb', 'spare/Upper', 'secrets/x.json'].map(name => join(store.home, name))
+  for (const path of strays) writeFileSync(path, '', { mode: path.endsWith('.json') ? 0o600 : 0o644 })
   t.match(
     await found(fixture),
     strays.map(path => ({ kind: 'stray', path })),
   )
   t.same(await found(fixture, { name: 'one' }), [], 'that is no container’s')
-  t.match(await repair({ own: store, system: null }, {}), { mended: [{}, {}], left: [] })
+  t.match(await repair({ own: store, system: null }, {}), { mended: [{}, {}, {}], left: [] })
   t.same(await found(fixture), [])
 })
 
