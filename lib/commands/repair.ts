@@ -77,18 +77,26 @@ function leftText({ problem, origins }: Left): readonly string[] {
   return [...problemText(problem), ...(origins.length === 0 ? [] : [`  it could come from ${origins.join(', or ')}`])]
 }
 
+/** For so many settings it is told how they are mended. */
+const SETTINGS = 3
+
 function hintFor(left: readonly Left[], holders: number): string {
   const kinds = left.map(({ problem }) => problem.kind)
   const [isSecretLeft, isOwnerLeft] = [kinds.includes('secret'), kinds.includes('owner')]
   const isLinkLeft = kinds.includes('directory')
-  const others = kinds.filter(kind => kind !== 'secret' && kind !== 'owner' && kind !== 'directory')
+  const others = left.filter(({ problem: { kind } }) => kind !== 'secret' && kind !== 'owner' && kind !== 'directory')
+  const settings = left.flatMap(({ settings }) => settings)
   const hints = [
-    ...(others.length === 0
+    ...(others.length === 0 ? [] : ['a tree that has the right files helps: appc repair --from DIR']),
+    ...(others.every(({ settings }) => settings.length > 0)
       ? []
-      : [
-          'a tree that has the right files helps: appc repair --from DIR',
-          'packing the container again from its source mends it, too',
-        ]),
+      : ['packing the container again from its source mends it, too']),
+    ...settings
+      .slice(0, SETTINGS)
+      .map(
+        ({ name, path }) =>
+          `a setting can be set anew, with the bytes that it had: appc settings ${name} set ${path} FILE`,
+      ),
     ...(isSecretLeft
       ? [
           'set a lost secret anew (appc settings NAME set PATH FILE), and forget the generations that had it: appc gc --keep 1',

@@ -180,7 +180,7 @@ function unset(stores: Stores, name: string, paths: readonly string[], options: 
   change(stores, name, options, settings => {
     const unknown = [
       ...paths.filter(path => !settings.files.some(file => file.path === path)),
-      ...options.env.filter(variable => settings.environment[variable] === undefined),
+      ...options.env.filter(variable => !Object.hasOwn(settings.environment, variable)),
     ]
     if (unknown[0] !== undefined)
       throw new AppcError('SETTING_UNKNOWN', `${name} has no setting ${unknown[0]}`, {
