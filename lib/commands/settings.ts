@@ -103,13 +103,14 @@ const VERBS: Readonly<Record<string, Verb>> = {
     usage: 'edit PATH [--public]',
     run: async (stores, name, [path = ''], options) => {
       checkSettingPath(path, 'file')
-      const edited = await editSetting(requireOwnStore(stores, name), name, path, options.public)
-      if (edited === null) tell(options, name, null, [])
-      else
-        change(stores, name, options, (settings, writer) => {
-          requireAsItBegan(settings, edited)
-          return withFile(settings, takeSetting(writer, settings, path, edited.source))
-        })
+      await editSetting(requireOwnStore(stores, name), name, path, options.public, edited => {
+        if (edited === null) tell(options, name, null, [])
+        else
+          change(stores, name, options, (settings, writer) => {
+            requireAsItBegan(settings, edited)
+            return withFile(settings, takeSetting(writer, settings, path, edited.source))
+          })
+      })
     },
   },
   unset: { least: 1, most: MANY, takes: ['env'], usage: 'unset PATH…, or unset --env NAME', run: unset },
