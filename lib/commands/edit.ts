@@ -1,6 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { readCurrent } from '../container/containers.js'
 import { readSetting, readSource, type SettingSource } from '../container/setting-files.js'
@@ -9,6 +8,8 @@ import { isSecret, type SettingFile, type Settings } from '../container/settings
 import { AppcError } from '../errors.js'
 import { readSecretFacts } from '../store/secrets.js'
 import type { Store } from '../store/store.js'
+import { inTemporary, makeTemporary } from '../store/temporary.js'
+import { asKnown, visible } from './report.js'
 
 /** What came of editing a setting, and what the container had there when it began: undefined where that was nothing. */
 export interface Edited {
@@ -18,30 +19,40 @@ export interface Edited {
 }
 
 /**
- * Has a setting edited by the user's editor: as it is set, else as the host has it (`isPublic` as of `readSource`), else empty. null
- * where it was left as it was. The editor works on a copy in a directory that nobody else may enter.
+ * Has a setting edited by the user's editor: as it is set, else as the host has it (`isPublic` as of `readSource`), else empty. `take` gets
+ * what came of it; null where it was left as it was. Nobody's work is lost: where `take` throws, the edited copy is kept. The editor
+ * works on a copy in a directory that nobody else may enter.
  */
-export async function editSetting(store: Store, name: string, path: string, isPublic: boolean): Promise<Edited | null> {
+export async function editSetting(
+  store: Store,
+  name: string,
+  path: string,
+  isPublic: boolean,
+  take: (edited: Edited | null) => void,
+): Promise<void> {
   const current = readCurrent(store, name)
   // Before anybody has worked in vain.
   checkPlaces(store, current, { files: [path], state: [] })
   const began = settingAt(current.settings, path)
   const before = began === undefined ? hostSource(path, isPublic) : settingSource(store, began)
-  const bytes = await whileSignalsWait(() => editBytes(basename(path), before.bytes))
-  return bytes.equals(before.bytes) ? null : { path, source: { ...before, bytes }, began }
+  await whileSignalsWait(isToEnd =>
+    withCopy(basename(path), before.bytes, async (copy, keep) => {
+      await runEditor(copy)
+      if (isToEnd()) return
+      keptWhereItFails(copy, keep, () => {
+        const { bytes } = readSource(copy)
+        take(bytes.equals(before.bytes) ? null : { path, source: { ...before, bytes }, began })
+      })
+    }),
+  )
 }
 
-/**
- * Nobody's work is lost, where another has set the same meanwhile: his stays, and that of this one is kept beside. Throws
- * SETTING_CHANGED.
- */
-export function requireAsItBegan(settings: Settings, { path, source, began }: Edited): void {
+/** Where another has set the same meanwhile, his stays. Throws SETTING_CHANGED. */
+export function requireAsItBegan(settings: Settings, { path, began }: Edited): void {
   if (JSON.stringify(settingAt(settings, path)) === JSON.stringify(began)) return
-  const copy = join(mkdtempSync(join(tmpdir(), 'appc-edited-')), basename(path))
-  writeFileSync(copy, source.bytes, { mode: 0o600 })
   throw new AppcError('SETTING_CHANGED', `${path} is not changed by what was edited`, {
     because: 'somebody else has changed it meanwhile',
-    hint: `your version is kept in ${copy}: edit again and take over what you need of it`,
+    hint: 'edit again, and take over what you need of your version',
   })
 }
 
@@ -49,16 +60,42 @@ function settingAt({ files }: Settings, path: string): SettingFile | undefined {
   return files.find(file => file.path === path)
 }
 
-async function editBytes(name: string, bytes: Buffer): Promise<Buffer> {
-  const directory = mkdtempSync(join(tmpdir(), 'appc-edit-'))
+/** Removes the copy in the end, unless it is to be kept. */
+async function withCopy(
+  name: string,
+  bytes: Buffer,
+  use: (copy: string, keep: () => void) => Promise<void>,
+): Promise<void> {
+  const directory = makeTemporary('appc-edit-')
+  let isKept = false
   try {
     const copy = join(directory, name)
-    writeFileSync(copy, bytes, { mode: 0o600 })
-    await runEditor(copy)
-    return readSource(copy).bytes
+    inTemporary(() => writeFileSync(copy, bytes, { mode: 0o600 }))
+    await use(copy, () => {
+      isKept = true
+    })
   } finally {
-    rmSync(directory, { recursive: true, force: true })
+    if (!isKept) rmSync(directory, { recursive: true, force: true })
   }
+}
+
+function keptWhereItFails(copy: string, keep: () => void, take: () => void): void {
+  try {
+    take()
+  } catch (error) {
+    const there = lstatSync(copy, { throwIfNoEntry: false })
+    // The editor may have taken it away, or made another one, as open as the umask lets it be.
+    if (there === undefined) throw error
+    keep()
+    if (there.isFile()) chmodSync(copy, 0o600)
+    throw withHint(asKnown(error), `what was edited is kept in ${visible(copy)}`)
+  }
+}
+
+function withHint(error: AppcError, more: string): AppcError {
+  const { code, message, because, hint, step, path, errno } = error
+  const hints = hint === null ? more : `${hint}\n${more}`
+  return new AppcError(code, message, { because, hint: hints, step, path, errno, cause: error.cause })
 }
 
 /** What a terminal sends to all that run on it: the editor may live on, and what becomes of the edit is for it to say. */
@@ -66,7 +103,7 @@ const FOR_THE_EDITOR = ['SIGINT', 'SIGQUIT'] as const
 const FOR_APPC = ['SIGTERM', 'SIGHUP'] as const
 
 /** Nothing ends appc before the copy is removed, which may hold a secret. Whom a signal was to end it ends then. */
-async function whileSignalsWait<T>(run: () => Promise<T>): Promise<T> {
+async function whileSignalsWait<T>(run: (isToEnd: () => boolean) => Promise<T>): Promise<T> {
   let fatal: NodeJS.Signals | null = null
   const ignore = () => {}
   const note = (signal: NodeJS.Signals) => {
@@ -75,7 +112,7 @@ async function whileSignalsWait<T>(run: () => Promise<T>): Promise<T> {
   for (const signal of FOR_THE_EDITOR) process.on(signal, ignore)
   for (const signal of FOR_APPC) process.on(signal, note)
   try {
-    return await run()
+    return await run(() => fatal !== null)
   } finally {
     for (const signal of FOR_THE_EDITOR) process.off(signal, ignore)
     for (const signal of FOR_APPC) process.off(signal, note)

@@ -78,8 +78,13 @@ function leftText({ problem, origins }: Left): readonly string[] {
   return [...problemText(problem), ...(origins.length === 0 ? [] : [`  it could come from ${origins.join(', or ')}`])]
 }
 
+/** For so many settings it is told how they are mended. */
+const SETTINGS = 3
+
 function hintFor(left: readonly Left[], holders: number): string {
-  const hints = new Set(left.flatMap(({ problem }) => hintsOf(problem)))
+  const hints = new Set(left.flatMap(hintsOf))
+  for (const { name, path } of left.flatMap(({ settings }) => settings).slice(0, SETTINGS))
+    hints.add(`a setting can be set anew, with the bytes that it had: appc settings ${name} set ${path} FILE`)
   if (holders > 0) hints.add('restart these programs')
   return hints.size === 0 ? '' : `hint: ${visibleLines([...hints]).replaceAll('\n', '\n      ')}\n`
 }
@@ -96,13 +101,12 @@ const HINTS: Partial<Record<Problem['kind'], string>> = {
   stray: 'move what has such a name away yourself',
 }
 
-const SOURCES = [
-  'a tree that has the right files helps: appc repair --from DIR',
-  'packing the container again from its source mends it, too',
-]
+const TREE = 'a tree that has the right files helps: appc repair --from DIR'
+const PACK = 'packing the container again from its source mends it, too'
 
-function hintsOf({ kind, path, object }: Problem): readonly string[] {
+function hintsOf({ problem: { kind, path, object }, settings }: Left): readonly string[] {
   if (kind === 'type' && object === null) return [`put right by hand what is at ${path}`]
   const hint = HINTS[kind]
-  return hint === undefined ? SOURCES : [hint]
+  if (hint !== undefined) return [hint]
+  return settings.length > 0 ? [TREE] : [TREE, PACK]
 }

@@ -103,13 +103,14 @@ const VERBS: Readonly<Record<string, Verb>> = {
     usage: 'edit PATH [--public]',
     run: async (stores, name, [path = ''], options) => {
       checkSettingPath(path, 'file')
-      const edited = await editSetting(requireOwnStore(stores, name), name, path, options.public)
-      if (edited === null) tell(options, name, null, [])
-      else
-        change(stores, name, options, (settings, writer) => {
-          requireAsItBegan(settings, edited)
-          return withFile(settings, takeSetting(writer, settings, path, edited.source))
-        })
+      await editSetting(requireOwnStore(stores, name), name, path, options.public, edited => {
+        if (edited === null) tell(options, name, null, [])
+        else
+          change(stores, name, options, (settings, writer) => {
+            requireAsItBegan(settings, edited)
+            return withFile(settings, takeSetting(writer, settings, path, edited.source))
+          })
+      })
     },
   },
   unset: { least: 1, most: MANY, takes: ['env'], usage: 'unset PATH…, or unset --env NAME', run: unset },
@@ -180,7 +181,7 @@ function unset(stores: Stores, name: string, paths: readonly string[], options: 
   change(stores, name, options, settings => {
     const unknown = [
       ...paths.filter(path => !settings.files.some(file => file.path === path)),
-      ...options.env.filter(variable => settings.environment[variable] === undefined),
+      ...options.env.filter(variable => !Object.hasOwn(settings.environment, variable)),
     ]
     if (unknown[0] !== undefined)
       throw new AppcError('SETTING_UNKNOWN', `${name} has no setting ${unknown[0]}`, {

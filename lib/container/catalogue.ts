@@ -129,7 +129,7 @@ function settingFiles(name: string, generation: Generation): readonly NeededFile
   const document = attempt(() => decodeGeneration(name, generation))
   if (document instanceof AppcError) return []
   return document.settings.files.flatMap(file =>
-    openKey(file).map(key => ({ key, path: file.path, size: file.size, origin: null })),
+    openKey(file).map(key => ({ key, path: file.path, size: file.size, origin: null, settingOf: name })),
   )
 }
 

@@ -28,6 +28,8 @@ export function changeContainer(
     const current = readCurrent(store, name)
     const draft = change(current)
     if (draft === null) {
+      // What it names already may be missing or damaged: whoever brings the right bytes mends it.
+      if (writer.holds) writer.commit()
       // Whoever made the newest one may have been killed before it was on the disk, or before its second copy.
       syncRefs(store)
       withLinks(store, () => renewSpare(store, name))

@@ -79,7 +79,8 @@ export function takeSetting(writer: Writer, { files }: Settings, path: string, s
 /** A setting's bytes, verified. Throws STORE_CORRUPT. */
 export function readSetting(store: Store, file: SettingFile): Buffer {
   if (isSecret(file)) return readSecret(store, file.secret, MAX_SETTING_BYTES)
-  return readObject(store, file.sha256, isExecutable(file.mode), MAX_SETTING_BYTES)
+  const hint = `set it anew, with the bytes that it had: appc settings NAME set ${file.path} FILE`
+  return readObject(store, file.sha256, isExecutable(file.mode), MAX_SETTING_BYTES, hint)
 }
 
 function invalid(path: string, because: string): AppcError {

@@ -1,6 +1,6 @@
 import type { SpawnSyncReturns } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
+import { closeSync, openSync, readSync, rmSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { findProgram } from '../container/entries.js'
 import { applicationFiles, type Recording } from '../container/record.js'
@@ -8,6 +8,7 @@ import { linesOf, readStrace, TRACED } from '../container/strace.js'
 import type { Tree } from '../container/tree.js'
 import { AppcError } from '../errors.js'
 import type { Store } from '../store/store.js'
+import { makeTemporary } from '../store/temporary.js'
 import { hasCode } from '../store/writing.js'
 import { launcherPath } from './launcher.js'
 
@@ -37,7 +38,7 @@ export function recordRun(
     : [launcherPath, `--root=${root}`, '--', name.includes('/') ? asPath(name) : findProgram(tree, name).path, ...args]
   const counts = applicationFiles([process.cwd(), homedir()])
   // A file and not a pipe: strace and what it starts would both have its end. It holds paths alone, and is read in pieces.
-  const directory = mkdtempSync(join(tmpdir(), 'appc-record-'))
+  const directory = makeTemporary('appc-record-')
   try {
     const log = join(directory, 'log')
     const end = trace(started, log, onMachine ? process.env : { ...process.env, APPC_HOME: store.home })

@@ -38,6 +38,13 @@ export interface Left {
   readonly problem: Problem
   /** Where the right bytes could come from, such as a package and its system; empty where nobody knows. */
   readonly origins: readonly string[]
+  /** What it is as a setting, which no packing brings back. */
+  readonly settings: readonly Setting[]
+}
+
+interface Setting {
+  readonly name: string
+  readonly path: string
 }
 
 export interface Repaired {
@@ -238,7 +245,10 @@ function withOrigins(store: Store, repaired: Omit<Repaired, 'left'> & { readonly
   const files = filesByKey(store, repaired.left)
   const left = repaired.left.map(problem => {
     const known = problem.object === null ? [] : (files.get(problem.object) ?? [])
-    return { problem, origins: [...new Set(known.flatMap(({ origin }) => origin ?? []))] }
+    const settings = known.flatMap(({ settingOf: name, path }) =>
+      name === undefined || path === null ? [] : [{ name, path }],
+    )
+    return { problem, origins: [...new Set(known.flatMap(({ origin }) => origin ?? []))], settings }
   })
   return { ...repaired, mended, left }
 }

@@ -64,7 +64,7 @@ function linkObject(object: string, path: string): void {
 function missingObject(error: unknown, object: string): unknown {
   if (!hasCode(error, 'ENOENT')) return error
   return new AppcError('STORE_CORRUPT', `the store's object ${object} is not there`, {
-    hint: 'pack the container again from its source: what is damaged is replaced',
+    hint: 'appc repair mends what can be mended, and says what helps else',
     cause: error,
   })
 }

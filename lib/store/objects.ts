@@ -17,18 +17,24 @@ export function objectPath(store: Pick<Store, 'home'>, digest: string, executabl
   return join(store.home, 'objects', digest.slice(0, 2), digest.slice(2) + (executable ? '.x' : ''))
 }
 
-/** An object's bytes, verified. STORE_CORRUPT when it is absent or its bytes are not what its name says. */
-export function readObject(store: Store, digest: string, executable: boolean, maxSize: number): Buffer {
+/** An object's bytes, verified. STORE_CORRUPT, with the hint of what mends it, when it is absent or its bytes are not what its name says. */
+export function readObject(
+  store: Store,
+  digest: string,
+  executable: boolean,
+  maxSize: number,
+  hint = PACK_AGAIN,
+): Buffer {
   const path = objectPath(store, digest, executable)
   let bytes: Buffer
   try {
-    bytes = readRegular(path, maxSize, PACK_AGAIN)
+    bytes = readRegular(path, maxSize, hint)
   } catch (error) {
     if (error instanceof AppcError) throw error
-    throw corrupt(path, hasCode(error, 'ENOENT') ? 'it is not there' : String(error), error)
+    throw corrupt(path, hasCode(error, 'ENOENT') ? 'it is not there' : String(error), hint, error)
   }
   if (createHash('sha256').update(bytes).digest('hex') !== digest)
-    throw corrupt(path, 'its bytes do not have the digest that it is named by')
+    throw corrupt(path, 'its bytes do not have the digest that it is named by', hint)
   return bytes
 }
 
@@ -102,10 +108,10 @@ export function eachPiece(read: (buffer: Buffer, position: number) => number, us
 
 const PACK_AGAIN = 'pack the container again from its source: what is damaged is replaced'
 
-function corrupt(path: string, because: string, cause?: unknown): AppcError {
+function corrupt(path: string, because: string, hint: string, cause?: unknown): AppcError {
   return new AppcError('STORE_CORRUPT', `the store's object ${path} is damaged`, {
     because,
-    hint: PACK_AGAIN,
+    hint,
     cause,
   })
 }

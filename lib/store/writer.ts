@@ -98,6 +98,11 @@ export class Writer {
     return object
   }
 
+  /** Whether it has anything that is not committed. */
+  get holds(): boolean {
+    return this.#staged.size > 0 || this.#secrets.length > 0
+  }
+
   /**
    * Makes everything added durable and visible, in this order: the bytes reach the disk (one syncfs for all); then they get
    * their names; then the names reach the disk. Only after that may a ref mention them.

@@ -87,4 +87,6 @@ export interface NeededFile {
   readonly size: number | null
   /** Where it is from in words, such as `curl 8.14.1-2 of Debian GNU/Linux 13 (trixie)`; null where nobody knows. */
   readonly origin: string | null
+  /** The container that it is a setting of. */
+  readonly settingOf?: string
 }

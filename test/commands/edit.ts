@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
@@ -35,21 +35,58 @@ t.test('what is nowhere and stays empty is not set', async t => {
 t.test('whoever was faster keeps his change, and the slower one his copy', async t => {
   t.match(pack('shared', 'program'), { status: 0 })
   const others = place.file('others', 'theirs\n')
-  const meanwhile = (...words: string[]) => `echo mine >"$1"; ${[...APPC, 'settings', 'shared', ...words].join(' ')};:`
-  const edit = (EDITOR: string) =>
-    appc(['settings', 'shared', 'edit', '/etc/shared'], { VISUAL: '', TMPDIR: place.home, EDITOR })
-  const refused = (why: string, ...words: string[]) => {
-    const { status, stderr } = edit(meanwhile(...words))
-    t.equal(status, 1, why)
-    const copy = /kept in (\/\S+\/shared): /.exec(stderr)?.[1] ?? ''
-    t.equal(readFileSync(copy, 'utf8'), 'mine\n')
-    t.equal(lstatSync(dirname(copy)).mode & 0o077, 0)
+  const meanwhile = (...words: string[]) => `echo mine >"$1"; ${[...APPC, ...words].join(' ')};:`
+  const edit = (EDITOR: string, path = '/etc/shared') =>
+    appc(['settings', 'shared', 'edit', path], { VISUAL: '', TMPDIR: place.home, EDITOR })
+  const refused = (stderr: RegExp, path: string, ...words: string[]) => {
+    const refusal = edit(`umask 022; rm "$1"; ${meanwhile(...words)}`, path)
+    t.match(refusal, { status: 1, stderr }, words.join(' '))
+    t.same(keptCopy(refusal.stderr), { text: 'mine\n', mode: 0o600, above: 0o700 })
   }
-  refused('set', 'set', '/etc/shared', others)
+  refused(/somebody else has changed/, '/etc/shared', 'settings', 'shared', 'set', '/etc/shared', others)
   t.match(appc(['settings', 'shared', 'show', '/etc/shared']), { stdout: /\n\+theirs\n/ })
-  refused('unset', 'unset', '/etc/shared')
-  t.match(edit(meanwhile('set', '/etc/other', others)), { status: 0 }, 'another setting')
+  refused(/somebody else has changed/, '/etc/shared', 'settings', 'shared', 'unset', '/etc/shared')
+  t.match(edit(meanwhile('settings', 'shared', 'set', '/etc/other', others)), { status: 0 }, 'another setting')
+  refused(/would lie in/, '/etc/new/foo.conf', 'state', 'shared', 'add', '/etc/new')
+  refused(/no container/, '/etc/last', 'remove', 'shared')
 })
+
+t.test('what is edited outlives a full disk of the store, and is too large for a setting', async t => {
+  const script = `mount -t tmpfs -o size=4m none "$0" && ${[...APPC, 'pack', '--root', place.tree, '--name', 'full', 'program'].join(' ')} && exec "$@"`
+  const full = join(place.home, 'full')
+  mkdirSync(full)
+  const EDITOR = `echo mine >"$1"; cat /dev/zero >${join(full, 'fill')} 2>/dev/null; :`
+  const { status, stderr } = spawnSync(
+    'unshare',
+    ['--map-root-user', '--mount', 'sh', '-c', script, full, ...APPC, 'settings', 'full', 'edit', '/etc/full'],
+    { encoding: 'utf8', env: place.environment({ APPC_HOME: full, VISUAL: '', TMPDIR: place.home, EDITOR }) },
+  )
+  t.equal(status, 125)
+  t.match(stderr, /the store at .* cannot be written: ENOSPC/)
+  t.same(keptCopy(stderr), { text: 'mine\n', mode: 0o600, above: 0o700 })
+  const large = appc(['settings', 'app', 'edit', '/etc/large'], {
+    VISUAL: '',
+    TMPDIR: place.home,
+    EDITOR: 'truncate -s 65M',
+  })
+  t.match(large, { status: 1, stderr: /at most 67108864 are taken/ })
+  t.equal(keptCopy(large.stderr).text.length, 65 << 20)
+})
+
+t.test('where no copy can be made, nobody edits', async t => {
+  const edit = (TMPDIR: string) =>
+    appc(['settings', 'app', 'edit', '/etc/copy'], { VISUAL: '', TMPDIR, EDITOR: `touch ${join(place.home, 'ran')};:` })
+  const refusal = (why: string) => ({ status: 125, stderr: `no temporary file can be made in ${why}\n\nhint: ` })
+  t.match(edit('/nonexistent'), refusal('/nonexistent: it does not exist'))
+  t.match(edit('/etc/passwd'), refusal('/etc/passwd: it is no directory'))
+  t.notOk(existsSync(join(place.home, 'ran')))
+})
+
+function keptCopy(stderr: string) {
+  const copy = /kept in (\/.+)\n/.exec(stderr)?.[1] ?? ''
+  const mode = (path: string) => lstatSync(path).mode & 0o777
+  return { text: readFileSync(copy, 'utf8'), mode: mode(copy), above: mode(dirname(copy)) }
+}
 
 t.test('the host’s file in a closed directory', async t => {
   t.match(editInClosed('/opt/one'), { status: 0, stdout: /kept secret/ })

@@ -1,6 +1,8 @@
-import { existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { launcherPath } from '../../lib/launch/launcher.js'
 import { AppcHome } from '../support/appc-home.js'
 import { compile } from '../support/fixtures.js'
 import { LIBRARIES } from '../support/small-tree.js'
@@ -44,6 +46,48 @@ t.test('what every launch would refuse is refused when it is set', async t => {
     t.match(appc(['settings', 'places', 'set', path, conf]), { status: 0 }, path)
   t.match(appc(['state', 'places', 'add', '/opt/state']), { status: 0 })
   t.match(appc(['settings', 'places', 'set', '/opt/state/later', conf]), { status: 1, stderr: /would lie in/ })
+})
+
+t.test('links and directories that are links are no way around it', async t => {
+  const [conf, site] = [file('links.conf', 'x\n'), join(tree, 'opt/links')]
+  compile(tree, 'opt/links/lib/libreal.so.1.2', 'int real(void) { return 0; }', [
+    ...['-shared', '-fPIC', '-Wl,-soname,libreal.so.1'],
+  ])
+  symlinkSync('libreal.so.1.2', join(site, 'lib/libreal.so.1'))
+  symlinkSync('libreal.so.1.2', join(site, 'lib/libreal.so'))
+  mkdirSync(join(site, 'named'))
+  symlinkSync('../lib/libreal.so.1', join(site, 'named/libreal.so.1'))
+  symlinkSync('lib', join(site, 'alias'))
+  const linked = ['-L/opt/links/lib', `-L${join(site, 'lib')}`, '-lreal', '-Wl,-rpath,/opt/links/lib']
+  compile(tree, 'usr/bin/linked', 'int real(void); int main(void) { return real(); }', linked)
+  symlinkSync('linked', join(tree, 'usr/bin/by-name'))
+  t.teardown(() => {
+    for (const path of ['opt/links', 'usr/bin/linked', 'usr/bin/by-name']) rmSync(join(tree, path), { recursive: true })
+  })
+  t.match(pack('links', '--include', '/opt/links', '--', 'by-name'), { status: 0 })
+
+  const launch = () => spawnSync(launcherPath, ['links'], { encoding: 'utf8', env: place.environment() })
+  t.match(launch(), { status: 0, stderr: '' })
+  const set = (path: string) => appc(['settings', 'links', 'set', path, conf])
+  const keep = (path: string) => appc(['state', 'links', 'add', path])
+  const program = { status: 1, stderr: /a program or library of the container/ }
+  for (const path of [
+    '/opt/links/lib/libreal.so.1',
+    '/opt/links/alias/libreal.so.1.2',
+    '/opt/links/alias/libreal.so.1',
+    '/bin/linked',
+    `${LIBRARIES.slice('/usr'.length)}/libc.so.6`,
+    '/lib64/ld-linux-x86-64.so.2',
+  ])
+    t.match(set(path), program, path)
+  t.match(set('/bin/linked/below'), { status: 1, stderr: /is a program of the container, and no directory/ })
+  t.match(keep('/usr/bin/linked/below'), { status: 1, stderr: /is a program of the container, and no directory/ })
+  const held = { status: 1, stderr: /lies in it, which the container’s programs load/ }
+  for (const path of ['/opt/links/alias', LIBRARIES.slice('/usr'.length), '/usr/lib64']) t.match(keep(path), held, path)
+  for (const path of ['/opt/links/lib/libreal.so', '/usr/bin/by-name', '/bin/nothing', '/lib/links/nothing'])
+    t.match(set(path), { status: 0 }, path)
+  for (const path of ['/opt/links/named', '/lib/links-state']) t.match(keep(path), { status: 0 }, path)
+  t.match(launch(), { status: 0, stderr: '' }, 'what is taken can be launched')
 })
 
 t.test('what an update has made impossible stands in no other’s way', async t => {

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   chmodSync,
   existsSync,
@@ -6,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -51,6 +53,41 @@ t.test('set, show, unset: each makes a generation', async t => {
   t.match(appc(['settings', 'app', 'unset', '/etc/app.conf', '--env', 'A']), { stdout: 'app has generation 3 now\n' })
   t.match(appc(['settings', 'app', 'unset', '/etc/app.conf']), { status: 1, stderr: /has no setting \/etc\/app.conf/ })
   t.same(numbers(), [1, 2, 3])
+})
+
+t.test('who sets what is there already mends it', async t => {
+  const conf = file('mend.conf', 'bytes that nobody else has\n')
+  const set = ['settings', 'app', 'set', '/etc/mend.conf', conf]
+  t.match(appc(set), { status: 0 })
+  const digest = createHash('sha256').update(readFileSync(conf)).digest('hex')
+  const object = join(store, 'objects', digest.slice(0, 2), digest.slice(2))
+  const damages = {
+    missing: () => rmSync(object),
+    bytes: () => {
+      chmodSync(object, 0o644)
+      writeFileSync(object, 'bytes that somebody else had')
+      chmodSync(object, 0o444)
+    },
+  }
+  for (const [kind, damage] of Object.entries(damages)) {
+    damage()
+    t.match(appc(['verify']), { status: 1, stdout: `${kind}: ${object}` })
+    const hint = /appc settings (app|NAME) set \/etc\/mend.conf FILE/
+    t.match(appc(['repair']), { status: 1, stdout: hint })
+    t.notMatch(appc(['repair']).stdout, /packing/)
+    t.match(appc(['settings', 'app', 'show', '/etc/mend.conf']), { status: 1, stderr: hint })
+    t.match(appc(set), { status: 0, stdout: 'app is set up so already\n' })
+    t.match(appc(['verify']), { status: 0, stdout: /^sound/ }, kind)
+  }
+  const before = lstatSync(object).ino
+  t.match(appc(set), { status: 0, stdout: 'app is set up so already\n' })
+  t.equal(lstatSync(object).ino, before, 'what is sound is not replaced')
+  t.match(appc(['settings', 'app', 'unset', '/etc/mend.conf']), { status: 0 })
+})
+
+t.test('what every object has is no variable that was set', async t => {
+  for (const name of ['constructor', 'toString'])
+    t.match(appc(['settings', 'app', 'unset', '--env', name]), { status: 1, stderr: `has no setting ${name}` })
 })
 
 t.test('import fixes what the host has now', async t => {
