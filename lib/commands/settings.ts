@@ -15,6 +15,7 @@ import { AppcError } from '../errors.js'
 import { openStores } from '../launch/open-store.js'
 import { replaceFile } from '../store/replace-file.js'
 import { requireOwn, type Stores, storeOf } from '../store/stores.js'
+import { isUndecodable } from './arguments.js'
 import { editSetting, requireAsItBegan } from './edit.js'
 import { visibleLines } from './report.js'
 import { listSettings, showSettings } from './show-settings.js'
@@ -155,7 +156,7 @@ function set(stores: Stores, name: string, operands: readonly string[], options:
     throw new AppcError('USAGE', 'settings set takes a path and a file', {
       hint: `appc settings ${name} set /etc/app.conf FILE`,
     })
-  const variables = options.env.map(parseVariable)
+  const variables = options.env.map(written => parseVariable(written, isUndecodable(written)))
   if (path !== undefined) checkSettingPath(path, 'file')
   requireOwnStore(stores, name)
   const files = path === undefined || file === undefined ? [] : [[path, readSource(file, options.public)] as const]

@@ -1,9 +1,11 @@
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import * as v from 'valibot'
 import { AppcError } from '../errors.js'
+import { unreadable } from '../loader/unreadable.js'
 import { readSecretFacts, type SecretFacts } from '../store/secrets.js'
 import type { Store } from '../store/store.js'
 import type { Writer } from '../store/writer.js'
+import { hasCode } from '../store/writing.js'
 import { openSource, readSetting, takeSetting } from './setting-files.js'
 import {
   checkSettingPath,
@@ -84,25 +86,43 @@ function ownerOf({ uid, gid }: SecretFacts) {
 
 /** The bytes of a document: of a file or, for `-`, of standard input. Throws FILE_MISSING, FILE_UNREADABLE, SETTING_INVALID. */
 export function readDocument(file: string): Buffer {
-  const fd = file === '-' ? 0 : openSource(file)
+  if (file === '-') return readToEnd(0, 'standard input')
+  const fd = openSource(file)
   try {
-    if (file !== '-' && !fstatSync(fd).isFile()) throw invalid(`${file} is not a regular file`)
-    return readToEnd(fd)
+    if (!fstatSync(fd).isFile()) throw invalid(`${file} is not a regular file`)
+    return readToEnd(fd, file)
   } finally {
-    if (file !== '-') closeSync(fd)
+    closeSync(fd)
   }
 }
 
 /** Of a pipe nobody knows how much is to come. */
-function readToEnd(fd: number): Buffer {
+function readToEnd(fd: number, name: string): Buffer {
   const pieces: Buffer[] = []
   for (let size = 0; size <= MAX_DOCUMENT_BYTES; size += pieces.at(-1)?.length ?? 0) {
     const piece = Buffer.allocUnsafe(1 << 16)
-    const got = readSync(fd, piece)
+    const got = readPiece(fd, piece, name)
     if (got === 0) return Buffer.concat(pieces)
     pieces.push(piece.subarray(0, got))
   }
   throw invalid(`it has more than ${MAX_DOCUMENT_BYTES} bytes`)
+}
+
+const PAUSE_MS = 10
+
+/**
+ * Whoever shares a pipe may have made it non-blocking for all: O_NONBLOCK belongs to what is open, open(2). Opened anew it would not be, but
+ * a socket cannot be, and a named pipe waits for a writer, who may be gone: fifo(7).
+ */
+function readPiece(fd: number, piece: Buffer, name: string): number {
+  for (;;)
+    try {
+      return readSync(fd, piece)
+    } catch (error) {
+      if (hasCode(error, 'EISDIR')) throw invalid(`${name} is a directory`)
+      if (!hasCode(error, 'EAGAIN')) throw unreadable(name, error)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS)
+    }
 }
 
 /** Throws SETTING_INVALID for a document that is none, or says what no setting can be. */

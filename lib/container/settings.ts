@@ -122,11 +122,11 @@ export function withVariable(settings: Settings, name: string, value: string | n
   return { ...settings, environment: Object.fromEntries(all.sort(([a], [b]) => (a < b ? -1 : 1))) }
 }
 
-/** `NAME=VALUE` as it is typed. Throws USAGE. */
-export function parseVariable(written: string): readonly [string, string] {
+/** `NAME=VALUE` as it is typed; `isLost`: it cannot be told what was. Throws USAGE. */
+export function parseVariable(written: string, isLost: boolean): readonly [string, string] {
   const at = written.indexOf('=')
   const [name, value] = [written.slice(0, Math.max(at, 0)), written.slice(at + 1)]
-  const because = whyNoVariable(name, value)
+  const because = isLost ? NOT_UTF8 : whyNoVariable(name, value)
   if (because === null) return [name, value]
   throw new AppcError('USAGE', `${quoted(written)} sets no variable`, {
     because,
@@ -140,7 +140,7 @@ export function whyNoVariable(name: string, value: string): string | null {
     return 'a variable is NAME=VALUE, its name of at most 255 letters, digits and underscores, and none that the loader obeys'
   if (!fitsVariable(value))
     return `its value has ${Buffer.byteLength(value)} bytes, and must be without NUL and shorter than ${MAX_VALUE}`
-  return whatIsLost(value)
+  return halfOf(value)
 }
 
 /** The loader's variables decide which libraries there are: plans are kept apart by them, so they are the caller's to give. */
@@ -164,7 +164,12 @@ function fitsVariable(value: string): boolean {
 
 /** Another text would be written in its place. Not asked of what is stored, which was let in before and can still be unset. */
 function whatIsLost(text: string): string | null {
-  if (text.includes(REPLACEMENT)) return 'it is not UTF-8'
+  return text.includes(REPLACEMENT) ? `${NOT_UTF8}, or has the sign for bytes that are not (U+FFFD)` : halfOf(text)
+}
+
+const NOT_UTF8 = 'it is not UTF-8'
+
+function halfOf(text: string): string | null {
   return /\p{Surrogate}/u.test(text) ? 'it holds half a character (a lone surrogate)' : null
 }
 

@@ -186,7 +186,6 @@ t.test('what is wrong changes nothing', async t => {
     [['set', '--env', 'LD_PRELOAD=/x'], 2, /sets no variable/],
     [['set', '--env', 'novalue'], 2, /sets no variable/],
     [['set', '--env', 'prototype=x'], 2, /sets no variable/],
-    [['set', '--env', 'A=\ufffd'], 2, /not UTF-8/],
     [['set', '--env', `A=${'x'.repeat(130_000)}`], 2, /"A=x{98}"… sets no variable: its value has 130000 bytes/],
     [['set', '/etc/\ufffd', conf], 1, /not UTF-8/],
     [['set', `/etc/${'x'.repeat(256)}`, conf], 1, /"\/etc\/x{95}"… .* more than 255 bytes/],
