@@ -1,9 +1,10 @@
-import { closeSync, existsSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import type { SpawnSyncReturns } from 'node:child_process'
+import { existsSync, fstatSync, writeSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { AppcError } from '../errors.js'
+import { replaceBy } from '../store/replace-file.js'
 import { stateHome } from '../store/state.js'
 import type { Store } from '../store/store.js'
-import { syncFile } from '../store/writing.js'
 
 /**
  * Writes all that a container's programs have written as an archive of tar, with owners, modes and extended attributes. `-` is standard
@@ -15,42 +16,44 @@ export function exportState(store: Store, name: string, file: string): void {
     throw new AppcError('SETTING_UNKNOWN', `nothing is kept for ${name} yet`, {
       hint: `its programs get a directory to write by appc state ${name} add PATH, with the next launch`,
     })
-  const there = file === '-' ? undefined : statSync(file, { throwIfNoEntry: false })
-  if (there?.isDirectory())
-    throw new AppcError('OUTPUT_UNWRITABLE', `${file} cannot be written`, {
-      because: 'it is a directory',
-      hint: 'name a file',
-    })
-  const create = (archive: string) => tar(['--create', `--file=${archive}`, '--sparse', `--directory=${home}`, '.'])
-  if (file === '-' || (there !== undefined && !there.isFile())) create(file === '-' ? '-' : resolve(file))
-  else replaceBy(resolve(file), create)
+  const create = ['--create', '--file=-', '--sparse', `--directory=${home}`, '.']
+  if (file === '-') requireDone(tar(create, 'inherit'), MAKING)
+  else replaceBy(file, 0o600, fd => createInto(fd, create))
 }
 
-function replaceBy(destination: string, create: (file: string) => void): void {
-  const aside = join(dirname(destination), `.${basename(destination)}.${crypto.randomUUID()}`)
-  try {
-    closeSync(openSync(aside, 'wx', 0o600))
-    create(aside)
-    syncFile(aside)
-    renameSync(aside, destination)
-  } catch (error) {
-    rmSync(aside, { force: true })
-    throw error
-  }
+function createInto(fd: number, create: readonly string[]): void {
+  const ended = tar(create, fd)
+  // tar tells only in words what it could not do: where writing was that, it fails once more. A pipe that is read takes nothing false.
+  if (ended.status !== 0 && (ended.signal === 'SIGPIPE' || !fstatSync(fd).isFIFO())) writeSync(fd, Buffer.alloc(RECORD))
+  requireDone(ended, MAKING)
 }
+
+const MAKING = 'see that all of it can be read: appc state NAME tells where it is'
+
+/** What tar writes at once. */
+const RECORD = 10240
 
 /** GNU tar takes away leading slashes, refuses names with .., and follows no link that it has unpacked. */
 export function unpackState(file: string, directory: string): void {
-  tar(['--extract', `--file=${file === '-' ? '-' : resolve(file)}`, `--directory=${directory}`])
+  const archive = file === '-' ? '-' : resolve(file)
+  requireDone(
+    tar(['--extract', `--file=${archive}`, `--directory=${directory}`], 'inherit'),
+    'tar --list tells whether it is one',
+  )
 }
 
-function tar(args: readonly string[]): void {
+type Ended = SpawnSyncReturns<string>
+
+function tar(args: readonly string[], output: number | 'inherit'): Ended {
   const { spawnSync } = process.getBuiltinModule('node:child_process')
   const all = ['--xattrs', '--acls', '--numeric-owner', ...args]
-  const { status, stderr, error } = spawnSync('tar', all, { stdio: ['inherit', 'inherit', 'pipe'], encoding: 'utf8' })
+  return spawnSync('tar', all, { stdio: ['inherit', output, 'pipe'], encoding: 'utf8' })
+}
+
+function requireDone({ status, stderr, error }: Ended, hint: string): void {
   if (status === 0) return
   throw new AppcError('STATE_ARCHIVE', 'the archive of state could not be made or unpacked', {
-    because: error?.message ?? stderr.trim().split('\n')[0] ?? `tar ended with status ${status}`,
-    hint: error === undefined ? 'tar --list tells whether it is one' : 'install tar',
+    because: error?.message ?? (stderr.trim().split('\n')[0] || `tar ended with status ${status}`),
+    hint: error === undefined ? hint : 'install tar',
   })
 }

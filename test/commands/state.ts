@@ -93,6 +93,29 @@ t.test('what was state once and is none now stays', async t => {
   })
 })
 
+t.test('an export goes where it is told to, or says why not', t => {
+  const target = file('target', 'before')
+  const link = join(home, 'link')
+  symlinkSync(target, link)
+  t.match(appc(['state', 'app', 'export', link]), { status: 0 })
+  t.ok(lstatSync(link).isSymbolicLink())
+  t.match(execFileSync('tar', ['-tf', target], { encoding: 'utf8' }), /opt\/one\/note/)
+  t.equal(lstatSync(target).mode & 0o777, 0o600)
+  t.match(appc(['state', 'app', 'export', join(home, 'x'.repeat(255))]), { status: 0 })
+  execFileSync('mkfifo', [join(home, 'pipe')])
+  const cases = {
+    '/nonexistent-directory/x.tar': /directory does not exist/,
+    '/proc/x.tar': /takes no files/,
+    '/dev/full': /no room/,
+    [join(home, 'pipe')]: /nobody reads/,
+  }
+  for (const [path, cause] of Object.entries(cases)) {
+    const { stderr } = appc(['state', 'app', 'export', path, '--json'])
+    t.match(JSON.parse(stderr), { code: 'OUTPUT_UNWRITABLE', cause }, path)
+  }
+  t.end()
+})
+
 t.test('names are bytes', async t => {
   const name = Buffer.from('na\xefve', 'latin1')
   const path = Buffer.concat([Buffer.from(`${one}/`), name])
