@@ -4,7 +4,8 @@ import { checkSettingPath } from '../container/settings.js'
 import { AppcError } from '../errors.js'
 import { openStores } from '../launch/open-store.js'
 import { findRunning } from '../launch/running.js'
-import { exportState, importState } from '../launch/state-archive.js'
+import { exportState } from '../launch/state-archive.js'
+import { type Imported, importState } from '../launch/state-import.js'
 import { stateBytes, stateHome, statePath } from '../store/state.js'
 import type { Store } from '../store/store.js'
 import { requireOwn, type Stores, storeOf } from '../store/stores.js'
@@ -44,12 +45,13 @@ const VERBS: Readonly<Record<string, (stores: Stores, name: string, operand: str
       storeOf(stores, name)
       exportState(stores.own, name, file)
     },
-    import: (stores, name, file) => {
-      const left = importState(stores.own, name, file, {
-        paths: keptPaths(storeOf(stores, name), name),
+    import: (stores, name, file, options) => {
+      const store = storeOf(stores, name)
+      const imported = importState(stores.own, name, file, {
+        paths: () => keptPaths(store, name),
         requireStill: () => requireStill(stores, name),
       })
-      if (left.length > 0) process.stderr.write(`${visibleLines([leftOutText(name, left)])}\n`)
+      tellImported(name, imported, options)
     },
   }
 
@@ -58,12 +60,24 @@ function keptPaths(store: Store, name: string): readonly string[] {
   return [...new Set(readDocuments(store, name).flatMap(({ settings }) => settings.state))].sort()
 }
 
+function tellImported(name: string, imported: Imported, { json }: StateOptions): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ schema: 'appc.state-imported/1', name, ...imported })}\n`)
+    return
+  }
+  const { left, emptied } = imported
+  const lines = [
+    ...(left.length > 0 ? [`appc: left out, being no state of ${name}: ${some(left)}`] : []),
+    ...(emptied.length > 0 ? [`appc: empty now, as the archive has nothing of it: ${some(emptied)}`] : []),
+  ]
+  if (lines.length > 0) process.stderr.write(`${visibleLines(lines)}\n`)
+}
+
 /** So many are named. */
 const SOME = 5
 
-function leftOutText(name: string, left: readonly string[]): string {
-  const more = left.length > SOME ? ` and ${left.length - SOME} more` : ''
-  return `appc: left out, being no state of ${name}: ${left.slice(0, SOME).join(', ')}${more}`
+function some(paths: readonly string[]): string {
+  return `${paths.slice(0, SOME).join(', ')}${paths.length > SOME ? ` and ${paths.length - SOME} more` : ''}`
 }
 
 /** What is kept is the caller's own, whose the container may be. */

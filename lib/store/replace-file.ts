@@ -1,77 +1,162 @@
 import {
+  accessSync,
+  type BigIntStats,
   closeSync,
   constants,
-  existsSync,
   fchmodSync,
+  fstatSync,
   fsyncSync,
+  lstatSync,
   openSync,
-  realpathSync,
+  readlinkSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { AppcError } from '../errors.js'
+import { basename, dirname } from 'node:path'
+import { asUnwritable, unwritable } from './unwritable.js'
+import { hasCode } from './writing.js'
 
 /**
  * Replaces a file that the caller named, wherever it is, as a whole; a link to one stays, and a device or a pipe is written to. Throws
  * OUTPUT_UNWRITABLE.
  */
 export function replaceFile(path: string, content: string | Uint8Array, mode: number): void {
+  replaceBy(path, mode, fd => writeFileSync(fd, content))
+}
+
+/** As replaceFile, with what `write` puts into this descriptor; it may throw anything, and then the old file stays. */
+export function replaceBy(path: string, mode: number, write: (fd: number) => void): void {
   try {
-    const there = statSync(path, { throwIfNoEntry: false })
-    if (there === undefined) replace(path, content, mode)
-    else if (there.isFile()) replace(realpathSync(path), content, mode)
-    else if (there.isDirectory()) throw asDirectory(path)
-    else writeInto(path, content)
+    const found = find(path)
+    if (found === null) makeNew(path, mode, write)
+    else holding(found, () => replaceFound(path, found, mode, write))
   } catch (error) {
-    throw error instanceof AppcError ? error : unwritable(path, error)
+    throw asUnwritable(path, error)
   }
 }
 
-function asDirectory(path: string): AppcError {
-  return new AppcError('OUTPUT_UNWRITABLE', `${path} cannot be written`, {
-    because: 'it is a directory',
-    hint: 'name a file in it, or - for standard output',
-  })
-}
+/** O_PATH, which Node does not know: finds a file without opening it, and so neither waits nor needs a right to it: open(2). */
+const O_PATH = 0o10000000
 
-/** Opening a pipe waits for a reader, who may never come, or fails at once: fifo(7). Writing to one that is full is to wait. */
-function writeInto(path: string, content: string | Uint8Array): void {
-  const probe = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+/**
+ * null: there is none. The kernel alone looks it up, once: of links that others made in a directory like /tmp it knows which to follow
+ * (fs.protected_symlinks: proc(5)), and nobody can exchange them between two looks.
+ */
+function find(path: string): number | null {
   try {
-    const fd = openSync(`/proc/self/fd/${probe}`, constants.O_WRONLY)
-    try {
-      writeFileSync(fd, content)
-    } finally {
-      closeSync(fd)
-    }
-  } finally {
-    closeSync(probe)
-  }
-}
-
-function replace(path: string, content: string | Uint8Array, mode: number): void {
-  // Not after its own name, which may be as long as a name can be.
-  const aside = join(dirname(path), `.appc-${crypto.randomUUID()}`)
-  try {
-    writeAside(aside, content, mode)
-    renameSync(aside, path)
+    return openSync(path, O_PATH)
   } catch (error) {
-    removeAside(aside)
+    if (hasCode(error, 'ENOENT')) return null
+    if (hasCode(error, 'EACCES') && isLink(path))
+      throw unwritable(path, {
+        because: 'a link that another user made leads there, or a directory on the way is closed',
+        hint: 'name the file itself',
+      })
     throw error
   }
 }
 
-function writeAside(aside: string, content: string | Uint8Array, mode: number): void {
-  const fd = openSync(aside, 'wx', 0o600)
+function isLink(path: string): boolean {
   try {
-    writeFileSync(fd, content)
-    fchmodSync(fd, mode)
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
+    return lstatSync(path).isSymbolicLink()
+  } catch {
+    // Not to be told: then the first error says why.
+    return false
+  }
+}
+
+function makeNew(path: string, mode: number, write: (fd: number) => void): void {
+  if (path === '' || path.endsWith('/')) throw asDirectory(path)
+  const directory = openDirectory(dirname(path))
+  holding(directory, () => replaceIn(directory, basename(path), mode, write))
+}
+
+function replaceFound(path: string, found: number, mode: number, write: (fd: number) => void): void {
+  const stat = fstatSync(found, { bigint: true })
+  if (stat.isDirectory()) throw asDirectory(path)
+  if (stat.isFile()) replaceNamed(path, found, stat, mode, write)
+  else writeInto(path, stat, write)
+}
+
+function replaceNamed(path: string, found: number, stat: BigIntStats, mode: number, write: (fd: number) => void): void {
+  const real = readlinkSync(`/proc/self/fd/${found}`)
+  const directory = openDirectory(dirname(real))
+  holding(directory, () => {
+    // The name leads there by other links, perhaps: only of this directory it is known that the file is in it.
+    requireSame(path, stat, lstatSync(inside(directory, basename(real)), { bigint: true, throwIfNoEntry: false }))
+    replaceIn(directory, basename(real), mode, write)
+  })
+}
+
+function requireSame(path: string, one: BigIntStats, other: BigIntStats | undefined): void {
+  if (one.dev === other?.dev && one.ino === other.ino) return
+  throw unwritable(path, {
+    because: 'it became another file meanwhile',
+    hint: 'name a file in a directory that nobody else may write to',
+  })
+}
+
+function asDirectory(path: string): Error {
+  return unwritable(path, { because: 'it is a directory', hint: 'name a file in it, or - for standard output' })
+}
+
+/**
+ * Opening a pipe waits for a reader, who may never come, or fails at once: fifo(7). Writing to one that is full is to wait. O_CREAT,
+ * though it is there: only so the kernel refuses pipes and files that others laid into a directory like /tmp (fs.protected_fifos).
+ */
+function writeInto(path: string, found: BigIntStats, write: (fd: number) => void): void {
+  const wait = found.isFIFO() ? constants.O_NONBLOCK : 0
+  const fd = openLaidOut(path, constants.O_WRONLY | constants.O_CREAT | wait)
+  holding(fd, () => {
+    requireSame(path, found, fstatSync(fd, { bigint: true }))
+    if (found.isFIFO()) writeWaiting(fd, write)
+    else write(fd)
+  })
+}
+
+function writeWaiting(probe: number, write: (fd: number) => void): void {
+  const fd = openSync(`/proc/self/fd/${probe}`, constants.O_WRONLY)
+  holding(fd, () => write(fd))
+}
+
+function openLaidOut(path: string, flags: number): number {
+  try {
+    return openSync(path, flags, 0o600)
+  } catch (error) {
+    if (!hasCode(error, 'EACCES')) throw error
+    throw unwritable(path, {
+      because: mayWrite(path)
+        ? 'another user made it, in a directory that everybody may write to, where it is not trusted'
+        : 'you may not write to it',
+      hint: 'name a file in a directory of yours, or a pipe that you made',
+    })
+  }
+}
+
+function mayWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function replaceIn(directory: number, name: string, mode: number, write: (fd: number) => void): void {
+  // Not after its own name, which may be as long as a name can be.
+  const aside = inside(directory, `.appc-${crypto.randomUUID()}`)
+  try {
+    const fd = openSync(aside, 'wx', 0o600)
+    holding(fd, () => {
+      write(fd)
+      fchmodSync(fd, mode)
+      fsyncSync(fd)
+    })
+    renameSync(aside, inside(directory, name))
+  } catch (error) {
+    removeAside(aside)
+    throw error
   }
 }
 
@@ -82,41 +167,19 @@ function removeAside(aside: string): void {
   } catch {}
 }
 
-const ELSEWHERE = 'name a file in a directory that you may write to'
-const DENIED = { because: 'permission is denied in its directory', hint: ELSEWHERE }
-const NO_ROOM = { because: 'there is no room for it', hint: 'make room, or name a file on another disk' }
-
-interface Meaning {
-  readonly because: string
-  readonly hint: string
+function openDirectory(path: string): number {
+  return openSync(path, O_PATH | constants.O_DIRECTORY)
 }
 
-const MEANINGS: Readonly<Record<string, Meaning>> = {
-  ENXIO: { because: 'nobody reads from it', hint: 'start the reader first, or name a file' },
-  ENOTDIR: { because: 'something on the way to it is no directory', hint: 'name a file in a directory that there is' },
-  ENAMETOOLONG: { because: 'its name is too long', hint: 'choose a shorter one' },
-  EROFS: { because: 'its file system is read-only', hint: ELSEWHERE },
-  EACCES: DENIED,
-  EPERM: DENIED,
-  ENOSPC: NO_ROOM,
-  EDQUOT: NO_ROOM,
+/** Whatever becomes of the directory's own name. */
+function inside(directory: number, name: string): string {
+  return `/proc/self/fd/${directory}/${name}`
 }
 
-/** In words of its own: those of the system call name the file beside it, which nobody knows. */
-function unwritable(path: string, error: unknown): AppcError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-  const meaning = code === 'ENOENT' ? nowhere(path) : MEANINGS[code]
-  return new AppcError('OUTPUT_UNWRITABLE', `${path} cannot be written`, {
-    ...(meaning ?? { because: `the system says ${code}`, hint: ELSEWHERE }),
-    cause: error,
-  })
-}
-
-/** The kernel's own directories (/proc) are there, and no file can be made in them. */
-function nowhere(path: string): Meaning {
-  if (existsSync(dirname(path))) return { because: 'its directory takes no files', hint: ELSEWHERE }
-  return {
-    because: 'its directory does not exist',
-    hint: 'make the directory first, or name a file in one that there is',
+function holding(fd: number, fn: () => void): void {
+  try {
+    fn()
+  } finally {
+    closeSync(fd)
   }
 }

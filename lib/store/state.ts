@@ -1,8 +1,9 @@
-import { chmodSync, chownSync, lstatSync, readdirSync, statSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { checkName } from './refs.js'
 import type { Store } from './store.js'
+import { walk } from './walk.js'
 import { hasCode, makeDirectory, writing } from './writing.js'
 
 /** Where a container's programs find what they may write, by the path that they know: outside of generations, and never collected. */
@@ -53,13 +54,11 @@ export function requireNoLinks(store: Pick<Store, 'home'>, name: string, path: s
 
 /** Bytes of what is there; null where nothing is kept yet. */
 export function stateBytes(store: Pick<Store, 'home'>, name: string, path: string): number | null {
-  const directory = statePath(store, name, path)
   try {
-    const names = readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    return names.reduce(
-      (sum, below) => sum + (lstatSync(join(directory, below), { throwIfNoEntry: false })?.size ?? 0),
-      0,
-    )
+    let sum = 0
+    for (const below of walk(Buffer.from(statePath(store, name, path))))
+      sum += lstatSync(below, { throwIfNoEntry: false })?.size ?? 0
+    return sum
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return null
     throw error

@@ -1,6 +1,18 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { lstatSync, readdirSync, readFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  lchownSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  symlinkSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
@@ -80,6 +92,40 @@ t.test('where it cannot be written the old file stays, and nothing is left', asy
   t.match(refusalOf('/dev/full'), { because: 'there is no room for it' })
 })
 
+const NOBODY = 65534
+const guarded = (name: string) =>
+  process.geteuid?.() === 0 && readFileSync(`/proc/sys/fs/${name}`, 'utf8') !== '0\n'
+    ? false
+    : `for root, where fs.${name} is set`
+
+t.test('what others laid into a directory like /tmp gets nothing', { skip: guarded('protected_fifos') }, async t => {
+  const home = t.testdir()
+  chmodSync(home, 0o1777)
+  const [pipe, own] = [join(home, 'pipe'), join(home, 'own')]
+  execFileSync('mkfifo', ['-m', '666', pipe, own])
+  chownSync(pipe, NOBODY, NOBODY)
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+  t.match(refusalOf(pipe), { code: 'OUTPUT_UNWRITABLE', because: /another user made it/, hint: /of yours/ })
+  // The end of a file: nobody has written, and nobody has it open.
+  t.equal(readSync(reader, Buffer.alloc(1)), 0)
+  closeSync(reader)
+  const ownReader = openSync(own, constants.O_RDONLY | constants.O_NONBLOCK)
+  replaceFile(own, 'x', 0o600)
+  t.equal(readSync(ownReader, Buffer.alloc(2)), 1)
+  closeSync(ownReader)
+})
+
+t.test('no link of others leads root elsewhere', { skip: guarded('protected_symlinks') }, async t => {
+  const home = t.testdir({ shared: {}, target: 'before' })
+  const [shared, target] = [join(home, 'shared'), join(home, 'target')]
+  chmodSync(shared, 0o1777)
+  const name = join(shared, 'name')
+  symlinkSync(target, name)
+  lchownSync(name, NOBODY, NOBODY)
+  t.match(refusalOf(name), { code: 'OUTPUT_UNWRITABLE', because: /^a link that another user made/ })
+  t.equal(readFileSync(target, 'utf8'), 'before')
+})
+
 const FAILING_WRITER = `
   import { replaceFile } from '${new URL('../../lib/store/replace-file.js', import.meta.url)}'
   try {
@@ -94,11 +140,17 @@ const WRITER = `
   replaceFile(process.argv[1], 'x'.repeat(1 << 20), 0o644)`
 
 function refusalOf(path: string): AppcError {
+  const refusal = outcome(path)
+  if (refusal === null) throw new Error(`${path} was written`)
+  return refusal
+}
+
+function outcome(path: string): AppcError | null {
   try {
     replaceFile(path, 'x', 0o644)
+    return null
   } catch (error) {
     if (error instanceof AppcError) return error
     throw error
   }
-  throw new Error(`${path} was written`)
 }
