@@ -34,11 +34,15 @@ export interface FileBelow {
   readonly stat: Stats
 }
 
-/** Regular files below a directory. Links are not followed (as readdir's own recursion does): a container may hold one to /. */
+/**
+ * Regular files below a directory. Links are not followed (as readdir's own recursion does): a container may hold one to /. What has a name
+ * that is no UTF-8 is passed over: the store has made none, and a repair takes it away.
+ */
 export function* filesBelow(directory: string): Generator<FileBelow> {
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name)
-    if (entry.isDirectory()) yield* filesBelow(path)
-    else if (entry.isFile()) yield { path, stat: lstatSync(path) }
+    const stat = entry.isDirectory() || entry.isFile() ? lstatSync(path, { throwIfNoEntry: false }) : undefined
+    if (stat?.isDirectory()) yield* filesBelow(path)
+    else if (stat?.isFile()) yield { path, stat }
   }
 }

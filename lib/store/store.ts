@@ -3,6 +3,7 @@ import { chmodSync, closeSync, constants, fchmodSync, openSync, readdirSync, rmS
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { openRegular } from './regular.js'
+import { joinBytes } from './walk.js'
 import { hasCode, makeDirectory, writing } from './writing.js'
 
 /** The system calls that the store needs and Node lacks. */
@@ -200,10 +201,10 @@ export function ifAlone(store: Store, fn: () => void): void {
 export function clearTemporary(store: Store): void {
   writing(store.home, () => {
     const directory = join(store.home, 'tmp')
-    const names = readdirSync(directory)
+    const names = readdirSync(directory, 'buffer')
     if (names.length === 0) return
     withLinks(store, () => {
-      for (const name of names) rmSync(join(directory, name), { recursive: true, force: true })
+      for (const name of names) rmSync(joinBytes(Buffer.from(directory), name), { recursive: true, force: true })
     })
   })
 }

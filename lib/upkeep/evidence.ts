@@ -76,7 +76,7 @@ export class Evidence {
   }
 
   /** Moves it here; `from` is where it lies by now, where that is not its own place any more. */
-  move(path: string, from = path): string {
+  move(path: string, from: string | Buffer = path): string {
     const destination = this.#placeFor(path)
     renameSync(from, destination)
     return destination

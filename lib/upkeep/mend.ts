@@ -1,4 +1,4 @@
-import { chmodSync, lchownSync, lstatSync, rmSync } from 'node:fs'
+import { chmodSync, lchownSync, lstatSync, readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { type Generations, readGenerations, readSpare, writeGenerations } from '../store/generations.js'
@@ -6,6 +6,7 @@ import { objectMode } from '../store/objects.js'
 import { listSpares, refPath } from '../store/refs.js'
 import { secretFactsPath } from '../store/secrets.js'
 import { type Store, withLinks } from '../store/store.js'
+import { joinBytes } from '../store/walk.js'
 import { hasCode, makeDirectory, syncDirectory, writing } from '../store/writing.js'
 import type { Evidence } from './evidence.js'
 import { isExecutableKey } from './identities.js'
@@ -58,8 +59,12 @@ const MENDS: Partial<Record<Problem['kind'], MendOne>> = {
   owner: mendOwner,
   directory: mendDirectory,
   stray: (store, evidence, problem) => {
+    const entries = entriesCalled(problem.path)
+    if (entries.length === 0) return null
     evidence.note([problem])
-    withLinks(store, () => evidence.move(problem.path))
+    withLinks(store, () => {
+      for (const from of entries) evidence.move(problem.path, from)
+    })
     return 'moved to quarantine'
   },
   plan: (_store, _evidence, { path }) => {
@@ -69,6 +74,13 @@ const MENDS: Partial<Record<Problem['kind'], MendOne>> = {
   ref: mendRef,
   spare: mendSpare,
   secret: mendSecret,
+}
+
+/** A name that is no UTF-8 is told with other signs in it, and several may be told the same. */
+function entriesCalled(path: string): readonly Buffer[] {
+  const directory = Buffer.from(dirname(path))
+  const names = readdirSync(directory, 'buffer').filter(name => name.toString() === basename(path))
+  return names.map(name => joinBytes(directory, name))
 }
 
 function mendMode(store: Store, _evidence: Evidence, { path, object }: Problem): string | null {

@@ -88,7 +88,9 @@ function wrongsOfSetting(home: string, { sound }: Objects, name: string, setting
 function isSoundSecret(path: string, size: number, mode: number): boolean {
   const [stat, facts] = [path, `${path}.json`].map(path => lstatSync(path, { throwIfNoEntry: false }))
   if (stat === undefined || facts === undefined || stat.size !== size || (stat.mode & 0o7777) !== mode) return false
-  const { sha256 } = JSON.parse(readFileSync(`${path}.json`, 'utf8')) as { readonly sha256: string }
+  const [line = '', checksum] = readFileSync(`${path}.json`, 'utf8').split('\n')
+  if (createHash('sha256').update(`${line}\n`).digest('hex') !== checksum) return false
+  const { sha256 } = JSON.parse(line) as { readonly sha256: string }
   return digestOf(path) === sha256
 }
 

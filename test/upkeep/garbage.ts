@@ -181,7 +181,8 @@ function lengthOfFacts(size: number): number {
     sha256: 'a'.repeat(64),
     size,
   }
-  return size + JSON.stringify(facts).length + 1
+  const checksum = 65
+  return size + JSON.stringify(facts).length + 1 + checksum
 }
 
 t.test('of a secret there may be a part', async t => {

@@ -4,6 +4,7 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -19,6 +20,7 @@ import { changeContainer } from '../../lib/container/change.js'
 import { encodeGeneration } from '../../lib/container/generation.js'
 import { takeSetting } from '../../lib/container/setting-files.js'
 import { NO_SETTINGS } from '../../lib/container/settings.js'
+import { collect } from '../../lib/launch/garbage.js'
 import { repair } from '../../lib/launch/repair.js'
 import { type VerifyOptions, verify } from '../../lib/launch/verify.js'
 import { encodePlan } from '../../lib/plan/file.js'
@@ -338,6 +340,26 @@ t.test('what lies among the refs and names no container', async t => {
   t.same(await found(fixture, { name: 'one' }), [], 'that is no container’s')
   t.match(await repair({ own: store, system: null }, {}), { mended: [{}, {}, {}], left: [] })
   t.same(await found(fixture), [])
+})
+
+t.test('what lies there by a name that is no UTF-8', async t => {
+  const fixture = packed()
+  const { store, a } = fixture
+  const places = [dirname(a), ...['objects', 'refs', 'secrets'].map(name => join(store.home, name))]
+  const put = () => {
+    for (const place of [...places, join(store.home, 'tmp')])
+      for (const byte of [0xe9, 0xe8]) writeFileSync(Buffer.from([...Buffer.from(`${place}/`), byte]), 'x')
+  }
+  put()
+  t.equal((await found(fixture)).filter(({ kind }) => kind === 'stray').length, 2 * places.length)
+  const stores = { own: store, system: null }
+  collect(stores, { keep: null, grace: 0, dryRun: false })
+  t.same(readdirSync(join(store.home, 'tmp')), [])
+  put()
+  t.match(await repair(stores, {}), { left: [] })
+  t.same(await found(fixture), [])
+  for (const place of places) t.notMatch(readdirSync(place).join(), /\ufffd/)
+  collect(stores, { keep: null, grace: 0, dryRun: false })
 })
 
 t.test('directories, strays and plans', async t => {
