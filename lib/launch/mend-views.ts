@@ -1,8 +1,10 @@
 import { lstatSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { AppcError } from '../errors.js'
 import { viewOfPath } from '../plan/check-views.js'
 import { mendView } from '../plan/view.js'
 import type { Store } from '../store/store.js'
+import { syncDirectory, writing } from '../store/writing.js'
 import type { Evidence } from '../upkeep/evidence.js'
 import type { Problem } from '../upkeep/problems.js'
 import { readable } from '../upkeep/sources.js'
@@ -36,8 +38,11 @@ function mendOne(store: Store, view: string, problems: readonly Problem[], evide
   } catch (error) {
     // One that cannot be made, whatever the reason, must not keep the others from it.
     if (!(error instanceof AppcError) && !(error instanceof Error && 'code' in error)) throw error
-    evidence.note(problems)
-    evidence.move(view)
+    writing(store.home, () => {
+      evidence.note(problems)
+      evidence.move(view)
+      syncDirectory(dirname(view))
+    })
     return 'moved to quarantine: the next launch builds another'
   }
 }

@@ -58,7 +58,7 @@ export function importState(store: Store, name: string, file: string, request: I
       }),
     )
   } finally {
-    rmSync(aside, { recursive: true, force: true })
+    writing(store.home, () => rmSync(aside, { recursive: true, force: true }))
     closeSync(lock)
   }
 }

@@ -66,7 +66,7 @@ export function repairObjects(
         dryRun ? null : evidence,
       )
     } finally {
-      withLinks(store, () => rmSync(directory, { recursive: true, force: true }))
+      writing(store.home, () => withLinks(store, () => rmSync(directory, { recursive: true, force: true })))
     }
   })
 }

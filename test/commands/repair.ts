@@ -3,6 +3,7 @@ import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import t from 'tap'
 import { APPC } from '../support/node.js'
+import { refusing } from '../support/refusing.js'
 import { objectOf, packFiles, type SmallStore, smallStore } from '../support/small-store.js'
 
 const [command, ...before] = APPC
@@ -72,6 +73,19 @@ t.test('what can be mended is; what is left is told with what helps', async t =>
     ],
   )
   t.same([readFileSync(a, 'utf8'), readFileSync(b, 'utf8')], ['A', 'B'])
+})
+
+t.test('what it needed for itself cannot be removed', t => {
+  const small = packed()
+  rmSync(objectOf(small, 'A'))
+  const refused = appc(small, ['repair', '--from', 'tree'], refusing('rmdir:ENOSPC'))
+  t.match(refused, {
+    status: 125,
+    stdout: '',
+    stderr: /^appc: the store at .* cannot be written: ENOSPC.*\n\nhint: free/,
+  })
+  t.match(appc(small, ['repair']), { status: 0, stdout: 'nothing to mend\n' })
+  t.end()
 })
 
 t.test('a file that cannot be read is replaced, and kept', async t => {

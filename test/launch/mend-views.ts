@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -13,6 +14,8 @@ import { withLock } from '../../lib/store/store.js'
 import { VIEW_LIST } from '../../lib/upkeep/users.js'
 import { newStore } from '../decide/scenario.js'
 import { fill, layersFor } from '../plan/layers.js'
+import { APPC } from '../support/node.js'
+import { refusing } from '../support/refusing.js'
 
 const PLAIN = { mode: 0o755, owner: null }
 
@@ -32,6 +35,17 @@ t.test('a file where a layer was', async t => {
   t.same(left, [])
   t.ok(mended.length > 0)
   t.equal(readFileSync(join(first, 'one'), 'utf8'), 'one')
+  t.same((await verify(store, {})).problems, [])
+})
+
+t.test('what the disk does not take is not used', async t => {
+  const { store, view, first } = built()
+  rmSync(join(first, 'one'))
+  const [command, ...words] = [...refusing('syncfs:EIO'), ...APPC, 'repair']
+  const env = { ...process.env, APPC_HOME: store.home }
+  const { status, stdout } = spawnSync(command, words, { env, encoding: 'utf8' })
+  t.match({ status, stdout }, { status: 0, stdout: /moved to quarantine: the next launch builds another/ })
+  t.notOk(existsSync(view))
   t.same((await verify(store, {})).problems, [])
 })
 

@@ -68,6 +68,7 @@ static const struct named calls[] = {
     CALL(prlimit64),
     CALL(read),
     CALL(readlinkat),
+    CALL(rmdir),
     CALL(seccomp),
     CALL(setns),
     CALL(setsid),
