@@ -115,10 +115,11 @@ Result ChangeQueue::take(Changes& changes) {
     if (count == -EINTR) continue;
     if (count < 0) return failure(Step::readChanges, nullptr, static_cast<int>(count));
     const auto length = static_cast<size_t>(count);
-    if (method_ == Method::inotify)
+    if (method_ == Method::inotify) {
       takeInotify(buffer.data(), length, changes);
-    else if (!takeFanotify(buffer.data(), length, changes))
+    } else if (!takeFanotify(buffer.data(), length, changes)) {
       return failure(Step::readChanges, nullptr, EOVERFLOW);
+    }
   }
   return success();
 }

@@ -65,7 +65,8 @@ int32_t listDirectory(const char* path, std::string& names, std::vector<uint64_t
   int32_t count = 0;
   for (;;) {
     errno = 0;
-    const struct dirent* entry = ::readdir(directory.get());
+    // Of a stream that no other thread has: readdir(3).
+    const struct dirent* entry = ::readdir(directory.get());  // NOLINT(concurrency-mt-unsafe)
     if (entry == nullptr) return errno != 0 ? -errno : count;
     if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
     names.append(entry->d_name).push_back('/');
