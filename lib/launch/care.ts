@@ -34,6 +34,6 @@ function mendFile(store: Store, { path, sha256, size, mode }: PackedRegular): bo
   if ('errorCode' in outcome && outcome.errorCode === 'ENOTDIR') return false
   const found = problem('bytes', object, because, { object: key })
   const { near, bySize } = storeSources(store, [found])
-  const sources = [...near, onHost(), bySize]
+  const sources = [...near, onHost(), ...bySize]
   return repairObjects(store, [{ problem: found, key, size, paths: [path] }], sources).mended.length > 0
 }

@@ -126,7 +126,7 @@ function outsideSources(system: Store | null, from: readonly string[]): Outside 
 
 function allSources(store: Store, problems: readonly Problem[], outside: Outside): readonly Source[] {
   const own = storeSources(store, problems)
-  return [...own.near, ...outside.near, own.bySize, ...outside.bySize]
+  return [...own.near, ...outside.near, ...own.bySize, ...outside.bySize]
 }
 
 function nameOf({ kind, path }: Problem): string {

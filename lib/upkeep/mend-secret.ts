@@ -29,7 +29,7 @@ import type { Problem } from './problems.js'
 import { readableFilesBelow } from './sources.js'
 
 /**
- * Mends a secret where its own two files were exchanged with those of another, where a view or another secret has the same bytes, and where
+ * Mends a secret where its own two files were exchanged with those of another, where a view, another secret or the quarantine has the same bytes, and where
  * only mode or owner differ. Nothing else can have its bytes: it does not travel, and its digest is nowhere but beside it.
  */
 export function mendSecret(store: Store, evidence: Evidence, problem: Problem): string | null {
@@ -104,7 +104,12 @@ export function isSecretMendable(store: Store, id: string): boolean {
   if (facts === null) return false
   // What its bytes are is only seen when it is opened: they most likely are those.
   const canBe = hasRightBytes(store, id) || isClosedToOwner(secretPath(store, id), facts)
-  return canBe || bytesElsewhere(store, secretPath(store, id), facts) !== null || bytesInViews(store, facts) !== null
+  return (
+    canBe ||
+    bytesElsewhere(store, secretPath(store, id), facts) !== null ||
+    bytesBelow(store, 'views', facts) !== null ||
+    bytesBelow(store, 'quarantine', facts) !== null
+  )
 }
 
 function factsIn(store: Store, id: string): SecretFacts | null {
@@ -160,8 +165,8 @@ function takeBytes(store: Store, evidence: Evidence, problem: Problem, facts: Se
     changePlaces(store, other.path, path)
     return 'it had another’s place'
   }
-  const inView = bytesInViews(store, facts)
-  const source = inView ?? other?.path ?? null
+  const inView = bytesBelow(store, 'views', facts)
+  const source = inView ?? other?.path ?? bytesBelow(store, 'quarantine', facts)
   if (source === null) return null
   const make = (beside: string) => {
     // Of a view's file the very inode, so that the view is right, too; another secret keeps its own.
@@ -176,7 +181,8 @@ function takeBytes(store: Store, evidence: Evidence, problem: Problem, facts: Se
     evidence.keep(path)
   })
   if (!isMade) return null
-  return `taken from ${inView === null ? 'another secret' : 'a view'}: ${source}`
+  const from = inView !== null ? 'a view' : other !== null ? 'another secret' : 'the quarantine'
+  return `taken from ${from}: ${source}`
 }
 
 /** What lies in its place may be all that there is of another. */
@@ -200,10 +206,10 @@ function bytesElsewhere(store: Store, path: string, facts: SecretFacts): Place |
   return having.find(place => !place.isRight()) ?? having[0] ?? null
 }
 
-/** A file of a view that is no other secret's. */
-function bytesInViews(store: Store, facts: SecretFacts): string | null {
+/** A file that is no other secret's. */
+function bytesBelow(store: Store, directory: 'views' | 'quarantine', facts: SecretFacts): string | null {
   const inodes = new Set([...placesOf(store)].map(({ path }) => lstatSync(path, { throwIfNoEntry: false })?.ino))
-  for (const file of readableFilesBelow(join(store.home, 'views')))
+  for (const file of readableFilesBelow(join(store.home, directory)))
     if (file.size === facts.size && !inodes.has(file.inode) && isFileOf(file.path, facts)) return file.path
   return null
 }

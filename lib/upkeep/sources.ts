@@ -34,14 +34,17 @@ export type Source = (wanted: Wanted) => Iterable<Candidate>
 export interface StoreSources {
   readonly near: readonly Source[]
   /** What has the right size, and no more that speaks for it. */
-  readonly bySize: Source
+  readonly bySize: readonly Source[]
 }
 
 /** `problems`: what is damaged in it, and so no source under its own name. */
 export function storeSources(store: Store, problems: readonly Problem[]): StoreSources {
   const damaged = new Set(problems.flatMap(({ object }) => object ?? []))
-  const { byName, bySize } = inViews(store)
-  return { near: [twin(store, damaged), otherDamaged(problems), inQuarantine(store), byName], bySize }
+  const found = [inViews(store), elsewhereInQuarantine(store)]
+  return {
+    near: [twin(store, damaged), otherDamaged(problems), inQuarantine(store), ...found.map(({ byName }) => byName)],
+    bySize: found.map(({ bySize }) => bySize),
+  }
 }
 
 /** The same bytes with the other mode. */
@@ -75,33 +78,51 @@ function inQuarantine(store: Store): Source {
 }
 
 /**
- * Files of views that are no object's: of an object that is gone, or of another inode than when the view was built, and copies. Found by
- * their size, those first that are called as the object is in a container.
+ * Files of views that are no object's: of an object that is gone, or of another inode than when the view was built, and copies.
  */
-function inViews(store: Store): { readonly byName: Source; readonly bySize: Source } {
+function inViews(store: Store): Found {
+  return amongFiles(() => filesBut(store, join(store.home, 'views')), { from: 'a view', isObject: true })
+}
+
+/** What of the quarantine nothing is known of: views that were taken out whole, or what lay where nothing should. */
+function elsewhereInQuarantine(store: Store): Found {
+  return amongFiles(() => filesBut(store, join(store.home, 'quarantine')), { from: 'the quarantine' })
+}
+
+interface Found {
+  readonly byName: Source
+  readonly bySize: Source
+}
+
+/** By their size, those first that are called as the object is in a container. They are looked for when they are asked for. */
+function amongFiles(look: () => readonly FoundFile[], what: Omit<Candidate, 'path'>): Found {
   let files: ReadonlyMap<number, readonly string[]> | null = null
   const ofSize = (size: number): readonly string[] => {
-    files ??= ownFilesOfViews(store)
+    files ??= pathsBySize(look())
     return files.get(size) ?? []
   }
-  const from = 'a view'
   return {
     *byName({ size, paths }) {
       if (size === null) return
       const names = new Set(paths.map(path => basename(path)))
-      for (const path of ofSize(size)) if (names.has(basename(path))) yield { path, from, isObject: true }
+      for (const path of ofSize(size)) if (names.has(basename(path))) yield { path, ...what }
     },
     *bySize({ size }) {
       if (size === null) return
-      for (const path of ofSize(size)) yield { path, from, isObject: true }
+      for (const path of ofSize(size)) yield { path, ...what }
     },
   }
 }
 
-function ownFilesOfViews(store: Store): ReadonlyMap<number, readonly string[]> {
+/** Those that are no objects. */
+function filesBut(store: Store, directory: string): readonly FoundFile[] {
   const { looks, places } = listObjects(store)
   const objects = new Set(places.map(place => inodeIn(looks.identity(place))))
-  const files = [...readableFilesBelow(join(store.home, 'views'))].filter(({ inode }) => !objects.has(inode))
+  return [...readableFilesBelow(directory)].filter(({ inode }) => !objects.has(inode))
+}
+
+/** Of several names of one file one. */
+function pathsBySize(files: readonly FoundFile[]): ReadonlyMap<number, readonly string[]> {
   const bySize = new Map<number, Map<number, string>>()
   for (const { path, size, inode } of files) {
     const known = bySize.get(size) ?? new Map<number, string>()

@@ -4,13 +4,14 @@ import {
   copyFileSync,
   linkSync,
   lstatSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import t from 'tap'
 import { temporaryDirectory } from '../support/fixtures.js'
 import { forEachPerson, type Ran, Site } from '../support/site.js'
@@ -170,6 +171,25 @@ forEachPerson((who, makeSite) =>
     await right(site.appc('remove', 'app-1'))
     for (const [index, path] of [one, two].entries())
       t.equal(lstatSync(path, { throwIfNoEntry: false }) === undefined, index === 1)
+  }),
+)
+
+forEachPerson((who, makeSite) =>
+  t.test(`a secret of which only the quarantine has the bytes, ${who}`, async t => {
+    const site = makeSite()
+    t.teardown(() => site.remove())
+    const [secret = ''] = await setSecrets(site, 'a secret\n')
+    const kept = join(site.store, 'quarantine/damaged-1-01234567/views/x/y/0/key')
+    mkdirSync(dirname(kept), { recursive: true })
+    renameSync(secret, kept)
+    chmodSync(kept, 0o600)
+    for (let at = dirname(kept); at !== site.store; at = dirname(at)) chownSync(at, site.user.uid, site.user.gid)
+    t.match(await site.appc('repair', '--dry-run'), { status: 0 })
+    t.match(await site.appc('repair'), { status: 0, stdout: /taken from the quarantine/ })
+    t.equal(readFileSync(secret, 'utf8'), 'a secret\n')
+    t.equal(lstatSync(secret).mode & 0o777, 0o640)
+    t.not(lstatSync(secret).ino, lstatSync(kept).ino)
+    t.match(await site.appc('verify', '--full'), { status: 0 })
   }),
 )
 

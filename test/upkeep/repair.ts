@@ -248,6 +248,22 @@ t.test('from quarantine', async t => {
     t.match(await mend(fixture), { left: [], mended: [{ how: 'taken from the quarantine' }], bytesRead: 5000 })
     await isWhole(t, fixture)
   })
+  t.test('what was taken out with a view', async t => {
+    const fixture = packed()
+    const view = join(newQuarantine(fixture.store, 'damaged', 1), 'views/x/y/0')
+    mkdirSync(view, { recursive: true })
+    writeFileSync(join(view, 'a'), A)
+    // Of the same size, and called otherwise.
+    writeFileSync(join(view, 'other'), B)
+    for (const path of [fixture.a, fixture.b]) damage(path)
+    const dry = await mend(fixture, { dryRun: true })
+    t.match(dry, { left: [], mended: [{}, {}] })
+    const { left, mended } = await mend(fixture)
+    t.same(left, [])
+    t.same(mended.map(({ source }) => source).sort(), [join(view, 'a'), join(view, 'other')])
+    await isWhole(t, fixture)
+    t.not(statSync(fixture.a).ino, statSync(join(view, 'a')).ino, 'what is evidence stays that alone')
+  })
 })
 
 t.test('from a view: the very file, where the object lost its name', async t => {
