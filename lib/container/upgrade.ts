@@ -6,13 +6,14 @@ import { writeGenerations } from '../store/generations.js'
 import { isDigest } from '../store/objects.js'
 import { listRefs, refPath } from '../store/refs.js'
 import { readRegular } from '../store/regular.js'
+import { addChecksum, listSecrets } from '../store/secrets.js'
 import { type Store, withLinks, withLock } from '../store/store.js'
 import { hasCode, syncDirectory, writeDurably, writing } from '../store/writing.js'
 import { encodeGeneration } from './generation.js'
 import { NO_SETTINGS } from './settings.js'
 
 /** The layout of stores that this appc reads and writes (docs/formats.md, "Store"). */
-const VERSION = 2
+const VERSION = 3
 const MAX_BYTES = 16
 
 /**
@@ -26,6 +27,7 @@ export function upgradeStore(store: Store): void {
     // The directories are new: what is synced in one is lost with it while its own name is not on the disk.
     writing(store.home, () => syncDirectory(store.home))
     for (const name of listRefs(store)) upgradeRef(store, name)
+    for (const id of listSecrets(store)) addChecksum(store, id)
     writeDurably(store, versionPath(store), `${VERSION}\n`, 0o644)
   })
 }

@@ -5,7 +5,7 @@ import { AppcError } from '../errors.js'
 import { checkedBody, withChecksum } from './checksum.js'
 import { readRegular } from './regular.js'
 import type { Store } from './store.js'
-import { hasCode } from './writing.js'
+import { hasCode, writeDurably } from './writing.js'
 
 /** Who may read a secret, as of the file that it was taken from. */
 export interface Access {
@@ -85,6 +85,27 @@ export function listSecrets(store: Pick<Store, 'home'>): readonly string[] {
     return [...new Set(names.map(name => name.replace(/\.json$/, '')))]
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'EACCES')) return []
+    throw error
+  }
+}
+
+/** Version 2 of the layout had none. What says nothing sensible stays what it is. */
+export function addChecksum(store: Store, id: string): void {
+  const path = secretFactsPath(store, id)
+  const text = readWithoutChecksum(path, id)
+  if (text !== null) writeDurably(store, path, withChecksum(text), 0o600)
+}
+
+/** null for what is none such, or cannot be read: whoever checks the secret tells of it. */
+function readWithoutChecksum(path: string, id: string): string | null {
+  try {
+    const text = readRegular(path, MAX_FACTS, HINT).toString()
+    // With a checksum it is no JSON.
+    const facts: unknown = JSON.parse(text)
+    return isFacts(facts) && facts.id === id ? text : null
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof AppcError) return null
+    if (error instanceof Error && 'errno' in error) return null
     throw error
   }
 }

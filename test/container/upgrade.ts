@@ -5,6 +5,7 @@ import { listContainers } from '../../lib/container/containers.js'
 import { packContainer } from '../../lib/container/pack.js'
 import { requireVersion, upgradeStore } from '../../lib/container/upgrade.js'
 import { readGenerations, readSpare } from '../../lib/store/generations.js'
+import { isSoundSecret, secretFactsPath, stageSecret } from '../../lib/store/secrets.js'
 import { createStore, type Store } from '../../lib/store/store.js'
 import { system } from '../store/system.js'
 import { compile } from '../support/fixtures.js'
@@ -53,7 +54,30 @@ t.test('one that was brought half the way is brought the rest', async t => {
   rmSync(join(store.home, 'version'))
   upgradeStore(store)
   t.same(readFileSync(join(store.home, 'refs/two')), done)
-  t.equal(readFileSync(join(store.home, 'version'), 'utf8'), '2\n')
+  t.equal(readFileSync(join(store.home, 'version'), 'utf8'), '3\n')
+})
+
+t.test('secrets of version 2 get their checksum', async t => {
+  const { store } = oldStore(t.testdir({}))
+  createStore(store, 0)
+  upgradeStore(store)
+  const [sound, damaged, half] = ['a', 'b', 'c'].map(digit => digit.repeat(32)) as [string, string, string]
+  const access = { mode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+  for (const id of [sound, damaged, half]) stageSecret(join(store.home, 'secrets'), id, Buffer.from('secret'), access)
+  const facts = readFileSync(secretFactsPath(store, sound), 'utf8')
+  writeFileSync(secretFactsPath(store, sound), `${facts.split('\n')[0]}\n`)
+  writeFileSync(secretFactsPath(store, damaged), '{"id":1}\n')
+  rmSync(secretFactsPath(store, half))
+  writeFileSync(join(store.home, 'version'), '2\n')
+  t.throws(() => isSoundSecret(store, sound), { code: 'STORE_CORRUPT' })
+  for (let count = 0; count < 2; count++) {
+    upgradeStore(store)
+    t.ok(isSoundSecret(store, sound))
+    t.equal(readFileSync(secretFactsPath(store, sound), 'utf8'), facts)
+    t.equal(readFileSync(secretFactsPath(store, damaged), 'utf8'), '{"id":1}\n')
+    // Killed before the version was written.
+    writeFileSync(join(store.home, 'version'), '2\n')
+  }
 })
 
 t.test('a damaged ref stays what it is, and keeps nobody else from being brought', async t => {
@@ -72,7 +96,7 @@ t.test('a newer one is left alone', async t => {
   const store = { home: t.testdir({}), system }
   createStore(store, 0)
   for (const [version, because] of [
-    ['3\n', /newer appc: its version is 3/],
+    ['4\n', /newer appc: its version is 4/],
     ['', /damaged/],
     ['2', /damaged/],
     ['x\n', /damaged/],
