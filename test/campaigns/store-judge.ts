@@ -150,8 +150,9 @@ function steadyOf(line: string, home: string): string {
   const [path = ''] = line.split(' ')
   if (/^plans\/./.test(path)) return path
   if (/^(refs|spare)\/./.test(path)) return `${path} ${meaningOf(readFileSync(join(home, path), 'utf8'), home)}`
+  // Its checksum is another for another name.
   if (/^secrets\/.*\.json$/.test(path))
-    return `secrets/*.json ${readFileSync(join(home, path), 'utf8').replace(/"id":"[0-9a-f]+"/, '')}`
+    return `secrets/*.json ${readFileSync(join(home, path), 'utf8').replace(/"id":"[0-9a-f]+"|\n.*/gs, '')}`
   return line
     .replace(/ [0-9]+ (?=[0-9a-f]{64}$)/, ' ')
     .replace(/^secrets\/[0-9a-f]+/, 'secrets/*')
