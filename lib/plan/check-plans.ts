@@ -1,4 +1,5 @@
-import { basename, join } from 'node:path'
+import { lstatSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { readRegular } from '../store/regular.js'
 import type { Store } from '../store/store.js'
@@ -9,12 +10,14 @@ import { HEADER, MAGIC, MAX_SIZE, VERSION } from './layout.js'
 import { namesIn } from './names-in.js'
 import type { Plan } from './types.js'
 
-/** Plans, of one container or of all, that are damaged. */
+/** Plans, of one container or of all, that are damaged; and what they tell of and is lost. */
 export function checkPlans(store: Store, name: string | null): readonly Problem[] {
   const directory = join(store.home, 'plans')
   const { names, problems } = namesIn(directory)
   const plans = names.filter(plan => name === null || isPlanOf(plan, name))
-  return [...problems, ...plans.flatMap(plan => checkPlan(join(directory, plan)))]
+  const lost = new Map<string, Problem>()
+  const found = plans.flatMap(plan => checkPlan(store, join(directory, plan), lost))
+  return [...problems, ...found, ...lost.values()]
 }
 
 /** Neither @ nor ~ can be part of a name. */
@@ -22,10 +25,13 @@ function isPlanOf(plan: string, name: string): boolean {
   return plan === name || plan.startsWith(`${name}@`) || plan.startsWith(`${name}~`)
 }
 
-function checkPlan(path: string): readonly Problem[] {
+function checkPlan(store: Store, path: string, lost: Map<string, Problem>): readonly Problem[] {
   try {
     const bytes = readRegular(path, MAX_SIZE, '')
-    if (isOfAnotherVersion(bytes) || isNamed(basename(path), decodePlan(bytes))) return []
+    if (isOfAnotherVersion(bytes)) return []
+    const plan = decodePlan(bytes)
+    for (const ref of lostRefsOf(store, plan)) lost.set(ref, problem('ref', ref, LOST))
+    if (isNamed(basename(path), plan)) return []
     return [problem('plan', path, 'it is of something else than its name says')]
   } catch (error) {
     // Removed since it was listed: its container is planned for anew.
@@ -34,6 +40,18 @@ function checkPlan(path: string): readonly Problem[] {
     if (!(error instanceof Error && 'code' in error)) throw error
     return [problem('plan', path, `it cannot be read (${error.code})`)]
   }
+}
+
+const LOST = 'it is gone with its second copy, and there is a plan for its container'
+
+/** Whoever removes a container removes its plans first. Those of the system's containers rest on refs elsewhere. */
+function lostRefsOf(store: Store, { guards }: Plan): readonly string[] {
+  const refs = join(store.home, 'refs')
+  const spareOf = (ref: string) => join(store.home, 'spare', basename(ref))
+  return guards
+    .filter(({ kind, path }) => kind === 'identity' && dirname(path) === refs)
+    .map(({ path }) => path)
+    .filter(ref => [ref, spareOf(ref)].every(path => lstatSync(path, { throwIfNoEntry: false }) === undefined))
 }
 
 /** Of one for a tree the name tells which directory that was; by now another may be at its path, or none. */

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Ran, Site } from '../support/site.js'
 import type { Knowledge } from './corruption-copies.js'
@@ -54,6 +55,12 @@ export function unnamed(
   const inodes = new Set(named.map(path => fileAt(before, path)?.inode))
   const isNamed = (path: string) =>
     named.some(name => isWithin(path, name) || isWithin(name, path) || isWithin(tellerOf(path), name))
+  // Of a ref whose second copy is gone, too, its plan tells, where that is sound.
+  const isLostWithPlan = (path: string) => {
+    const [, name] = /^(?:refs|spare)\/([^/]+)$/.exec(path) ?? []
+    if (name === undefined || [`refs/${name}`, `spare/${name}`].some(each => now.has(each))) return false
+    return !now.has(`plans/${name}`) || isNamed(`plans/${name}`)
+  }
   return [...damaged].filter(path => {
     if (isNamed(path) || (inodes.has(fileAt(before, path)?.inode) && fileAt(before, path) !== null)) return false
     const needs = knowledge.needs.get(path) ?? []
@@ -62,7 +69,7 @@ export function unnamed(
       needs.length + tellers.length > 0 &&
       needs.every(({ name, manifest }) => isNamed(manifest) || isNamed(`refs/${name}`)) &&
       tellers.every(name => isNamed(`refs/${name}`))
-    return now.has(path) || !isUntold
+    return now.has(path) || !(isUntold || isLostWithPlan(path))
   })
 }
 
@@ -87,7 +94,9 @@ export type Verdict = { readonly kind: 'right' | 'refused' } | { readonly kind: 
 /** What a launch was: right only when all that it could open has the right bytes. */
 export function judgeLaunch(site: Site, before: Picture, looker: Looker, sample: Launchable, ran: Ran): Verdict {
   const { status, stdout, stderr } = ran
-  if (status === 125 && stdout === '' && codeOf(stderr) === 'STORE_CORRUPT') return { kind: 'refused' }
+  const isLost = ['refs', 'spare'].every(where => isNowhere(join(site.store, where, sample.name)))
+  const code = isLost ? 'CONTAINER_UNKNOWN' : 'STORE_CORRUPT'
+  if (status === 125 && stdout === '' && codeOf(stderr) === code) return { kind: 'refused' }
   const told = `${sample.name}: exit ${status}, ${JSON.stringify(stdout.slice(0, 300))} ${stderr.slice(0, 600)}`
   if (status !== 0 || stdout !== sample.output || stderr.trim() !== '') return { kind: 'wrong', text: told }
   // The list is not laid over anything.
@@ -100,6 +109,10 @@ export function judgeLaunch(site: Site, before: Picture, looker: Looker, sample:
   )
   if (differing.length === 0) return { kind: 'right' }
   return { kind: 'wrong', text: `${told}; in its view differ ${differing.slice(0, 5).join(' ')}` }
+}
+
+function isNowhere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) === undefined
 }
 
 function hasOtherOwner(was: Seen | undefined, is: Seen | undefined): boolean {
