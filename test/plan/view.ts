@@ -98,7 +98,7 @@ t.test('an object that is missing from the store', async t => {
   const node = layersFor()[0]?.nodes.get('deep/er/three')
   if (node?.kind !== 'file') throw new Error('a file')
   rmSync(objectPath(store, node.file.sha256, false))
-  t.throws(() => build(store), { code: 'STORE_CORRUPT', hint: /pack/ })
+  t.throws(() => build(store), { code: 'STORE_CORRUPT', hint: /appc repair/ })
   t.notOk(existsSync(join(store.home, 'views/c')) && readdirSync(join(store.home, 'views/c')).length > 0)
   t.same(readdirSync(join(store.home, 'tmp')), [])
 })
