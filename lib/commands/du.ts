@@ -4,7 +4,7 @@ import type { Manifest } from '../container/types.js'
 import { openStores } from '../launch/open-store.js'
 import { decisionToTell } from '../launch/told.js'
 import { isUnknownContainer, listRefs } from '../store/refs.js'
-import type { Store } from '../store/store.js'
+import { type Store, withLock } from '../store/store.js'
 import { listNames, type Stores, storeOf } from '../store/stores.js'
 import { type Usage, usageOf } from '../store/usage.js'
 import { human, reportError, visible } from './report.js'
@@ -48,16 +48,21 @@ export function runDu(names: readonly string[], { json }: { readonly json: boole
   return status
 }
 
-/** Of all containers of a store, as what they have in common is asked for. */
+/**
+ * Of all containers of a store, as what they have in common is asked for. Under the lock: of generations that are forgotten meanwhile the
+ * manifests are collected.
+ */
 function holdingsIn(store: Store, tell: (error: unknown) => void): readonly Holding[] {
-  return listRefs(store).flatMap(name => {
-    try {
-      return [holdingOf(store, name)]
-    } catch (error) {
-      if (!isUnknownContainer(error)) tell(error)
-      return []
-    }
-  })
+  const holdings = () =>
+    listRefs(store).flatMap(name => {
+      try {
+        return [holdingOf(store, name)]
+      } catch (error) {
+        if (!isUnknownContainer(error)) tell(error)
+        return []
+      }
+    })
+  return withLock(store, 'shared', holdings)
 }
 
 function rowOf({ own }: Stores, store: Store, holding: Holding, all: readonly Holding[]): Row {
