@@ -89,6 +89,10 @@ function hintFor(left: readonly Left[], holders: number): string {
   return hints.size === 0 ? '' : `hint: ${visibleLines([...hints]).replaceAll('\n', '\n      ')}\n`
 }
 
+/** Where nothing of it is left but a plan, there is nothing to remove. */
+const REF =
+  'of a container whose ref and its second copy are lost nothing is known: appc remove NAME, where appc list has it, and pack it again'
+
 /** By the kind of what was left. */
 const HINTS: Partial<Record<Problem['kind'], string>> = {
   secret:
@@ -96,8 +100,8 @@ const HINTS: Partial<Record<Problem['kind'], string>> = {
   owner: 'have root give back what is somebody else’s: chown',
   directory: 'where a link stands for a directory, put the directory itself there',
   policy: 'mend policy.json, or remove it, and this host has no policy',
-  ref: 'of a container whose ref and its second copy are lost nothing is known: appc remove NAME, and pack it again',
-  spare: 'of a container whose ref and its second copy are lost nothing is known: appc remove NAME, and pack it again',
+  ref: REF,
+  spare: REF,
   stray: 'move what has such a name away yourself',
 }
 

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, copyFileSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -48,6 +49,10 @@ for (const [what, before] of launches)
       await site.pack(root, 'other', 'other')
       t.match(await site.run(['other']), { status: 0 })
 
+      const isKeptBy = async ({ pid }: ChildProcess) => {
+        const stderr = new RegExp(`the process ${pid} runs with its files`)
+        t.match(await site.appc('remove', 'held'), { status: 1, stderr })
+      }
       const [command, ...words] = [...before, site.launcher, 'held']
       const running = site.start(command, words)
       t.teardown(() => running.kill())
@@ -81,10 +86,7 @@ for (const [what, before] of launches)
       t.teardown(() => closed.kill())
       const closedEnded = once(closed, 'close')
       await once(closed.stdout as NodeJS.ReadableStream, 'data')
-      t.match(await site.appc('remove', 'held'), {
-        status: 1,
-        stderr: new RegExp(`the process ${closed.pid} runs with its files`),
-      })
+      await isKeptBy(closed)
       closed.stdin?.end()
       t.same(await closedEnded, [0, null])
       // As a launch that is not so far yet: it has opened the layers.
@@ -94,10 +96,7 @@ for (const [what, before] of launches)
       t.teardown(() => launching.kill())
       const launched = once(launching, 'close')
       await once(launching.stdout as NodeJS.ReadableStream, 'data')
-      t.match(await site.appc('remove', 'held'), {
-        status: 1,
-        stderr: new RegExp(`the process ${launching.pid} runs with its files`),
-      })
+      await isKeptBy(launching)
       launching.stdin?.end()
       await launched
       t.match(await site.appc('remove', 'held'), { status: 0, stderr: '' })
