@@ -144,10 +144,16 @@ async function runEditor(file: string): Promise<void> {
   const { spawn } = process.getBuiltinModule('node:child_process')
   // Not spawnSync: signals are noted only by who waits in the event loop.
   const child = spawn('/bin/sh', ['-c', `${editor} "$1"`, editor, file], { stdio: 'inherit' })
+  // Whoever ends appc alone would otherwise wait for somebody to leave the editor.
+  const pass = (signal: NodeJS.Signals) => {
+    child.kill(signal)
+  }
+  for (const signal of FOR_APPC) process.on(signal, pass)
   const because = await once(child, 'close').then(
     ([status, signal]) => (signal === null ? statusInWords(status) : `it was ended by ${signal}`),
     (error: Error) => error.message,
   )
+  for (const signal of FOR_APPC) process.off(signal, pass)
   if (because === null) return
   throw new AppcError('USAGE', `the editor ${editor} did not finish`, {
     because,

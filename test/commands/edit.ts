@@ -98,8 +98,13 @@ t.test('however the editor or appc is to end, no copy stays', async t => {
     'a ^C that the editor survives': ['trap "" INT; kill -INT 0; echo interrupted >"$1"; :', { status: 0 }],
     'a ^C that it does not': ['echo lost >"$1"; kill -INT 0; sleep 60; :', { status: 2, stderr: /did not finish/ }],
     'an editor that is killed': ['kill -KILL $$; :', { status: 2, stderr: /it was ended by SIGKILL/ }],
-    SIGTERM: ['trap "" TERM; kill -TERM 0; echo lost >"$1"; :', { signal: 'SIGTERM' }],
-    'a terminal that is closed': ['kill -HUP 0; sleep 60; :', { signal: 'SIGHUP' }],
+    // That the signal is passed on tells the editor that appc has it: of two that are sent at once, the kernel may let the later one be
+    // handled first, by another thread.
+    SIGTERM: [
+      'trap \'kill $!; echo lost >"$1"; exit 0\' TERM; sleep 60 & kill -TERM $PPID; wait; :',
+      { signal: 'SIGTERM' },
+    ],
+    'a terminal that is closed': ['kill -HUP $PPID; exec sleep 60;', { signal: 'SIGHUP' }],
   } as const
   for (const [what, [editor, expected]] of Object.entries(cases)) {
     const temporary = join(place.home, what)
