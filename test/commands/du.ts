@@ -3,6 +3,7 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSyn
 import { join } from 'node:path'
 import t from 'tap'
 import { libraries, program, tree } from '../decide/scenario.js'
+import { endHalfDone, halfDone } from '../support/linking.js'
 import { Site } from '../support/site.js'
 
 const user = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
@@ -111,6 +112,15 @@ t.test('appc du', async t => {
     stdout,
     /^NAME +PRIVATE +FROM HOST +ALONE +SHARED +SETTINGS +STATE +GENERATIONS\none +[\d.]+ kB .* 3\n.*store: [\d.]+ [kM]B \(objects /,
   )
+
+  const collecting = await halfDone(
+    { home: site.store },
+    'mkdir aside; mv objects/* aside',
+    'mv aside/* objects',
+    'lock',
+  )
+  t.teardown(() => endHalfDone(collecting))
+  t.match(await told(site, 'two'), { containers: [{ ...two }] }, 'what is collected meanwhile is waited for')
 
   writeFileSync(join(site.store, 'refs/two'), 'rubbish')
   const damaged = await site.appc('du')

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { Store } from '../../lib/store/store.js'
+import type { LOCKS, Store } from '../../lib/store/store.js'
 
 /** Of what is in the shell's words: is done; and when somebody waits for the lock, the other is. */
 const SCRIPT = `
@@ -11,11 +11,16 @@ const SCRIPT = `
   eval "$2"`
 
 /**
- * A process that holds the lock `links`, and has done a half of what it does under it. The other half it does as soon as somebody waits
+ * A process that holds a lock of the store, and has done a half of what it does under it. The other half it does as soon as somebody waits
  * for the lock, of which it then lets go.
  */
-export async function halfDone(store: Store, first: string, second: string): Promise<ChildProcess> {
-  const lock = join(store.home, 'links')
+export async function halfDone(
+  store: Pick<Store, 'home'>,
+  first: string,
+  second: string,
+  name: (typeof LOCKS)[number] = 'links',
+): Promise<ChildProcess> {
+  const lock = join(store.home, name)
   const child = spawn('flock', [lock, 'sh', '-c', SCRIPT, lock, first, second], {
     cwd: store.home,
     stdio: ['ignore', 'pipe', 'inherit'],
