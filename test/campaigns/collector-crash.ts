@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import { join } from 'node:path'
 import type { StoreSystem } from '../../lib/store/store.js'
+import { joinBytes } from '../../lib/store/walk.js'
 import type { Random } from '../fuzz/random.js'
 
 /** The process is no more: whatever it had done by then is done, and nothing after it. */
@@ -55,7 +55,8 @@ export class Disk {
         return call(...args)
       }
     }
-    module.rmSync = (path: string, options?: fs.RmOptions) => disk.#remove(real.get('rmSync') as Call, path, options)
+    module.rmSync = (path: string | Buffer, options?: fs.RmOptions) =>
+      disk.#remove(real.get('rmSync') as Call, path, options)
     syncBuiltinESMExports()
     try {
       return await use(disk)
@@ -122,20 +123,20 @@ export class Disk {
     return this.#dead
   }
 
-  #remove(remove: Call, path: string, options?: fs.RmOptions): void {
+  #remove(remove: Call, path: string | Buffer, options?: fs.RmOptions): void {
     const wasDead = this.#dead
     if (!this.#isLast()) return void remove(path, options)
-    if (!wasDead && options?.recursive) this.#removeSome(remove, path)
+    if (!wasDead && options?.recursive) this.#removeSome(remove, Buffer.from(path))
     throw new Crash('on purpose')
   }
 
-  #removeSome(remove: Call, path: string): void {
+  #removeSome(remove: Call, path: Buffer): void {
     const stat = fs.lstatSync(path, { throwIfNoEntry: false })
     if (stat === undefined) return
     if (!stat.isDirectory()) {
       if (this.#random.once(2)) remove(path)
       return
     }
-    for (const name of fs.readdirSync(path)) this.#removeSome(remove, join(path, name))
+    for (const name of fs.readdirSync(path, { encoding: 'buffer' })) this.#removeSome(remove, joinBytes(path, name))
   }
 }
