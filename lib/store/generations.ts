@@ -141,10 +141,12 @@ export function writeGenerations(store: Store, name: string, generations: Genera
 
 /**
  * For whoever finds a ref as it is to be and tells so: whoever made it may have been killed, or have been refused the sync, right after the
- * rename, and then it is not on the disk yet.
+ * rename of it or of its second copy, and then that is not on the disk yet.
  */
 export function syncRefs(store: Store): void {
-  writing(store.home, () => syncDirectory(join(store.home, 'refs')))
+  writing(store.home, () => {
+    for (const name of ['refs', 'spare']) syncDirectory(join(store.home, name))
+  })
 }
 
 /**

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { listContainers, removeContainer } from '../../lib/container/containers.js'
@@ -130,4 +130,23 @@ t.test('a disk that fails is one clear error, and nothing becomes visible half',
       // The last fsync is that of the directory: the ref is there, but nobody was told so.
       if (call !== 'fsync') t.same(names(store), ['first'])
     }
+})
+
+t.test('who tells that all is so already has synced it: whoever made it may have been killed before that', async t => {
+  const store = copyOf(one)
+  const trace = join(base, 'trace')
+  const strace = ['-f', '-qq', '-y', '-o', trace, '-e', 'trace=fsync']
+  const { stdout } = spawnSync('strace', [
+    ...strace,
+    process.execPath,
+    act,
+    'pack',
+    store.home,
+    'first',
+    tree,
+    '/share',
+  ])
+  t.equal(stdout.toString(), 'done\n')
+  const synced = [...readFileSync(trace, 'utf8').matchAll(/fsync\(\d+<(.+)>\) += 0/g)].map(([, path]) => path)
+  for (const name of ['refs', 'spare']) t.ok(synced.includes(join(store.home, name)), name)
 })
