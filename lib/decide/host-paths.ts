@@ -24,7 +24,7 @@ export function hostDirectory(fs: FileSystem, directory: string): string {
 }
 
 /** One name further, where nothing is. */
-export function step(directory: string, name: string): string {
+function step(directory: string, name: string): string {
   if (name === '..') return parent(directory)
   return name === '' || name === '.' ? directory : join(directory, name)
 }

@@ -1,9 +1,10 @@
 import { NEVER_COVERED } from '../container/excluded.js'
 import { isSecret, type SettingFile, type Settings } from '../container/settings.js'
-import { hostDirectory, step, within } from '../decide/host-paths.js'
+import { hostDirectory, hostPath, within } from '../decide/host-paths.js'
 import type { Decision, Host, PlacedNode, Placement } from '../decide/types.js'
 import { AppcError } from '../errors.js'
-import { base, parent } from '../loader/file-system.js'
+import { parent } from '../loader/file-system.js'
+import { overlayFileSystem } from '../loader/overlay-file-system.js'
 
 /** What lies over the host: what was decided, and the settings. */
 export type LaidNode =
@@ -26,8 +27,10 @@ export function laySettings(
   areSecretsOurs: boolean,
 ): LaidNodes {
   const laid = new Map<string, LaidNode>(placement)
+  if (files.length === 0) return laid
+  const inside = laidOver(host, placement)
   for (const file of files) {
-    const path = step(laidDirectory(placement, host.fs, parent(file.path)), base(file.path))
+    const path = hostPath(inside, file.path)
     const because = startUp.has(path)
       ? 'programs of the container load it when they start'
       : refusal(placement, host, path)
@@ -37,29 +40,10 @@ export function laySettings(
   return laid
 }
 
-/** Where a directory lies once the container is laid over the host: its own links lead on, as the host's do. */
-function laidDirectory(placement: Placement, fs: Host['fs'], directory: string): string {
-  let at = hostDirectory(fs, directory)
-  // As many links as the kernel follows: path_resolution(7).
-  for (let links = 0; links < 40; links++) {
-    const further = throughFirstLink(placement, at)
-    if (further === null) break
-    at = hostDirectory(fs, further)
-  }
-  return at
-}
-
-/** Null where no link of the container is on the way. */
-function throughFirstLink(placement: Placement, path: string): string | null {
-  const parts = path.split('/')
-  for (let length = 2; length <= parts.length; length++) {
-    const link = parts.slice(0, length).join('/')
-    const node = placement.get(link)
-    if (node?.kind !== 'symlink') continue
-    const target = node.target.startsWith('/') ? node.target : `${parent(link)}/${node.target}`
-    return [target, ...parts.slice(length)].join('/')
-  }
-  return null
+/** The host with the container's directories and links, which lead on as the host's own do. */
+function laidOver({ fs }: Pick<Host, 'fs'>, placement: Placement): Host['fs'] {
+  const nodes = [...placement].flatMap(([path, node]) => (node.kind === 'file' ? [] : [[path, node] as const]))
+  return overlayFileSystem(fs, new Map(nodes))
 }
 
 /** Where the directories of state are to be mounted on this host, by the paths that they were given. */
@@ -73,12 +57,15 @@ export function placeState(
   laid: LaidNodes,
   { placement, startUp }: Pick<Decision, 'placement' | 'startUp'>,
   { state }: Settings,
-  { fs }: Pick<Host, 'fs'>,
+  host: Pick<Host, 'fs'>,
 ): { laid: LaidNodes; places: StatePlaces } {
   const all = new Map(laid)
   const places = new Map<string, string>()
+  if (state.length === 0) return { laid: all, places }
+  const { fs } = host
+  const inside = laidOver(host, placement)
   for (const path of state) {
-    const target = laidDirectory(placement, fs, path)
+    const target = hostDirectory(inside, path)
     places.set(path, target)
     // What lies in it is the program's to change, and nobody verifies it.
     if ([...startUp].some(file => within(file, target)))
