@@ -2,13 +2,13 @@ import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
-import { writeGenerations } from '../store/generations.js'
+import { generationsOrNone, renewSpare, writeGenerations } from '../store/generations.js'
 import { isDigest } from '../store/objects.js'
 import { listRefs, refPath } from '../store/refs.js'
 import { readRegular } from '../store/regular.js'
 import { addChecksum, listSecrets } from '../store/secrets.js'
 import { type Store, withLinks, withLock } from '../store/store.js'
-import { hasCode, syncDirectory, writeDurably, writing } from '../store/writing.js'
+import { hasCode, syncFileSystem, writeDurably, writing } from '../store/writing.js'
 import { encodeGeneration } from './generation.js'
 import { NO_SETTINGS } from './settings.js'
 
@@ -24,10 +24,10 @@ export function upgradeStore(store: Store): void {
   if (readVersion(store) === VERSION) return
   withLock(store, 'exclusive', () => {
     if (readVersion(store) === VERSION) return
-    // The directories are new: what is synced in one is lost with it while its own name is not on the disk.
-    writing(store.home, () => syncDirectory(store.home))
     for (const name of listRefs(store)) upgradeRef(store, name)
     for (const id of listSecrets(store)) addChecksum(store, id)
+    // Whoever was killed here before had not synced all of what is found as it is to be; nor are the names of new directories.
+    writing(store.home, () => syncFileSystem(store.system, store.home))
     writeDurably(store, versionPath(store), `${VERSION}\n`, 0o644)
   })
 }
@@ -71,13 +71,17 @@ function readFirst(path: string): string {
   }
 }
 
-/** In version 1 a ref was the digest of a manifest and a newline. What is something else is left: it was converted, or is damaged. */
+/** In version 1 a ref was the digest of a manifest and a newline. What is something else was converted, or is damaged and left. */
 function upgradeRef(store: Store, name: string): void {
   const path = refPath(store, name)
   if (!lstatSync(path, { throwIfNoEntry: false })?.isFile()) return
   const text = readFirst(path)
   const container = text.slice(0, -1)
-  if (!text.endsWith('\n') || !isDigest(container)) return
+  if (!text.endsWith('\n') || !isDigest(container)) {
+    // Whoever converted it may have been killed before its second copy.
+    if (generationsOrNone(store, name).length > 0) withLinks(store, () => renewSpare(store, name))
+    return
+  }
   const made = lstatSync(path).mtime.toISOString()
   const schema = 'appc.generation/1'
   const first = encodeGeneration({ schema, name, number: 1, made, by: 'upgrade', container, settings: NO_SETTINGS })

@@ -156,14 +156,18 @@ function isClear({ status, stdout, stderr, trace }: Interrupted): boolean {
 export async function wrongsOfRerun(
   place: Place,
   operation: Operation,
-  { settled }: Undisturbed,
+  right: Undisturbed,
 ): Promise<readonly string[]> {
   const { status, stderr } = await run(place, operation.command(place))
   if (status !== 0 && operation.done?.test(stderr) !== true) return [`the rerun fails: ${status}, ${firstLine(stderr)}`]
+  // Before it is settled, which mends what the rerun has left.
+  const wrongs = wrongsAgainst(judge(place.home), right, true)
   await settle(place, operation)
   const now = stateOf(place.home)
+  const { settled } = right
   return [
-    ...judge(place.home).wrongs.map(wrong => `after the rerun ${wrong}`),
+    ...wrongs.map(wrong => `after the rerun ${wrong}`),
+    ...judge(place.home).wrongs.map(wrong => `after the rerun, settled, ${wrong}`),
     ...now.filter(line => !settled.includes(line)).map(line => `after the rerun there is ${line}`),
     ...settled.filter(line => !now.includes(line)).map(line => `after the rerun there is not ${line}`),
   ]

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { listContainers } from '../../lib/container/containers.js'
@@ -51,9 +51,23 @@ t.test('one that was brought half the way is brought the rest', async t => {
   createStore(store, 0)
   upgradeStore(store)
   const done = readFileSync(join(store.home, 'refs/two'))
-  rmSync(join(store.home, 'version'))
-  upgradeStore(store)
+  const version = join(store.home, 'version')
+  rmSync(version)
+  // Killed right after the ref was replaced.
+  rmSync(join(store.home, 'spare/two'))
+  const synced: boolean[] = []
+  const syncfs = (fd: number) => {
+    system.syncfs(fd)
+    synced.push(existsSync(version))
+  }
+  upgradeStore({ ...store, system: { ...system, syncfs } })
   t.same(readFileSync(join(store.home, 'refs/two')), done)
+  t.same(readSpare(store, 'two'), readGenerations(store, 'two'))
+  t.same(
+    synced,
+    [false],
+    'what the one that was killed had not synced is synced before the version says that it is there',
+  )
   t.equal(readFileSync(join(store.home, 'version'), 'utf8'), '3\n')
 })
 
