@@ -160,8 +160,8 @@ export async function wrongsOfRerun(
 ): Promise<readonly string[]> {
   const { status, stderr } = await run(place, operation.command(place))
   if (status !== 0 && operation.done?.test(stderr) !== true) return [`the rerun fails: ${status}, ${firstLine(stderr)}`]
-  // Before it is settled, which mends what the rerun has left.
-  const wrongs = wrongsAgainst(judge(place.home), right, true)
+  // Before it is settled, which mends what the rerun has left. One that is refused tells of nothing.
+  const wrongs = wrongsAgainst(judge(place.home), right, status === 0)
   await settle(place, operation)
   const now = stateOf(place.home)
   const { settled } = right
