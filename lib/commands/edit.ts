@@ -138,15 +138,20 @@ function caller() {
   return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
 }
 
+/** Words without anything that only a shell understands. */
+const PLAIN_COMMAND = /^(?!(command|eval|exec) )[\w./+-]+( +[\w./+-]+)*$/
+
 /** As git and others do: the variable may hold a command with options, which a shell takes apart. */
 async function runEditor(file: string): Promise<void> {
   const editor = process.env.VISUAL || process.env.EDITOR || 'vi'
+  const isPlain = PLAIN_COMMAND.test(editor)
   const { spawn } = process.getBuiltinModule('node:child_process')
   // Not spawnSync: signals are noted only by who waits in the event loop.
-  const child = spawn('/bin/sh', ['-c', `${editor} "$1"`, editor, file], { stdio: 'inherit' })
-  // Whoever ends appc alone would otherwise wait for somebody to leave the editor.
+  const child = spawn('/bin/sh', ['-c', `${isPlain ? 'exec ' : ''}${editor} "$1"`, editor, file], { stdio: 'inherit' })
+  // Whoever ends appc alone would otherwise wait for somebody to leave the editor. Not passed on to a shell, which would end, and the copy
+  // be removed under an editor that goes on.
   const pass = (signal: NodeJS.Signals) => {
-    child.kill(signal)
+    if (isPlain) child.kill(signal)
   }
   for (const signal of FOR_APPC) process.on(signal, pass)
   const because = await once(child, 'close').then(

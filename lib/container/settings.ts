@@ -183,7 +183,7 @@ const LOADERS = [/^\/etc\/ld\.so\./, /^\/etc\/ld-musl-/]
 
 /** A path at which a file may be set, or a directory of state be. Throws SETTING_INVALID. */
 export function checkSettingPath(path: string, kind: 'file' | 'state'): void {
-  const because = refusal(path, kind)
+  const because = refusalOf(path, kind)
   if (because === null) return
   throw new AppcError('SETTING_INVALID', `${quoted(path)} cannot be ${kind === 'file' ? 'a setting' : 'state'}`, {
     because,
@@ -191,7 +191,8 @@ export function checkSettingPath(path: string, kind: 'file' | 'state'): void {
   })
 }
 
-function refusal(path: string, kind: 'file' | 'state'): string | null {
+/** Why nothing can be set at a path, wherever that is asked: at the path that was given, and at the one that a host's links make of it. */
+export function refusalOf(path: string, kind: 'file' | 'state'): string | null {
   const lost = whatIsLost(path)
   if (lost !== null) return lost
   if (path.split('/').some(part => Buffer.byteLength(part) > 255)) return 'a name in it has more than 255 bytes'

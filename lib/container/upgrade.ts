@@ -4,7 +4,7 @@ import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
 import { generationsOrNone, renewSpare, writeGenerations } from '../store/generations.js'
 import { isDigest } from '../store/objects.js'
-import { listRefs, refPath } from '../store/refs.js'
+import { listRefs, refPath, sparePath } from '../store/refs.js'
 import { readRegular } from '../store/regular.js'
 import { addChecksum, listSecrets } from '../store/secrets.js'
 import { type Store, withLinks, withLock } from '../store/store.js'
@@ -63,9 +63,12 @@ function readVersion(store: Store): number | null {
   })
 }
 
+/** A digest and a newline. */
+const FIRST_BYTES = 65
+
 function readFirst(path: string): string {
   try {
-    return readRegular(path, 1 << 21, 'remove it').toString('latin1')
+    return readRegular(path, FIRST_BYTES, 'remove it').toString('latin1')
   } catch (error) {
     throw error instanceof AppcError ? error : unreadable(path, error)
   }
@@ -74,16 +77,24 @@ function readFirst(path: string): string {
 /** In version 1 a ref was the digest of a manifest and a newline. What is something else was converted, or is damaged and left. */
 function upgradeRef(store: Store, name: string): void {
   const path = refPath(store, name)
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isFile()) return
-  const text = readFirst(path)
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (!stat?.isFile()) return
+  const text = stat.size === FIRST_BYTES ? readFirst(path) : ''
   const container = text.slice(0, -1)
-  if (!text.endsWith('\n') || !isDigest(container)) {
-    // Whoever converted it may have been killed before its second copy.
-    if (generationsOrNone(store, name).length > 0) withLinks(store, () => renewSpare(store, name))
-    return
-  }
-  const made = lstatSync(path).mtime.toISOString()
+  if (text.endsWith('\n') && isDigest(container)) convertRef(store, name, container, stat.mtime)
+  else completeRef(store, name)
+}
+
+function convertRef(store: Store, name: string, container: string, mtime: Date): void {
   const schema = 'appc.generation/1'
+  const made = mtime.toISOString()
   const first = encodeGeneration({ schema, name, number: 1, made, by: 'upgrade', container, settings: NO_SETTINGS })
   withLinks(store, () => writeGenerations(store, name, [first]))
+}
+
+/** Whoever converted it may have been killed before its second copy. What is damaged, or lies where that is to be, a repair mends. */
+function completeRef(store: Store, name: string): void {
+  const spare = lstatSync(sparePath(store, name), { throwIfNoEntry: false })
+  const isPossible = spare === undefined || spare.isFile()
+  if (isPossible && generationsOrNone(store, name).length > 0) withLinks(store, () => renewSpare(store, name))
 }

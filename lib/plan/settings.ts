@@ -1,10 +1,9 @@
 import { NEVER_COVERED } from '../container/excluded.js'
-import { isSecret, type SettingFile, type Settings } from '../container/settings.js'
+import { isSecret, refusalOf, type SettingFile, type Settings } from '../container/settings.js'
 import { hostDirectory, hostPath, within } from '../decide/host-paths.js'
-import type { Decision, Host, PlacedNode, Placement } from '../decide/types.js'
+import type { Decision, Host, PlacedNode } from '../decide/types.js'
 import { AppcError } from '../errors.js'
 import { parent } from '../loader/file-system.js'
-import { overlayFileSystem } from '../loader/overlay-file-system.js'
 
 /** What lies over the host: what was decided, and the settings. */
 export type LaidNode =
@@ -27,23 +26,20 @@ export function laySettings(
   areSecretsOurs: boolean,
 ): LaidNodes {
   const laid = new Map<string, LaidNode>(placement)
-  if (files.length === 0) return laid
-  const inside = laidOver(host, placement)
+  const known = new Map<string, string>()
   for (const file of files) {
-    const path = hostPath(inside, file.path)
+    const path = hostPath(host.fs, file.path)
+    const other = known.get(path)
     const because = startUp.has(path)
       ? 'programs of the container load it when they start'
-      : refusal(placement, host, path)
+      : other === undefined
+        ? refusal(laid, host, path)
+        : `the setting ${other} is the same file here`
     if (because !== null) throw misplaced(file, because)
+    known.set(path, file.path)
     laid.set(path, nodeOf(file, areSecretsOurs))
   }
   return laid
-}
-
-/** The host with the container's directories and links, which lead on as the host's own do. */
-function laidOver({ fs }: Pick<Host, 'fs'>, placement: Placement): Host['fs'] {
-  const nodes = [...placement].flatMap(([path, node]) => (node.kind === 'file' ? [] : [[path, node] as const]))
-  return overlayFileSystem(fs, new Map(nodes))
 }
 
 /** Where the directories of state are to be mounted on this host, by the paths that they were given. */
@@ -55,17 +51,16 @@ export type StatePlaces = ReadonlyMap<string, string>
  */
 export function placeState(
   laid: LaidNodes,
-  { placement, startUp }: Pick<Decision, 'placement' | 'startUp'>,
-  { state }: Settings,
-  host: Pick<Host, 'fs'>,
+  { startUp }: Pick<Decision, 'startUp'>,
+  { state, files }: Settings,
+  { fs }: Pick<Host, 'fs'>,
 ): { laid: LaidNodes; places: StatePlaces } {
   const all = new Map(laid)
   const places = new Map<string, string>()
-  if (state.length === 0) return { laid: all, places }
-  const { fs } = host
-  const inside = laidOver(host, placement)
   for (const path of state) {
-    const target = hostDirectory(inside, path)
+    const target = hostDirectory(fs, path)
+    const nowhere = ledNowhere(target, 'state') ?? nestedIn(target, places, files, fs)
+    if (nowhere !== null) throw misplacedState(path, nowhere, 'choose another directory')
     places.set(path, target)
     // What lies in it is the program's to change, and nobody verifies it.
     if ([...startUp].some(file => within(file, target)))
@@ -76,17 +71,26 @@ export function placeState(
       )
     const there = all.get(target)?.kind ?? fs.lstat(target)?.kind
     if (there === 'directory') continue
-    const because = there === undefined ? stateRefusal(target, fs) : 'something else than a directory is there'
+    const because = there === undefined ? stateRefusal(laid, target, fs) : 'something else than a directory is there'
     if (because !== null) throw misplacedState(path, because)
     all.set(target, { kind: 'directory', mode: 0o755 })
   }
   return { laid: all, places }
 }
 
-function stateRefusal(path: string, fs: Host['fs']): string | null {
+/** Settings have been looked at for it by the paths that were given: links of this host make others of them. */
+function nestedIn(target: string, places: StatePlaces, files: Settings['files'], fs: Host['fs']): string | null {
+  const other = [...places].find(([, place]) => within(target, place) || within(place, target))
+  if (other !== undefined) return `of it and ${other[0]} one lies in the other here`
+  const file = files.find(({ path }) => within(hostPath(fs, path), target))
+  return file === undefined ? null : `the setting ${file.path} lies in it here`
+}
+
+function stateRefusal(laid: LaidNodes, path: string, fs: Host['fs']): string | null {
   const covered = NEVER_COVERED.find(directory => within(path, directory))
   if (covered !== undefined) return `this host has no such directory, and ${covered} is its own and never laid over`
-  return fs.lstat(path.split('/', 2).join('/'))?.kind === 'directory' ? null : 'this host has no directory above it'
+  if (fs.lstat(path.split('/', 2).join('/'))?.kind !== 'directory') return 'this host has no directory above it'
+  return blockedAbove(laid, fs, path)
 }
 
 function misplacedState(
@@ -106,21 +110,32 @@ function nodeOf(file: SettingFile, areSecretsOurs: boolean): LaidNode {
 }
 
 /** Why nothing can be laid there; null where it can. */
-function refusal(placement: Placement, { fs }: Pick<Host, 'fs'>, path: string): string | null {
-  // A link on this host may lead there.
-  const covered = NEVER_COVERED.find(directory => within(path, directory))
-  if (covered !== undefined) return `it leads to ${covered} here, which is never laid over`
-  const there = placement.get(path)
+function refusal(laid: LaidNodes, { fs }: Pick<Host, 'fs'>, path: string): string | null {
+  const nowhere = ledNowhere(path, 'file')
+  if (nowhere !== null) return nowhere
+  const there = laid.get(path)
   const isDirectory = there === undefined ? fs.lstat(path)?.kind === 'directory' : there.kind === 'directory'
   if (isDirectory) return 'there is a directory'
+  const blocked = blockedAbove(laid, fs, path)
+  if (blocked !== null) return blocked
+  const top = path.split('/', 2).join('/')
+  return fs.lstat(top)?.kind === 'directory' ? null : `this host has no ${top} that could be laid over`
+}
+
+/** The path was looked at when it was set: of one that is refused now a link on this host has made another. */
+function ledNowhere(path: string, kind: 'file' | 'state'): string | null {
+  const because = refusalOf(path, kind)
+  return because === null ? null : `a link of this host leads to ${path}, and ${because}`
+}
+
+function blockedAbove(laid: LaidNodes, fs: Host['fs'], path: string): string | null {
   for (let up = parent(path); up !== '/'; up = parent(up)) {
-    const above = placement.get(up)
+    const above = laid.get(up)
     if (above !== undefined && above.kind !== 'directory') return `${up} is no directory in the container`
     if (above === undefined && ![undefined, 'directory'].includes(fs.lstat(up)?.kind))
       return `${up} is no directory here`
   }
-  const top = path.split('/', 2).join('/')
-  return fs.lstat(top)?.kind === 'directory' ? null : `this host has no ${top} that could be laid over`
+  return null
 }
 
 function misplaced({ path }: SettingFile, because: string): AppcError {

@@ -101,10 +101,14 @@ t.test('however the editor or appc is to end, no copy stays', async t => {
     // That the signal is passed on tells the editor that appc has it: of two that are sent at once, the kernel may let the later one be
     // handled first, by another thread.
     SIGTERM: [
-      'trap \'kill $!; echo lost >"$1"; exit 0\' TERM; sleep 60 & kill -TERM $PPID; wait; :',
+      script('trap \'kill $!; echo lost >"$1"; exit 0\' TERM; sleep 60 & kill -TERM $PPID; wait'),
       { signal: 'SIGTERM' },
     ],
-    'a terminal that is closed': ['kill -HUP $PPID; exec sleep 60;', { signal: 'SIGHUP' }],
+    'SIGTERM where a shell waits for the editor, which nobody may leave without its copy': [
+      `edit() { kill -TERM $PPID; sleep 0.5; cp "$1" '${join(place.home, 'left')}'; }; edit`,
+      { signal: 'SIGTERM' },
+    ],
+    'a terminal that is closed': [script('kill -HUP $PPID; exec sleep 60'), { signal: 'SIGHUP' }],
   } as const
   for (const [what, [editor, expected]] of Object.entries(cases)) {
     const temporary = join(place.home, what)
@@ -113,7 +117,13 @@ t.test('however the editor or appc is to end, no copy stays', async t => {
     t.same(readdirSync(temporary), [], what)
   }
   t.match(appc(['settings', 'app', 'show', '/etc/apart']), { stdout: /\n\+interrupted\n$/ }, 'only the first')
+  t.equal(readFileSync(join(place.home, 'left'), 'utf8'), 'interrupted\n')
 })
+
+/** An editor that needs no shell to be started. */
+function script(text: string): string {
+  return place.file(`editor-${crypto.randomUUID()}`, `#!/bin/sh\n${text}\n`, 0o755)
+}
 
 /** In a group of processes of its own, as a shell starts it on a terminal. */
 async function editApart(editor: string, temporary: string) {

@@ -106,6 +106,18 @@ t.test('a damaged ref stays what it is, and keeps nobody else from being brought
   t.same(readdirSync(join(store.home, 'refs')).sort(), ['one', 'three', 'two'])
 })
 
+t.test('what lies where a second copy is to be is for a repair', async t => {
+  const { store } = oldStore(t.testdir({}))
+  createStore(store, 0)
+  upgradeStore(store)
+  writeFileSync(join(store.home, 'version'), '2\n')
+  rmSync(join(store.home, 'spare/two'))
+  mkdirSync(join(store.home, 'spare/two'))
+  upgradeStore(store)
+  requireVersion(store)
+  t.same(readdirSync(join(store.home, 'spare/two')), [])
+})
+
 t.test('a newer one is left alone', async t => {
   const store = { home: t.testdir({}), system }
   createStore(store, 0)

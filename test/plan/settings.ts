@@ -28,27 +28,64 @@ forEachPerson((who, makeSite) =>
 )
 
 forEachPerson((who, makeSite) =>
-  t.test(`links of the container lead to settings and state, as those of the host do, ${who}`, async t => {
+  t.test(`where links of this host lead settings and state to is judged as their own paths are, ${who}`, async t => {
     const site = makeSite()
     t.teardown(() => site.remove())
-    const tree = temporaryDirectory()
-    makeSmallTree(tree)
-    chmodSync(tree, 0o755)
-    copyFileSync('/bin/dash', join(tree, 'usr/bin/sh'))
-    const versions = join(tree, 'opt/linked/versions')
-    mkdirSync(join(versions, '2/etc'), { recursive: true })
-    writeFileSync(join(versions, '2/etc/conf'), 'packed\n')
-    symlinkSync('2', join(versions, 'newest'))
-    symlinkSync('/opt/linked/versions/newest', join(tree, 'opt/linked/current'))
-    await site.pack(tree, 'linked', 'sh', '--include', '/opt/linked')
-    const ours = join(site.home, 'ours')
-    writeFileSync(ours, 'ours\n')
-    t.match(await site.appc('settings', 'linked', 'set', '/opt/linked/current/etc/conf', ours), { status: 0 })
-    t.match(await site.appc('settings', 'linked', 'set', '/opt/linked/versions/newest/more/conf', ours), { status: 0 })
-    t.match(await site.appc('state', 'linked', 'add', '/opt/linked/current/data'), { status: 0 })
-    const script = `
-      cd /opt/linked/versions/2 && while read line; do echo "$line"; done <etc/conf && read line <more/conf && echo "$line"
-      echo written >../../current/data/file && read line <data/file && echo "$line"`
-    t.match(await site.run(['linked', '-c', script]), { status: 0, stdout: 'ours\nours\nwritten\n', stderr: '' })
+    const host = temporaryDirectory()
+    makeSmallTree(host)
+    chmodSync(host, 0o755)
+    for (const directory of ['opt/real', 'proc', 'etc']) mkdirSync(join(host, directory), { recursive: true })
+    writeFileSync(join(host, 'opt/file'), '')
+    for (const [link, target] of Object.entries({
+      etc: '/etc',
+      proc: '/proc',
+      one: 'real',
+      two: '/opt/real',
+      circle: 'circle',
+    }))
+      symlinkSync(target, join(host, 'opt', link))
+    const file = join(site.home, 'file')
+    writeFileSync(file, 'file\n')
+    const cases = {
+      loader: [[['settings', 'set', '/opt/etc/ld.so.cache']], /leads to \/etc\/ld\.so\.cache, and the loader obeys it/],
+      kernel: [[['state', 'add', '/opt/proc/sys']], /leads to \/proc\/sys, and it is the kernel’s/],
+      same: [
+        [
+          ['settings', 'set', '/opt/one/a'],
+          ['settings', 'set', '/opt/two/a'],
+        ],
+        /the setting \/opt\/one\/a is the same file here/,
+      ],
+      below: [
+        [
+          ['settings', 'set', '/opt/one/a'],
+          ['settings', 'set', '/opt/two/a/b'],
+        ],
+        /\/opt\/real\/a is no directory in the container/,
+      ],
+      nested: [
+        [
+          ['state', 'add', '/opt/one/s'],
+          ['state', 'add', '/opt/two/s/t'],
+        ],
+        /of it and \/opt\/one\/s one lies in the other here/,
+      ],
+      lost: [
+        [
+          ['state', 'add', '/opt/one/s'],
+          ['settings', 'set', '/opt/two/s/a'],
+        ],
+        /the setting \/opt\/two\/s\/a lies in it here/,
+      ],
+      circle: [[['state', 'add', '/opt/circle/s']], /\/opt\/circle is no directory here/],
+      file: [[['state', 'add', '/opt/file/s']], /\/opt\/file is no directory here/],
+    } as const
+    for (const [name, [changes, because]] of Object.entries(cases)) {
+      await site.pack(root, name, 'sh')
+      for (const [command, verb, path] of changes)
+        t.match(await site.appc(command, name, verb, path, ...(verb === 'set' ? [file] : [])), { status: 0 }, path)
+      const ran = await site.run(['--root', host, name, '-c', 'exit'])
+      t.match(ran, { status: 125, stdout: '', stderr: because }, name)
+    }
   }),
 )
