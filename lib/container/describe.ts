@@ -49,7 +49,7 @@ function describeFile(
     const { end } = tree.chain(path)
     const target = tree.fs.readlink(path)
     if (end === null && target.includes(REPLACEMENT)) throw unwritable(path)
-    return { type: 'symlink', ...base, target, ...(end === null ? {} : { end: end.path }) }
+    return { type: 'symlink', ...base, target, ...(end === null || end.path === '/' ? {} : { end: end.path }) }
   }
   if (stat.kind === 'directory')
     return isTheirs(harvest.packages, tree.database?.ownersOf(path) ?? [])

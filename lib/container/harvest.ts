@@ -34,8 +34,9 @@ export class Harvest {
   /** A file by one of its names: the links on the way and the file itself, without the packages that they are from. */
   takeFile(path: string, owner?: Package): Chain {
     const chain = this.tree.chain(path)
+    // Every host has a root, and nobody ships one.
     for (const taken of [...chain.links, ...(chain.end === null ? [] : [chain.end.path])])
-      if (!this.paths.has(taken)) this.paths.set(taken, owner ?? this.tree.owner(taken))
+      if (taken !== '/' && !this.paths.has(taken)) this.paths.set(taken, owner ?? this.tree.owner(taken))
     return chain
   }
 

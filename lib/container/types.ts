@@ -64,7 +64,7 @@ export interface PackedLink extends PackedBase {
   readonly type: 'symlink'
   /** The link's text, as it is in the tree. */
   readonly target: string
-  /** Where it ends in the tree, canonical; absent when it leads nowhere. Unlike the text it needs no links of directories. */
+  /** Where it ends in the tree, canonical; absent when it leads nowhere, or to the root. Unlike the text it needs no links of directories. */
   readonly end?: string
 }
 

@@ -17,7 +17,7 @@ import type { FileSystem } from '../loader/types.js'
 import { compilePlan, mountsInside, type Request } from '../plan/compile.js'
 import { haveYoung } from '../plan/guards.js'
 import { layersOf, Targets } from '../plan/overlays.js'
-import { type LaidNodes, laySettings, placeState } from '../plan/settings.js'
+import { type LaidNodes, laySettings, linksOnTheWay, placeState } from '../plan/settings.js'
 import type { BindMount, Plan } from '../plan/types.js'
 import { refPath } from '../store/refs.js'
 import { isSoundSecret, secretPath } from '../store/secrets.js'
@@ -87,7 +87,7 @@ export function prepareContainer(
 
 function prepareOwn(destination: Destination, name: string, host: Host, care: Care): Prepared {
   const { store } = destination
-  const decided = decideContainer(store, name, host, care.mend)
+  const decided = restingOnLinks(decideContainer(store, name, host, care.mend), host)
   const { container, decision } = decided
   const secrets = container.settings.files.filter(isSecret).map(({ secret }) => secret)
   for (const id of secrets) requireSecret(store, container.name, id)
@@ -98,6 +98,13 @@ function prepareOwn(destination: Destination, name: string, host: Host, care: Ca
   )
   const { laid, state } = layAll(destination, decided, host, true)
   return makePlan(destination, container.digest, { ...request, state }, decision, laid, host, care)
+}
+
+/** A plan rests on the links that lead to settings as it does on those that lead to libraries. */
+function restingOnLinks(decided: Decided, host: Host): Decided {
+  const { container, decision } = decided
+  const evidence = [...decision.evidence, ...linksOnTheWay(container.settings, host)]
+  return { ...decided, decision: { ...decision, evidence } }
 }
 
 /** What was decided with the settings over it, and the directories that programs may write, which are always the caller's own. */
@@ -122,7 +129,7 @@ function layAll(
  */
 function prepareSystems(destination: Destination, system: Store, name: string, host: Host, care: Care): Prepared {
   const own = destination.store
-  const decided = decideContainer(system, name, host)
+  const decided = restingOnLinks(decideContainer(system, name, host), host)
   const { container, decision } = decided
   const request = requestFor(system, decided, [refPath(own, name)])
   requireRunnable(request, decision)

@@ -3,7 +3,7 @@ import { isSecret, refusalOf, type SettingFile, type Settings } from '../contain
 import { hostDirectory, hostPath, within } from '../decide/host-paths.js'
 import type { Decision, Host, PlacedNode } from '../decide/types.js'
 import { AppcError } from '../errors.js'
-import { parent } from '../loader/file-system.js'
+import { isOutOfReach, parent, resolvePath } from '../loader/file-system.js'
 
 /** What lies over the host: what was decided, and the settings. */
 export type LaidNode =
@@ -84,6 +84,22 @@ function nestedIn(target: string, places: StatePlaces, files: Settings['files'],
   if (other !== undefined) return `of it and ${other[0]} one lies in the other here`
   const file = files.find(({ path }) => within(hostPath(fs, path), target))
   return file === undefined ? null : `the setting ${file.path} lies in it here`
+}
+
+/** The links of this host by which settings and state lie where they do: once one leads elsewhere, so do they. */
+export function linksOnTheWay({ files, state }: Settings, { fs }: Pick<Host, 'fs'>): readonly string[] {
+  const directories = [...files.map(({ path }) => parent(path)), ...state]
+  return [...new Set(directories.flatMap(directory => linksTo(fs, directory)))]
+}
+
+function linksTo(fs: Host['fs'], directory: string): readonly string[] {
+  try {
+    return resolvePath(fs, directory).links
+  } catch (error) {
+    // It is refused, or laid where it was given.
+    if (isOutOfReach(error)) return []
+    throw error
+  }
 }
 
 function stateRefusal(laid: LaidNodes, path: string, fs: Host['fs']): string | null {

@@ -200,6 +200,18 @@ t.test('an entry that is a link', async t => {
   t.match(file(app, '/etc/alternatives/app'), { type: 'symlink', target: '/usr/bin/app', package: null })
 })
 
+t.test('a link to the root, which no container has as a file', async t => {
+  const linked = join(base, 'linked')
+  cpSync(tree, linked, { recursive: true, verbatimSymlinks: true })
+  mkdirSync(join(linked, 'opt/linked'), { recursive: true })
+  symlinkSync('/', join(linked, 'opt/linked/root'))
+  const store = emptyStore()
+  pack({ root: linked, name: 'linked', include: ['/opt/linked'] }, store)
+  const container = readContainer(store, 'linked')
+  t.match(file(container, '/opt/linked/root'), { type: 'symlink', target: '/' })
+  t.notOk(paths(container).includes('/'))
+})
+
 t.test("an entry's own name means the whole package, where only its bare minimum holds the program", async t => {
   t.same(packages(pack({ entries: ['whole'] })), ['libc6', 'whole*', 'whole-minimal*'])
 })

@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { temporaryDirectory } from '../support/fixtures.js'
@@ -87,5 +87,31 @@ forEachPerson((who, makeSite) =>
       const ran = await site.run(['--root', host, name, '-c', 'exit'])
       t.match(ran, { status: 125, stdout: '', stderr: because }, name)
     }
+  }),
+)
+
+forEachPerson((who, makeSite) =>
+  t.test(`once a link of this host leads elsewhere, so do settings and state behind it, ${who}`, async t => {
+    const site = makeSite()
+    t.teardown(() => site.remove())
+    const host = temporaryDirectory()
+    makeSmallTree(host)
+    chmodSync(host, 0o755)
+    for (const directory of ['opt/one', 'opt/two']) mkdirSync(join(host, directory), { recursive: true })
+    const link = join(host, 'opt/link')
+    symlinkSync('one', link)
+    const file = join(site.home, 'file')
+    writeFileSync(file, 'set\n')
+    await site.pack(root, 'app', 'sh')
+    t.match(await site.appc('settings', 'app', 'set', '/opt/link/file', file), { status: 0 })
+    t.match(await site.appc('state', 'app', 'add', '/opt/link/state'), { status: 0 })
+    const read = 'read line <file; read kept <state/kept; echo $line $kept'
+    t.match(await site.run(['--root', host, 'app', '-c', `cd /opt/one; echo kept >state/kept; ${read}`]), {
+      status: 0,
+      stdout: 'set kept\n',
+    })
+    rmSync(link)
+    symlinkSync('two', link)
+    t.match(await site.run(['--root', host, 'app', '-c', `cd /opt/two; ${read}`]), { status: 0, stdout: 'set kept\n' })
   }),
 )
