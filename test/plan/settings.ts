@@ -97,21 +97,24 @@ forEachPerson((who, makeSite) =>
     const host = temporaryDirectory()
     makeSmallTree(host)
     chmodSync(host, 0o755)
-    for (const directory of ['opt/one', 'opt/two']) mkdirSync(join(host, directory), { recursive: true })
-    const link = join(host, 'opt/link')
+    for (const directory of ['opt/site/one', 'opt/site/two']) mkdirSync(join(host, directory), { recursive: true })
+    const link = join(host, 'opt/site/link')
     symlinkSync('one', link)
     const file = join(site.home, 'file')
     writeFileSync(file, 'set\n')
     await site.pack(root, 'app', 'sh')
-    t.match(await site.appc('settings', 'app', 'set', '/opt/link/file', file), { status: 0 })
-    t.match(await site.appc('state', 'app', 'add', '/opt/link/state'), { status: 0 })
+    t.match(await site.appc('settings', 'app', 'set', '/opt/site/link/file', file), { status: 0 })
+    t.match(await site.appc('state', 'app', 'add', '/opt/site/link/state'), { status: 0 })
     const read = 'read line <file; read kept <state/kept; echo $line $kept'
-    t.match(await site.run(['--root', host, 'app', '-c', `cd /opt/one; echo kept >state/kept; ${read}`]), {
+    t.match(await site.run(['--root', host, 'app', '-c', `cd /opt/site/one; echo kept >state/kept; ${read}`]), {
       status: 0,
       stdout: 'set kept\n',
     })
     rmSync(link)
     symlinkSync('two', link)
-    t.match(await site.run(['--root', host, 'app', '-c', `cd /opt/two; ${read}`]), { status: 0, stdout: 'set kept\n' })
+    t.match(await site.run(['--root', host, 'app', '-c', `cd /opt/site/two; ${read}`]), {
+      status: 0,
+      stdout: 'set kept\n',
+    })
   }),
 )
