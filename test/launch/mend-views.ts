@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSyn
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { HOST_BELOW } from '../../lib/container/excluded.js'
+import { upgradeStore } from '../../lib/container/upgrade.js'
 import { addon } from '../../lib/launch/addon.js'
 import { repair } from '../../lib/launch/repair.js'
 import { verify } from '../../lib/launch/verify.js'
@@ -40,6 +41,8 @@ t.test('a file where a layer was', async t => {
 
 t.test('what the disk does not take is not used', async t => {
   const { store, view, first } = built()
+  // Else it would be what is refused the sync.
+  upgradeStore(store)
   rmSync(join(first, 'one'))
   const [command, ...words] = [...refusing('syncfs:EIO'), ...APPC, 'repair']
   const env = { ...process.env, APPC_HOME: store.home }
