@@ -8,7 +8,7 @@ import { listRefs, refPath, sparePath } from '../store/refs.js'
 import { readRegular } from '../store/regular.js'
 import { addChecksum, listSecrets } from '../store/secrets.js'
 import { type Store, withLinks, withLock } from '../store/store.js'
-import { hasCode, syncFileSystem, writeDurably, writing } from '../store/writing.js'
+import { hasCode, whileSyncing, writeDurably, writing } from '../store/writing.js'
 import { encodeGeneration } from './generation.js'
 import { NO_SETTINGS } from './settings.js'
 
@@ -24,10 +24,12 @@ export function upgradeStore(store: Store): void {
   if (readVersion(store) === VERSION) return
   withLock(store, 'exclusive', () => {
     if (readVersion(store) === VERSION) return
-    for (const name of listRefs(store)) upgradeRef(store, name)
-    for (const id of listSecrets(store)) addChecksum(store, id)
-    // Whoever was killed here before had not synced all of what is found as it is to be; nor are the names of new directories.
-    writing(store.home, () => syncFileSystem(store.system, store.home))
+    whileSyncing(store.system, store.home, sync => {
+      for (const name of listRefs(store)) upgradeRef(store, name)
+      for (const id of listSecrets(store)) addChecksum(store, id)
+      // Whoever was killed here before had not synced all of what is found as it is to be; nor are the names of new directories.
+      writing(store.home, sync)
+    })
     writeDurably(store, versionPath(store), `${VERSION}\n`, 0o644)
   })
 }

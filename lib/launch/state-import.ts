@@ -17,7 +17,7 @@ import { AppcError } from '../errors.js'
 import { requireNoLinks, stateHome } from '../store/state.js'
 import { type Store, withLock } from '../store/store.js'
 import { outside, walk } from '../store/walk.js'
-import { makeDirectory, syncDirectory, syncFileSystem, writing } from '../store/writing.js'
+import { makeDirectory, syncDirectory, writing } from '../store/writing.js'
 import { addon } from './addon.js'
 import { unpackState } from './state-archive.js'
 
@@ -42,6 +42,8 @@ export interface Imported {
  */
 export function importState(store: Store, name: string, file: string, request: Import): Imported {
   const { aside, lock } = makeAside(store, name)
+  // Open since before there was anything to write, as whileSyncing has it.
+  const sync = () => store.system.syncfs(lock)
   try {
     // An archive says how open its own top is: it is unpacked in a directory that nobody else may enter.
     const unpacked = join(aside, 'unpacked')
@@ -49,12 +51,12 @@ export function importState(store: Store, name: string, file: string, request: I
     unpackState(file, unpacked)
     writing(store.home, () => {
       makeHarmless(unpacked)
-      syncFileSystem(store.system, unpacked)
+      sync()
     })
     return withLock(store, 'exclusive', () =>
       writing(store.home, () => {
         removeLeftBehind(store, name)
-        return exchange(store, name, unpacked, request)
+        return exchange(store, name, unpacked, request, sync)
       }),
     )
   } finally {
@@ -92,7 +94,13 @@ function removeUnlessLocked(store: Store, directory: string): void {
   }
 }
 
-function exchange(store: Store, name: string, unpacked: string, { paths, requireStill }: Import): Imported {
+function exchange(
+  store: Store,
+  name: string,
+  unpacked: string,
+  { paths, requireStill }: Import,
+  sync: () => void,
+): Imported {
   const home = stateHome(store, name)
   const known = paths()
   requireSome(unpacked, name, known)
@@ -102,7 +110,7 @@ function exchange(store: Store, name: string, unpacked: string, { paths, require
   if (!existsSync(home)) renameSync(unpacked, home)
   else {
     const next = withOthers(store, name, unpacked, known)
-    syncFileSystem(store.system, next)
+    sync()
     addon().exchange(next, home)
     syncDirectory(dirname(next))
   }

@@ -6,7 +6,7 @@ import { objectPath } from '../store/objects.js'
 import { readRegular } from '../store/regular.js'
 import { isSoundSecret } from '../store/secrets.js'
 import { type Store, withLinks } from '../store/store.js'
-import { hasCode, syncDirectory, syncFileSystem, writeDurably, writing } from '../store/writing.js'
+import { hasCode, syncDirectory, whileSyncing, writeDurably, writing } from '../store/writing.js'
 import { VIEW_LIST } from '../upkeep/users.js'
 import type { Layer } from './overlays.js'
 import type { AbsentGuard, IdentityGuard } from './types.js'
@@ -86,17 +86,19 @@ const PLAIN = { mode: 0o755, owner: null }
 
 function build(store: Store, system: ViewSystem, { view, list, listed, mark }: Begun): void {
   try {
-    withLinks(store, () => {
-      makeDirectory(dirname(view), PLAIN)
-      makeDirectory(view, PLAIN)
-      for (const [index, layer] of listed.entries()) {
-        const directory = join(view, String(index))
-        buildLayer(store, system, directory, layer)
-        if (join(directory, HOST_BELOW) !== mark) makeDirectory(join(directory, HOST_BELOW), PLAIN)
-      }
+    whileSyncing(system, store.home, sync => {
+      withLinks(store, () => {
+        makeDirectory(dirname(view), PLAIN)
+        makeDirectory(view, PLAIN)
+        for (const [index, layer] of listed.entries()) {
+          const directory = join(view, String(index))
+          buildLayer(store, system, directory, layer)
+          if (join(directory, HOST_BELOW) !== mark) makeDirectory(join(directory, HOST_BELOW), PLAIN)
+        }
+      })
+      writeList(store, view, list)
+      sync()
     })
-    writeList(store, view, list)
-    syncFileSystem(system, view)
     withLinks(store, () => makeDirectory(mark, PLAIN))
     syncDirectory(dirname(mark))
   } catch (error) {
@@ -146,10 +148,12 @@ function mend(
     const [first] = differences
     if (first === undefined) return guards
     if (round === ROUNDS) throw unmendable(view, first)
-    withLinks(store, () => {
-      for (const difference of differences) mendOne(store, system, difference)
+    whileSyncing(system, view, sync => {
+      withLinks(store, () => {
+        for (const difference of differences) mendOne(store, system, difference)
+      })
+      sync()
     })
-    syncFileSystem(system, view)
   }
 }
 

@@ -19,7 +19,7 @@ import type { OpenFile } from '../loader/types.js'
 import { eachPiece, hashDescriptor, isSound, objectMode, objectPath } from './objects.js'
 import { type Access, isSecretOf, newSecretId, secretFactsPath, secretPath, stageSecret } from './secrets.js'
 import { clearTemporary, ifAlone, type Store, withLinks, withLock } from './store.js'
-import { hasCode, syncFileSystem, writing } from './writing.js'
+import { hasCode, whileSyncing, writing } from './writing.js'
 
 export interface StoredObject {
   readonly sha256: string
@@ -33,13 +33,15 @@ export interface StoredObject {
 export class Writer {
   readonly #store: Store
   readonly #directory: string
+  readonly #sync: () => void
   readonly #staged = new Map<string, StoredObject & { readonly path: string; readonly executable: boolean }>()
   readonly #secrets: string[] = []
   #counter = 0
 
-  private constructor(store: Store, directory: string) {
+  private constructor(store: Store, directory: string, sync: () => void) {
     this.#store = store
     this.#directory = directory
+    this.#sync = sync
   }
 
   /** Runs `fn` with a writer under the shared lock. Whatever `fn` did not commit is gone when it returns or throws. */
@@ -48,7 +50,7 @@ export class Writer {
     return withLock(store, 'shared', () => {
       const directory = writing(store.home, () => mkdtempSync(join(store.home, 'tmp', 'write-')))
       try {
-        return fn(new Writer(store, directory))
+        return whileSyncing(store.system, directory, sync => fn(new Writer(store, directory, sync)))
       } finally {
         // What was placed loses its name here.
         withLinks(store, () => writing(store.home, () => rmSync(directory, { recursive: true, force: true })))
@@ -114,10 +116,10 @@ export class Writer {
         [...this.#staged.values()].map(({ path }) => path),
       )
       for (const { path, executable } of this.#staged.values()) chmodSync(path, objectMode(executable))
-      syncFileSystem(this.#store.system, join(this.#store.home, 'objects'))
+      this.#sync()
       for (const [destination, object] of this.#staged) this.#place(object, destination)
       for (const id of this.#secrets) this.#placeSecret(id)
-      syncFileSystem(this.#store.system, join(this.#store.home, 'objects'))
+      this.#sync()
       this.#staged.clear()
       this.#secrets.length = 0
     })

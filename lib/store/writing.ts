@@ -150,15 +150,23 @@ export function syncFile(path: string): void {
   onOpened(path, fsyncSync)
 }
 
-/** All that was written to the file system that a directory lies in: of many files one call is quicker. */
-export function syncFileSystem({ syncfs }: { readonly syncfs: (fd: number) => void }, directory: string): void {
-  onOpened(directory, syncfs)
+/**
+ * Gives `fn` what brings all that it has written to the file system of `directory` to the disk: of many files one call is quicker. The
+ * directory is opened before anything is written: the kernel tells each description that was open by then of bytes that it could not
+ * write, but whoever opens only after another process has been told hears nothing of it (Linux, lib/errseq.c; syncfs(2) since 5.8).
+ */
+export function whileSyncing<T>(
+  { syncfs }: { readonly syncfs: (fd: number) => void },
+  directory: string,
+  fn: (sync: () => void) => T,
+): T {
+  return onOpened(directory, fd => fn(() => syncfs(fd)))
 }
 
-function onOpened(path: string, sync: (fd: number) => void): void {
+function onOpened<T>(path: string, fn: (fd: number) => T): T {
   const fd = openSync(path, 'r')
   try {
-    sync(fd)
+    return fn(fd)
   } finally {
     closeSync(fd)
   }
