@@ -6,7 +6,7 @@ import type { StoreSystem } from '../store/store.js'
 
 /** Files to hash, for any number of threads: each takes the next batch when it has done one. */
 export interface HashJob {
-  readonly paths: readonly string[]
+  readonly paths: Joined
   /** Where each batch ends in `paths`. */
   readonly batches: readonly number[]
   /** Read from the disk, not from memory. */
@@ -15,6 +15,9 @@ export interface HashJob {
   readonly maxRate: number | null
   readonly shared: SharedArrayBuffer
 }
+
+/** By NUL, which no path has: one long text gets to a thread in a fraction of the time that ten thousand take. */
+type Joined = string
 
 /** What became of a batch, or of its begin where it was stopped: paths of the job from `first` on. */
 export interface HashedBatch {
@@ -62,7 +65,7 @@ export function planHashing(
     batches.push(at + 1)
     bytes = files = 0
   }
-  const paths = order.map(index => (candidates[index] as Candidate).path)
+  const paths = order.map(index => (candidates[index] as Candidate).path).join('\0')
   return { job: { paths, batches, ...options, shared: new SharedArrayBuffer(16) }, order }
 }
 
@@ -80,7 +83,8 @@ export function stopHashing(job: HashJob): void {
 export function* hashShare(system: Pick<StoreSystem, 'openMany' | 'closeMany'>, job: HashJob): Generator<HashedBatch> {
   const control = new Int32Array(job.shared)
   const throttle = job.maxRate === null ? () => {} : throttleTo(job.maxRate, job)
-  let opened = openNext(system, job, control)
+  const paths = job.paths.split('\0')
+  let opened = openNext(system, job, paths, control)
   try {
     while (opened !== null) {
       const batch = opened
@@ -88,7 +92,7 @@ export function* hashShare(system: Pick<StoreSystem, 'openMany' | 'closeMany'>, 
       const outcomes: Outcome[] = []
       try {
         // Opened before this one is read: its first bytes come from the disk meanwhile.
-        opened = openNext(system, job, control)
+        opened = openNext(system, job, paths, control)
         for (let at = 0; at < batch.descriptors.length && !isStopped(control); at++)
           outcomes.push(hashOne(batch.descriptors[at] as number, throttle))
       } finally {
@@ -107,13 +111,18 @@ interface Opened {
   readonly stats: BigUint64Array
 }
 
-function openNext(system: Pick<StoreSystem, 'openMany'>, job: HashJob, control: Int32Array): Opened | null {
+function openNext(
+  system: Pick<StoreSystem, 'openMany'>,
+  job: HashJob,
+  paths: readonly string[],
+  control: Int32Array,
+): Opened | null {
   if (isStopped(control)) return null
   const batch = Atomics.add(control, CURSOR, 1)
   const end = job.batches[batch]
   if (end === undefined) return null
   const first = job.batches[batch - 1] ?? 0
-  return { first, ...system.openMany(job.paths.slice(first, end), job.fromDisk) }
+  return { first, ...system.openMany(paths.slice(first, end), job.fromDisk) }
 }
 
 function hashOne(fd: number, throttle: (bytes: number) => void): Outcome {

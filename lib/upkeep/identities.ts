@@ -38,6 +38,12 @@ export function pathOf(store: Pick<Store, 'home'>, key: ObjectKey): string {
   return objectPath(store, digestIn(key), isExecutableKey(key))
 }
 
+/** The same of many: normalising the path of each would take longer than all else that is done for it. */
+export function pathsOf(store: Pick<Store, 'home'>, keys: readonly ObjectKey[]): readonly string[] {
+  const objects = join(store.home, 'objects')
+  return keys.map(key => `${objects}/${key.slice(0, 2)}/${key.slice(2)}`)
+}
+
 interface Known {
   readonly identity: IdentityWords
   readonly readAt: number

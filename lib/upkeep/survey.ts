@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { objectMode } from '../store/objects.js'
 import type { Store } from '../store/store.js'
-import { isExecutableKey, type ObjectKey, pathOf } from './identities.js'
+import { isExecutableKey, type ObjectKey, pathOf, pathsOf } from './identities.js'
 import { type IdentityWords, Looks } from './looks.js'
 import { decodeListing, type Listing, type ObjectList, readListing } from './object-list.js'
 import { areAllTold, type Catalogue, type Needs, type Problem, problem } from './problems.js'
@@ -149,7 +149,7 @@ function unseen(store: Store, key: ObjectKey, errorCode: string): Suspect {
 
 function listOf(store: Store, needed: ReadonlySet<ObjectKey>): ObjectList {
   const keys = [...needed]
-  const paths = keys.map(key => pathOf(store, key))
+  const paths = pathsOf(store, keys)
   const looks = Looks.at(store.system, paths)
   return { keys, looks, places: [...keys.keys()], fanOuts: [...new Set(paths.map(dirname))], strays: [] }
 }

@@ -2,7 +2,7 @@ import { getSystemErrorName } from 'node:util'
 import { hashPath } from '../store/objects.js'
 import { type Store, withLock } from '../store/store.js'
 import { type HashedBatch, type HashJob, planHashing } from './hashing.js'
-import { digestIn, Identities, type ObjectKey, pathOf } from './identities.js'
+import { digestIn, Identities, type ObjectKey, pathOf, pathsOf } from './identities.js'
 import { type IdentityWords, inodeIn, isSameContent, Looks, sizeIn } from './looks.js'
 import { type Catalogue, type Check, type NeededBy, type Problem, problem } from './problems.js'
 import { beginScrub, endScrub, interruptedScrub } from './scrub-state.js'
@@ -105,9 +105,13 @@ async function hashUnsure(
   { unsure, looks: surveyed }: Survey,
   { full, maxRate, hashAll, progress }: VerifyRequest,
 ): Promise<{ readonly suspects: readonly Suspect[]; readonly hashed: Verified['hashed'] }> {
-  const candidates = unsure.map(({ key, place }) => {
+  const paths = pathsOf(
+    store,
+    unsure.map(({ key }) => key),
+  )
+  const candidates = unsure.map(({ place }, index) => {
     const identity = surveyed.identity(place)
-    return { path: pathOf(store, key), size: sizeIn(identity), inode: inodeIn(identity) }
+    return { path: paths[index] as string, size: sizeIn(identity), inode: inodeIn(identity) }
   })
   const ofBytes = candidates.reduce((sum, { size }) => sum + size, 0)
   const { job, order } = planHashing(candidates, { fromDisk: full, maxRate })
