@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { unreadable } from '../loader/unreadable.js'
@@ -8,7 +8,8 @@ import { listRefs, refPath, sparePath } from '../store/refs.js'
 import { readRegular } from '../store/regular.js'
 import { addChecksum, listSecrets } from '../store/secrets.js'
 import { type Store, withLinks, withLock } from '../store/store.js'
-import { hasCode, whileSyncing, writeDurably, writing } from '../store/writing.js'
+import { whileSyncing } from '../store/syncing.js'
+import { hasCode, writeDurably } from '../store/writing.js'
 import { encodeGeneration } from './generation.js'
 import { NO_SETTINGS } from './settings.js'
 
@@ -24,11 +25,11 @@ export function upgradeStore(store: Store): void {
   if (readVersion(store) === VERSION) return
   withLock(store, 'exclusive', () => {
     if (readVersion(store) === VERSION) return
-    whileSyncing(store.system, store.home, sync => {
+    whileSyncing(store, store.home, sync => {
       for (const name of listRefs(store)) upgradeRef(store, name)
       for (const id of listSecrets(store)) addChecksum(store, id)
       // Whoever was killed here before had not synced all of what is found as it is to be; nor are the names of new directories.
-      writing(store.home, sync)
+      sync(['', 'refs', 'spare', 'secrets'].map(name => join(store.home, name)).filter(existsSync))
     })
     writeDurably(store, versionPath(store), `${VERSION}\n`, 0o644)
   })

@@ -16,6 +16,7 @@ import { dirname, join } from 'node:path'
 import { AppcError } from '../errors.js'
 import { requireNoLinks, stateHome } from '../store/state.js'
 import { type Store, withLock } from '../store/store.js'
+import { type Sync, syncBy } from '../store/syncing.js'
 import { outside, walk } from '../store/walk.js'
 import { makeDirectory, syncDirectory, writing } from '../store/writing.js'
 import { addon } from './addon.js'
@@ -42,8 +43,7 @@ export interface Imported {
  */
 export function importState(store: Store, name: string, file: string, request: Import): Imported {
   const { aside, lock } = makeAside(store, name)
-  // Open since before there was anything to write, as whileSyncing has it.
-  const sync = () => store.system.syncfs(lock)
+  const sync = syncBy(store, aside, lock)
   try {
     // An archive says how open its own top is: it is unpacked in a directory that nobody else may enter.
     const unpacked = join(aside, 'unpacked')
@@ -51,7 +51,7 @@ export function importState(store: Store, name: string, file: string, request: I
     unpackState(file, unpacked)
     writing(store.home, () => {
       makeHarmless(unpacked)
-      sync()
+      sync(walk(Buffer.from(unpacked)))
     })
     return withLock(store, 'exclusive', () =>
       writing(store.home, () => {
@@ -60,8 +60,11 @@ export function importState(store: Store, name: string, file: string, request: I
       }),
     )
   } finally {
-    writing(store.home, () => rmSync(aside, { recursive: true, force: true }))
-    closeSync(lock)
+    try {
+      writing(store.home, () => rmSync(aside, { recursive: true, force: true }))
+    } finally {
+      closeSync(lock)
+    }
   }
 }
 
@@ -71,8 +74,13 @@ function makeAside(store: Store, name: string): { readonly aside: string; readon
     writing(store.home, () => {
       const aside = mkdtempSync(join(dirname(stateHome(store, name)), `.${name}-`))
       const lock = openSync(aside, constants.O_RDONLY | constants.O_DIRECTORY)
-      store.system.flock(lock, 'exclusive', true)
-      return { aside, lock }
+      try {
+        store.system.flock(lock, 'exclusive', true)
+        return { aside, lock }
+      } catch (error) {
+        closeSync(lock)
+        throw error
+      }
     }),
   )
 }
@@ -94,13 +102,7 @@ function removeUnlessLocked(store: Store, directory: string): void {
   }
 }
 
-function exchange(
-  store: Store,
-  name: string,
-  unpacked: string,
-  { paths, requireStill }: Import,
-  sync: () => void,
-): Imported {
+function exchange(store: Store, name: string, unpacked: string, { paths, requireStill }: Import, sync: Sync): Imported {
   const home = stateHome(store, name)
   const known = paths()
   requireSome(unpacked, name, known)
@@ -110,7 +112,7 @@ function exchange(
   if (!existsSync(home)) renameSync(unpacked, home)
   else {
     const next = withOthers(store, name, unpacked, known)
-    sync()
+    sync(walk(Buffer.from(next)))
     addon().exchange(next, home)
     syncDirectory(dirname(next))
   }

@@ -25,8 +25,6 @@ import type { ListedNode } from './view-list.js'
 export interface ViewSystem {
   /** mknod(2) of the character device 0/0, which overlayfs takes for "nothing here"; any user may make one. */
   makeWhiteout(path: string): void
-  /** syncfs(2). */
-  syncfs(fd: number): void
 }
 
 /** Makes what a view has at a path; EEXIST where something is. */

@@ -6,7 +6,8 @@ import { objectPath } from '../store/objects.js'
 import { readRegular } from '../store/regular.js'
 import { isSoundSecret } from '../store/secrets.js'
 import { type Store, withLinks } from '../store/store.js'
-import { hasCode, syncDirectory, whileSyncing, writeDurably, writing } from '../store/writing.js'
+import { whileSyncing } from '../store/syncing.js'
+import { hasCode, syncDirectory, writeDurably, writing } from '../store/writing.js'
 import { VIEW_LIST } from '../upkeep/users.js'
 import type { Layer } from './overlays.js'
 import type { AbsentGuard, IdentityGuard } from './types.js'
@@ -86,7 +87,7 @@ const PLAIN = { mode: 0o755, owner: null }
 
 function build(store: Store, system: ViewSystem, { view, list, listed, mark }: Begun): void {
   try {
-    whileSyncing(system, store.home, sync => {
+    whileSyncing(store, store.home, sync => {
       withLinks(store, () => {
         makeDirectory(dirname(view), PLAIN)
         makeDirectory(view, PLAIN)
@@ -97,7 +98,8 @@ function build(store: Store, system: ViewSystem, { view, list, listed, mark }: B
         }
       })
       writeList(store, view, list)
-      sync()
+      // Of files there are but links, and what is a copy is compared whenever it is found.
+      sync([])
     })
     withLinks(store, () => makeDirectory(mark, PLAIN))
     syncDirectory(dirname(mark))
@@ -148,11 +150,11 @@ function mend(
     const [first] = differences
     if (first === undefined) return guards
     if (round === ROUNDS) throw unmendable(view, first)
-    whileSyncing(system, view, sync => {
+    whileSyncing(store, view, sync => {
       withLinks(store, () => {
         for (const difference of differences) mendOne(store, system, difference)
       })
-      sync()
+      sync([])
     })
   }
 }

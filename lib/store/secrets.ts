@@ -40,12 +40,18 @@ export function newSecretId(): string {
 /** Writes the two files of a secret into `directory`, readable by nobody else before they have their own mode. */
 export function stageSecret(directory: string, id: string, bytes: Buffer, access: Access): void {
   const facts = factsOf(id, bytes, access)
-  write(join(directory, id), bytes, facts)
-  write(join(directory, `${id}.json`), Buffer.from(withChecksum(`${JSON.stringify(facts)}\n`)), {
+  const [path, factsPath] = stagedSecret(directory, id)
+  write(path, bytes, facts)
+  write(factsPath, Buffer.from(withChecksum(`${JSON.stringify(facts)}\n`)), {
     mode: 0o600,
     uid: -1,
     gid: -1,
   })
+}
+
+/** Its bytes, and what is known of it, before it has its place. */
+export function stagedSecret(directory: string, id: string): readonly [string, string] {
+  return [join(directory, id), join(directory, `${id}.json`)]
 }
 
 /** These and no others: what is given as access may hold more, the bytes themselves even. */

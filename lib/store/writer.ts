@@ -7,19 +7,27 @@ import {
   fstatSync,
   linkSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   renameSync,
-  rmSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { OpenFile } from '../loader/types.js'
 import { eachPiece, hashDescriptor, isSound, objectMode, objectPath } from './objects.js'
-import { type Access, isSecretOf, newSecretId, secretFactsPath, secretPath, stageSecret } from './secrets.js'
-import { clearTemporary, ifAlone, type Store, withLinks, withLock } from './store.js'
-import { hasCode, whileSyncing, writing } from './writing.js'
+import {
+  type Access,
+  isSecretOf,
+  newSecretId,
+  secretFactsPath,
+  secretPath,
+  stagedSecret,
+  stageSecret,
+} from './secrets.js'
+import { whileStaging } from './staging.js'
+import { clearTemporary, ifAlone, type Store, withLock } from './store.js'
+import type { Sync } from './syncing.js'
+import { hasCode, writing } from './writing.js'
 
 export interface StoredObject {
   readonly sha256: string
@@ -33,12 +41,12 @@ export interface StoredObject {
 export class Writer {
   readonly #store: Store
   readonly #directory: string
-  readonly #sync: () => void
+  readonly #sync: Sync
   readonly #staged = new Map<string, StoredObject & { readonly path: string; readonly executable: boolean }>()
   readonly #secrets: string[] = []
   #counter = 0
 
-  private constructor(store: Store, directory: string, sync: () => void) {
+  private constructor(store: Store, directory: string, sync: Sync) {
     this.#store = store
     this.#directory = directory
     this.#sync = sync
@@ -47,15 +55,9 @@ export class Writer {
   /** Runs `fn` with a writer under the shared lock. Whatever `fn` did not commit is gone when it returns or throws. */
   static use<T>(store: Store, fn: (writer: Writer) => T): T {
     ifAlone(store, () => clearTemporary(store))
-    return withLock(store, 'shared', () => {
-      const directory = writing(store.home, () => mkdtempSync(join(store.home, 'tmp', 'write-')))
-      try {
-        return whileSyncing(store.system, directory, sync => fn(new Writer(store, directory, sync)))
-      } finally {
-        // What was placed loses its name here.
-        withLinks(store, () => writing(store.home, () => rmSync(directory, { recursive: true, force: true })))
-      }
-    })
+    return withLock(store, 'shared', () =>
+      whileStaging(store, 'write', (directory, sync) => fn(new Writer(store, directory, sync))),
+    )
   }
 
   /** Copies the bytes into tmp/ while hashing them, so that the digest is that of the copy, whatever the source becomes. */
@@ -111,15 +113,14 @@ export class Writer {
    */
   commit(): void {
     writing(this.#store.home, () => {
-      protect(
-        this.#store,
-        [...this.#staged.values()].map(({ path }) => path),
-      )
+      const objects = [...this.#staged.values()].map(({ path }) => path)
+      protect(this.#store, objects)
       for (const { path, executable } of this.#staged.values()) chmodSync(path, objectMode(executable))
-      this.#sync()
+      this.#sync([...objects, ...this.#secrets.flatMap(id => stagedSecret(this.#directory, id))])
       for (const [destination, object] of this.#staged) this.#place(object, destination)
       for (const id of this.#secrets) this.#placeSecret(id)
-      this.#sync()
+      const destinations = [...this.#staged.keys(), ...this.#secrets.map(id => secretPath(this.#store, id))]
+      this.#sync(new Set([join(this.#store.home, 'objects'), ...destinations.map(dirname)]))
       this.#staged.clear()
       this.#secrets.length = 0
     })
@@ -139,8 +140,9 @@ export class Writer {
   }
 
   #placeSecret(id: string): void {
-    linkSync(join(this.#directory, id), secretPath(this.#store, id))
-    linkSync(join(this.#directory, `${id}.json`), secretFactsPath(this.#store, id))
+    const [bytes, facts] = stagedSecret(this.#directory, id)
+    linkSync(bytes, secretPath(this.#store, id))
+    linkSync(facts, secretFactsPath(this.#store, id))
   }
 }
 

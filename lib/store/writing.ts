@@ -143,30 +143,9 @@ function removeIfPossible(path: string): void {
 }
 
 export function syncDirectory(path: string): void {
-  onOpened(path, fsyncSync)
-}
-
-export function syncFile(path: string): void {
-  onOpened(path, fsyncSync)
-}
-
-/**
- * Gives `fn` what brings all that it has written to the file system of `directory` to the disk: of many files one call is quicker. The
- * directory is opened before anything is written: the kernel tells each description that was open by then of bytes that it could not
- * write, but whoever opens only after another process has been told hears nothing of it (Linux, lib/errseq.c; syncfs(2) since 5.8).
- */
-export function whileSyncing<T>(
-  { syncfs }: { readonly syncfs: (fd: number) => void },
-  directory: string,
-  fn: (sync: () => void) => T,
-): T {
-  return onOpened(directory, fd => fn(() => syncfs(fd)))
-}
-
-function onOpened<T>(path: string, fn: (fd: number) => T): T {
   const fd = openSync(path, 'r')
   try {
-    return fn(fd)
+    fsyncSync(fd)
   } finally {
     closeSync(fd)
   }

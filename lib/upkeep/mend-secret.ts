@@ -23,7 +23,8 @@ import {
   secretPath,
 } from '../store/secrets.js'
 import { type Store, withLinks } from '../store/store.js'
-import { hasCode, syncDirectory, syncFile } from '../store/writing.js'
+import { whileSyncing } from '../store/syncing.js'
+import { hasCode, syncDirectory } from '../store/writing.js'
 import type { Evidence } from './evidence.js'
 import type { Problem } from './problems.js'
 import { readableFilesBelow } from './sources.js'
@@ -87,12 +88,14 @@ function replace(
   const directory = mkdtempSync(join(store.home, 'tmp', 'secret-'))
   try {
     const beside = join(directory, basename(path))
-    make(beside)
-    syncFile(beside)
-    if (wanted !== null && !isFileOf(beside, wanted)) return false
-    keep()
-    renameSync(beside, path)
-    return true
+    return whileSyncing(store, directory, sync => {
+      make(beside)
+      sync([beside])
+      if (wanted !== null && !isFileOf(beside, wanted)) return false
+      keep()
+      renameSync(beside, path)
+      return true
+    })
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

@@ -1,7 +1,9 @@
-import { chmodSync, closeSync, fsyncSync, lstatSync, mkdtempSync, openSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, lstatSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { hashPath, objectMode } from '../store/objects.js'
+import { whileStaging } from '../store/staging.js'
 import { type Store, withLinks, withLock } from '../store/store.js'
+import type { Sync } from '../store/syncing.js'
 import { makeFanOut, protect } from '../store/writer.js'
 import { hasCode, syncDirectory, writing } from '../store/writing.js'
 import { Evidence } from './evidence.js'
@@ -55,20 +57,18 @@ export function repairObjects(
   { dryRun = false, evidence = new Evidence(store), read = new Map() }: RepairObjectsOptions = {},
 ): RepairedObjects {
   if (damaged.length === 0) return { mended: [], left: [], bytesRead: 0 }
-  return withLock(store, 'shared', () => {
-    const directory = writing(store.home, () => mkdtempSync(join(store.home, 'tmp', 'repair-')))
-    try {
-      return repairFrom(
-        store,
-        new Fetcher(store.home, directory, damaged, read),
-        damaged,
-        sources,
-        dryRun ? null : evidence,
-      )
-    } finally {
-      writing(store.home, () => withLinks(store, () => rmSync(directory, { recursive: true, force: true })))
-    }
-  })
+  return withLock(store, 'shared', () =>
+    whileStaging(store, 'repair', (directory, sync) => {
+      const fetcher = new Fetcher(store.home, directory, damaged, read)
+      return repairFrom(store, fetcher, damaged, sources, dryRun ? null : { evidence, sync })
+    }),
+  )
+}
+
+/** null in their place: nothing is changed. */
+interface Means {
+  readonly evidence: Evidence
+  readonly sync: Sync
 }
 
 interface Found extends Damaged {
@@ -82,7 +82,7 @@ function repairFrom(
   fetcher: Fetcher,
   damaged: readonly Damaged[],
   sources: readonly Source[],
-  evidence: Evidence | null,
+  means: Means | null,
 ): RepairedObjects {
   const [found, left]: [Found[], Damaged[]] = [[], []]
   for (const each of damaged) {
@@ -92,9 +92,8 @@ function repairFrom(
     else found.push({ ...each, fetched, before })
   }
   const { bytesRead } = fetcher
-  if (evidence === null || found.length === 0)
-    return { mended: found.map(each => mendedBy(each, null)), left, bytesRead }
-  const mended = writing(store.home, () => placeAll(store, evidence, found))
+  if (means === null || found.length === 0) return { mended: found.map(each => mendedBy(each, null)), left, bytesRead }
+  const mended = writing(store.home, () => placeAll(store, means, found))
   const done = new Set(mended.map(({ problem }) => problem))
   return { mended, left: [...left, ...found.filter(({ problem }) => !done.has(problem))], bytesRead }
 }
@@ -109,35 +108,16 @@ function mendedBy({ problem, fetched, before }: Found, evidence: string | null):
   return { problem, source: path, from, evidence, inode: before === null ? null : inodeIn(before) }
 }
 
-function placeAll(store: Store, evidence: Evidence, found: readonly Found[]): readonly MendedObject[] {
-  protect(
-    store,
-    found.map(({ fetched }) => fetched.path),
-  )
+function placeAll(store: Store, { evidence, sync }: Means, found: readonly Found[]): readonly MendedObject[] {
+  const copies = found.map(({ fetched }) => fetched.path)
+  protect(store, copies)
   for (const { key, fetched } of found) chmodSync(fetched.path, objectMode(isExecutableKey(key)))
-  syncFiles(
-    store,
-    found.map(({ fetched }) => fetched.path),
-  )
+  sync(copies)
   evidence.note(found.flatMap(({ problem, before }) => (before === null ? [] : [problem])))
   const mended = withLinks(store, () => found.flatMap(each => placeIfMine(store, evidence, each) ?? []))
   const directories = found.map(({ key }) => dirname(pathOf(store, key)))
   for (const directory of new Set([...directories, join(store.home, 'objects')])) syncDirectory(directory)
   return mended
-}
-
-/** One call for many: syncfs(2). */
-function syncFiles(store: Store, paths: readonly string[]): void {
-  const FEW = 4
-  for (const path of paths.length > FEW ? paths.slice(0, 1) : paths) {
-    const fd = openSync(path, 'r')
-    try {
-      if (paths.length > FEW) store.system.syncfs(fd)
-      else fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
-  }
 }
 
 /** null where its directory is somebody else's, to whom it is left. */

@@ -58,7 +58,7 @@ export function prepare(world: World, views: Views, asked: Asked, mayFree: boole
       asked.kind === 'program' ? ofProgram() : ofContainer(world, from, asked.subject)
     if (from !== own) importObjects(own, system, laid)
     const layers = layersOf(world, laid)
-    const built = buildView(own, viewSystem(own), directory, layers)
+    const built = buildView(own, viewSystem, directory, layers)
     const objects = objectsOf(own, laid)
     const view = dirname(built.layers[0]?.directory ?? '')
     views.set(`${directory}/${basename(view)}`, layers.map(contentOf))
@@ -170,9 +170,7 @@ export function keyOf({ kind, subject, root, environment }: Asked): string {
 }
 
 /** Whiteouts are no part of what a crash could leave half done. */
-function viewSystem({ system }: Store): ViewSystem {
-  return { makeWhiteout: path => addon().makeWhiteout(path), syncfs: fd => system.syncfs(fd) }
-}
+const viewSystem: ViewSystem = { makeWhiteout: path => addon().makeWhiteout(path) }
 
 function circumstancesOf(world: World, { environment }: Asked) {
   return { ...world.now, loaderEnvironment: environment }

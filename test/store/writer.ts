@@ -1,15 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
-import {
-  chmodSync,
-  existsSync,
-  linkSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { createHash } from 'node:crypto'
+import { chmodSync, linkSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { OpenFile } from '../../lib/loader/types.js'
@@ -118,42 +108,4 @@ t.test('absent and oversized objects', async t => {
     writer.commit()
   })
   t.throws(() => readObject(store, digest('eleven here'), false, 10), { code: 'STORE_CORRUPT' })
-})
-
-const skip = process.geteuid?.() !== 0 || !existsSync('/dev/loop-control') ? 'only root mounts a file system' : false
-
-/** Calls `fn` with a file system that takes bytes and cannot write them later, as it is in a file that has not the room until `heal`. */
-function onFailingFileSystem(place: string, fn: (mounted: string, heal: () => void) => void): void {
-  const [small, mounted, image] = [join(place, 'small'), join(place, 'mounted'), join(place, 'small/image')]
-  const filler = join(small, 'filler')
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=60M', 'tmpfs', small])
-  try {
-    execFileSync('truncate', ['-s', '64M', image])
-    execFileSync('mkfs.ext4', ['-q', '-O', '^has_journal', '-E', 'lazy_itable_init=0', image])
-    writeFileSync(filler, Buffer.alloc(50 << 20))
-    execFileSync('mount', ['-o', 'loop', image, mounted])
-    try {
-      fn(mounted, () => unlinkSync(filler))
-    } finally {
-      execFileSync('umount', [mounted])
-    }
-  } finally {
-    execFileSync('umount', [small])
-  }
-}
-
-t.test('that bytes did not reach the disk is told to each who wrote, not to the first who asks', { skip }, async t => {
-  onFailingFileSystem(t.testdir({ small: {}, mounted: {} }), (mounted, heal) => {
-    const store = emptyStore(join(mounted, 'store'))
-    const write = (): void =>
-      Writer.use(store, writer => {
-        writer.add(bytesOf(randomBytes(30 << 20)), false)
-        // Another process is told of it; what is written from then on does reach the disk.
-        t.equal(spawnSync('sync', ['--file-system', mounted]).status, 1)
-        heal()
-        writer.commit()
-      })
-    t.throws(write, { code: 'STORE_UNWRITABLE' })
-    t.same(objectsIn(store), [], 'nothing has a name that is not on the disk')
-  })
 })
