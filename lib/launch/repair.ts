@@ -4,6 +4,7 @@ import { NeededMemory } from '../container/needed-memory.js'
 import { secretPath } from '../store/secrets.js'
 import { type Store, withLock } from '../store/store.js'
 import type { Stores } from '../store/stores.js'
+import { whileSyncing } from '../store/syncing.js'
 import { Evidence } from '../upkeep/evidence.js'
 import type { FilesRead } from '../upkeep/fetch.js'
 import { type Holder, holdersOf } from '../upkeep/holders.js'
@@ -62,7 +63,14 @@ export interface Repaired {
 const ROUNDS = 4
 
 /** Finds what is wrong in the caller's store and mends what can be mended. What has no source stays as it is. */
-export async function repair({ own, system }: Stores, options: RepairOptions): Promise<Repaired> {
+export async function repair(stores: Stores, options: RepairOptions): Promise<Repaired> {
+  const repaired = await repairInRounds(stores, options)
+  // Whoever was killed here before had not synced the names of all that is found as it is to be.
+  if (options.dryRun !== true) whileSyncing(stores.own, stores.own.home, sync => sync([stores.own.home]))
+  return repaired
+}
+
+async function repairInRounds({ own, system }: Stores, options: RepairOptions): Promise<Repaired> {
   const { from = [], dryRun = false, ...verifying } = options
   const outside = outsideSources(system, from)
   const evidence = new Evidence(own)

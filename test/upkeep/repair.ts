@@ -114,6 +114,20 @@ t.test('from a tree, by path', async t => {
   await isWhole(t, fixture)
 })
 
+t.test('whoever was killed may have synced nothing of what is right by now', async t => {
+  const { store } = packed()
+  let synced = 0
+  const syncfs = (fd: number) => {
+    store.system.syncfs(fd)
+    synced++
+  }
+  const own = { ...store, system: { ...store.system, syncfs } }
+  t.match(await repair({ own, system: null }, { dryRun: true }), { mended: [], left: [] })
+  t.equal(synced, 0)
+  t.match(await repair({ own, system: null }, {}), { mended: [], left: [] })
+  t.equal(synced, 1, 'it is told of when it is on the disk')
+})
+
 t.test('whatever is in its place', async t => {
   const inPlace: Readonly<Record<string, (path: string) => void>> = {
     nothing: rmSync,
