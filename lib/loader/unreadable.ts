@@ -7,7 +7,13 @@ interface Meaning {
 
 const DENIED: Meaning = { because: 'permission is denied', hint: 'try again as a user who may read it' }
 
-/** What a file's own state makes the kernel refuse, in words. Whatever else fails is no answer about the file. */
+/** Of FUSE and network file systems: no file there can be looked at. */
+const UNSERVED: Meaning = {
+  because: 'what serves its file system is gone, or answers no more',
+  hint: 'mount that file system anew, or unmount it',
+}
+
+/** What a file's own state, or its file system's, makes the kernel refuse, in words. Whatever else fails is no answer about the file. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   EACCES: DENIED,
   EPERM: DENIED,
@@ -20,6 +26,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     because: 'something on the way to it is no directory',
     hint: 'look with ls -l what lies where a directory should be',
   },
+  ENOTCONN: UNSERVED,
+  ESTALE: UNSERVED,
+  EHOSTDOWN: UNSERVED,
+  ETIMEDOUT: UNSERVED,
+  ECONNABORTED: UNSERVED,
   EIO: { because: 'the disk that it lies on fails', hint: "the kernel's log (dmesg) tells more" },
 }
 

@@ -25,10 +25,9 @@ export function holdersOf(store: Store, inodes: ReadonlySet<number>): readonly H
 }
 
 function heldBy(process: string, inodes: ReadonlySet<number>, device: number): readonly number[] {
-  const files = [...mapped(process), ...opened(process)].filter(({ inode }) => inodes.has(inode))
-  if (files.length === 0) return []
-  const others = otherDevices(process, device)
-  return [...new Set(files.filter(({ dev }) => !others.has(dev)).map(({ inode }) => inode))]
+  const others = otherMounts(process, device)
+  const files = [...mapped(process), ...opened(process, others.ids)].filter(({ inode }) => inodes.has(inode))
+  return [...new Set(files.filter(({ dev }) => !others.devices.has(dev)).map(({ inode }) => inode))]
 }
 
 interface Held {
@@ -45,20 +44,25 @@ function* mapped(process: string): Generator<Held> {
   }
 }
 
-function* opened(process: string): Generator<Held> {
+/** What lies on one of the other mounts is not gone to: its server may answer no more. */
+function* opened(process: string, others: ReadonlySet<string>): Generator<Held> {
   const directory = join(process, 'fd')
   for (const name of unlessClosed(() => readdirSync(directory)) ?? []) {
-    const stat = unlessClosed(() => statSync(join(directory, name)))
+    const [, mount = ''] = /^mnt_id:\s*(\d+)$/m.exec(textOf(join(process, 'fdinfo', name))) ?? []
+    if (others.has(mount)) continue
+    const stat = unlessUnknown(() => statSync(join(directory, name)))
     if (stat?.isFile()) yield { inode: stat.ino, dev: deviceText(stat.dev) }
   }
 }
 
 /** Of file systems that are mounted there and are neither the store's nor an overlay. */
-function otherDevices(process: string, device: number): ReadonlySet<string> {
-  const others = new Set<string>()
+function otherMounts(process: string, device: number) {
+  const others = { ids: new Set<string>(), devices: new Set<string>() }
   for (const line of textOf(join(process, 'mountinfo')).split('\n')) {
-    const [, , dev = ''] = line.split(' ')
-    if (dev !== deviceText(device) && !/ - overlay /.test(line)) others.add(dev)
+    const [id = '', , dev = ''] = line.split(' ')
+    if (dev === deviceText(device) || / - overlay /.test(line)) continue
+    others.ids.add(id)
+    others.devices.add(dev)
   }
   return others
 }
@@ -93,6 +97,16 @@ function unlessClosed<T>(read: () => T): T | null {
     return read()
   } catch (error) {
     if (hasCode(error, 'EACCES', 'EPERM', 'ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR')) return null
+    throw error
+  }
+}
+
+/** Of what a file system does not let be looked at, whatever it says (ENOTCONN, ESTALE, EIO), nothing is known. */
+function unlessUnknown<T>(read: () => T): T | null {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof Error && 'errno' in error) return null
     throw error
   }
 }

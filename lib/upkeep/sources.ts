@@ -149,12 +149,16 @@ export function* readableFilesBelow(directory: string): Generator<FoundFile> {
   }
 }
 
+const UNSEEN = ['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EIO', 'ELOOP', 'ENAMETOOLONG']
+/** Of file systems whose server is gone. */
+const UNSERVED = ['ENOTCONN', 'ESTALE', 'EHOSTDOWN', 'ETIMEDOUT', 'ECONNABORTED']
+
 /** null for what went meanwhile, or may not be seen. */
 export function readable<T>(read: () => T): T | null {
   try {
     return read()
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EIO', 'ELOOP', 'ENAMETOOLONG')) return null
+    if (hasCode(error, ...UNSEEN, ...UNSERVED)) return null
     throw error
   }
 }

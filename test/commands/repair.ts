@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { APPC } from '../support/node.js'
@@ -40,6 +40,35 @@ t.test('nothing to mend', async t => {
     dryRun: false,
     complete: true,
   })
+})
+
+/** For python3: a FUSE file system that nobody serves. */
+const UNSERVED = `
+import ctypes, os, sys
+fuse = os.open('/dev/fuse', os.O_RDWR)
+options = f'fd={fuse},rootmode=40000,user_id=0,group_id=0'
+if ctypes.CDLL(None).mount(b'unserved', sys.argv[1].encode(), b'fuse', 0, options.encode()) != 0: raise OSError('mount')`
+
+const skip = process.geteuid?.() !== 0 || !existsSync('/dev/fuse') ? 'only root mounts a file system' : false
+
+t.test('a file system that nobody serves, among the sources and as one', { skip }, t => {
+  const small = packed()
+  damage(objectOf(small, 'A'))
+  mkdirSync(join(small.tree, 'aside/unserved'), { recursive: true })
+  renameSync(join(small.tree, 'share/a'), join(small.tree, 'aside/z'))
+  const script = 'python3 -c "$0" tree/aside/unserved && exec "$@"'
+  const wrapper = ['unshare', '--mount', 'sh', '-c', script, UNSERVED]
+  t.match(appc(small, ['repair', '--from', 'tree/aside/unserved'], wrapper), {
+    status: 1,
+    stdout: '',
+    stderr: /^appc: .*unserved\/? cannot be read: what serves its file system is gone/,
+  })
+  t.match(appc(small, ['repair', '--from', 'tree/aside'], wrapper), {
+    status: 0,
+    stdout: /^1 mended, 0 left/m,
+    stderr: '',
+  })
+  t.end()
 })
 
 t.test('what can be mended is; what is left is told with what helps', async t => {
