@@ -13,8 +13,9 @@
 namespace appc {
 namespace {
 
-/** More often than this the host is not planned for in one launch. */
-constexpr uint64_t maxRounds = 2;
+/** More often than this the host is not planned for in one launch: as long as a package manager goes on it may well
+ * change three times. */
+constexpr uint64_t maxRounds = 4;
 
 /** Before the names of the caller's variables that are not for Node; lib/launch/addon.ts takes it away again. */
 constexpr const char* callerPrefix = "APPC_CALLER_";
@@ -99,7 +100,9 @@ void goCold(const Options& options, const Request& request, const char* const* a
     Text<4300> cause;
     cause.add(stepText(because.step));
     if (because.path != nullptr) cause.add(' ').addEscaped(because.path);
-    fail(Exit::unstable, "the host keeps changing: planned", "twice, and still", cause.get(),
+    Text<48> times;
+    times.addDecimal(rounds).add(" times, and still");
+    fail(Exit::unstable, "the host keeps changing: planned", times.get(), cause.get(),
          "something rewrites these files again and again; stop it, or try once more when it has finished");
   }
 

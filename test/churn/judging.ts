@@ -147,7 +147,7 @@ t.test('how a launch ended', async t => {
     { any: true, uncovered: true },
   ]
   const fine = () => null
-  const gaveUp = launch({ status: 125, stderr: 'appc-run: the host keeps changing: planned twice, and still …\n' })
+  const gaveUp = launch({ status: 125, stderr: 'appc-run: the host keeps changing: planned 4 times, and still …\n' })
   const refused = launch({ status: 1, stderr: "program: liba.so.1: version `A_2' not found\n" })
   const told = launch({ stdout: 'text' })
   t.equal(

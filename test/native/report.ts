@@ -50,8 +50,13 @@ for (const [who, user] of users) {
           { status: 125, code: 'LAUNCH_FAILED', message: 'cannot plan: no node on PATH', ...none },
         ],
         [
-          'APPC_REPLANNED=2:0: "$@" unknown',
-          { status: 125, code: 'PLAN_UNSTABLE', message: 'the host keeps changing: planned twice, and still', ...none },
+          'APPC_REPLANNED=4:0: "$@" unknown',
+          {
+            status: 125,
+            code: 'PLAN_UNSTABLE',
+            message: 'the host keeps changing: planned 4 times, and still',
+            ...none,
+          },
         ],
         [
           'strace -qq -o /dev/null -e inject=fsopen:error=EPERM "$@" app',
