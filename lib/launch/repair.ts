@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { catalogueOf } from '../container/catalogue.js'
 import { inDirectory, onHost } from '../container/host-sources.js'
 import { NeededMemory } from '../container/needed-memory.js'
@@ -66,8 +68,15 @@ const ROUNDS = 4
 export async function repair(stores: Stores, options: RepairOptions): Promise<Repaired> {
   const repaired = await repairInRounds(stores, options)
   // Whoever was killed here before had not synced the names of all that is found as it is to be.
-  if (options.dryRun !== true) whileSyncing(stores.own, stores.own.home, sync => sync([stores.own.home]))
+  if (options.dryRun !== true && repaired.complete)
+    whileSyncing(stores.own, stores.own.home, sync => sync(directoriesOf(stores.own)))
   return repaired
+}
+
+function* directoriesOf({ home }: Store): Generator<string> {
+  yield home
+  for (const name of readdirSync(home)) yield join(home, name)
+  for (const name of readdirSync(join(home, 'objects'))) yield join(home, 'objects', name)
 }
 
 async function repairInRounds({ own, system }: Stores, options: RepairOptions): Promise<Repaired> {

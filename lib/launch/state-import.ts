@@ -51,7 +51,7 @@ export function importState(store: Store, name: string, file: string, request: I
     unpackState(file, unpacked)
     writing(store.home, () => {
       makeHarmless(unpacked)
-      sync(walk(Buffer.from(unpacked)))
+      sync(tree(unpacked))
     })
     return withLock(store, 'exclusive', () =>
       writing(store.home, () => {
@@ -66,6 +66,11 @@ export function importState(store: Store, name: string, file: string, request: I
       closeSync(lock)
     }
   }
+}
+
+function* tree(top: string): Generator<string | Buffer> {
+  yield top
+  yield* walk(Buffer.from(top))
 }
 
 /** Beside what it will be exchanged with, and not in tmp/: what lies there is cleared. Its lock says that somebody is at work in it. */
@@ -112,7 +117,7 @@ function exchange(store: Store, name: string, unpacked: string, { paths, require
   if (!existsSync(home)) renameSync(unpacked, home)
   else {
     const next = withOthers(store, name, unpacked, known)
-    sync(walk(Buffer.from(next)))
+    sync(tree(next))
     addon().exchange(next, home)
     syncDirectory(dirname(next))
   }

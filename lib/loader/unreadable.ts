@@ -8,7 +8,9 @@ interface Meaning {
 const DENIED: Meaning = { because: 'permission is denied', hint: 'try again as a user who may read it' }
 
 /** Of FUSE and network file systems: no file there can be looked at. */
-const UNSERVED: Meaning = {
+export const UNSERVED: readonly string[] = ['ENOTCONN', 'ESTALE', 'EHOSTDOWN', 'ETIMEDOUT', 'ECONNABORTED']
+
+const GONE: Meaning = {
   because: 'what serves its file system is gone, or answers no more',
   hint: 'mount that file system anew, or unmount it',
 }
@@ -26,11 +28,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     because: 'something on the way to it is no directory',
     hint: 'look with ls -l what lies where a directory should be',
   },
-  ENOTCONN: UNSERVED,
-  ESTALE: UNSERVED,
-  EHOSTDOWN: UNSERVED,
-  ETIMEDOUT: UNSERVED,
-  ECONNABORTED: UNSERVED,
+  ...Object.fromEntries(UNSERVED.map(code => [code, GONE])),
   EIO: { because: 'the disk that it lies on fails', hint: "the kernel's log (dmesg) tells more" },
 }
 

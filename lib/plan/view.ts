@@ -98,7 +98,7 @@ function build(store: Store, system: ViewSystem, { view, list, listed, mark }: B
         }
       })
       writeList(store, view, list)
-      // Of files there are but links, and what is a copy is compared whenever it is found.
+      // One that lost a name, or the bytes of what is a copy, is mended when it is found.
       sync([])
     })
     withLinks(store, () => makeDirectory(mark, PLAIN))

@@ -36,7 +36,7 @@ const [OVERLAYFS, FUSE] = [0x794c7630, 0x65735546]
 
 /**
  * Of overlayfs, syncfs(2) does not tell which bytes could not be written: that is noted for the file system below (Linux, fs/overlayfs/super.c,
- * ovl_sync_fs). A FUSE server is not even asked to sync (fs/fuse/inode.c, fuse_sync_fs). fsync(2) of each file does both.
+ * ovl_sync_fs). Few FUSE servers are asked to sync (fs/fuse/inode.c, fuse_sync_fs). fsync(2) of each file does both.
  */
 function isUponAnother(directory: string): boolean {
   return [OVERLAYFS, FUSE].includes(statfsSync(directory).type)

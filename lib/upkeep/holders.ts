@@ -1,5 +1,6 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { UNSERVED } from '../loader/unreadable.js'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 
@@ -16,16 +17,16 @@ export interface Holder {
  */
 export function holdersOf(store: Store, inodes: ReadonlySet<number>): readonly Holder[] {
   if (inodes.size === 0) return []
-  const device = lstatSync(store.home).dev
+  const devices = devicesOf(store)
   const processes = readdirSync('/proc').filter(name => /^[0-9]+$/.test(name))
   return processes.flatMap(process => {
-    const held = heldBy(join('/proc', process), inodes, device)
+    const held = heldBy(join('/proc', process), inodes, devices)
     return held.length === 0 ? [] : [{ pid: Number(process), command: commandOf(process), inodes: held }]
   })
 }
 
-function heldBy(process: string, inodes: ReadonlySet<number>, device: number): readonly number[] {
-  const others = otherMounts(process, device)
+function heldBy(process: string, inodes: ReadonlySet<number>, devices: readonly string[]): readonly number[] {
+  const others = otherMounts(process, devices)
   const files = [...mapped(process), ...opened(process, others.ids)].filter(({ inode }) => inodes.has(inode))
   return [...new Set(files.filter(({ dev }) => !others.devices.has(dev)).map(({ inode }) => inode))]
 }
@@ -44,27 +45,43 @@ function* mapped(process: string): Generator<Held> {
   }
 }
 
-/** What lies on one of the other mounts is not gone to: its server may answer no more. */
+/** What lies on one of the other mounts that the process has is not gone to: its server may answer no more. */
 function* opened(process: string, others: ReadonlySet<string>): Generator<Held> {
   const directory = join(process, 'fd')
   for (const name of unlessClosed(() => readdirSync(directory)) ?? []) {
-    const [, mount = ''] = /^mnt_id:\s*(\d+)$/m.exec(textOf(join(process, 'fdinfo', name))) ?? []
-    if (others.has(mount)) continue
-    const stat = unlessUnknown(() => statSync(join(directory, name)))
+    if (others.has(mountOf(join(process, 'fdinfo', name)))) continue
+    const stat = unlessClosed(() => statSync(join(directory, name)), ['EIO', ...UNSERVED])
     if (stat?.isFile()) yield { inode: stat.ino, dev: deviceText(stat.dev) }
   }
 }
 
 /** Of file systems that are mounted there and are neither the store's nor an overlay. */
-function otherMounts(process: string, device: number) {
+function otherMounts(process: string, devices: readonly string[]) {
   const others = { ids: new Set<string>(), devices: new Set<string>() }
   for (const line of textOf(join(process, 'mountinfo')).split('\n')) {
     const [id = '', , dev = ''] = line.split(' ')
-    if (dev === deviceText(device) || / - overlay /.test(line)) continue
+    if (devices.includes(dev) || / - overlay /.test(line)) continue
     others.ids.add(id)
     others.devices.add(dev)
   }
   return others
+}
+
+/** The store's file system as files there have it, and as mount tables and maps do: on Btrfs each subvolume has one of its own. */
+function devicesOf(store: Store): readonly string[] {
+  const fd = openSync(store.home, 'r')
+  try {
+    const mount = mountOf(`/proc/self/fdinfo/${fd}`)
+    const lines = textOf('/proc/self/mountinfo').split('\n')
+    const [, , dev = ''] = lines.find(line => line.startsWith(`${mount} `))?.split(' ') ?? []
+    return [deviceText(lstatSync(store.home).dev), dev]
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function mountOf(fdinfo: string): string {
+  return /^mnt_id:\s*(\d+)$/m.exec(textOf(fdinfo))?.[1] ?? ''
 }
 
 /** makedev(3), as the kernel and glibc have it. */
@@ -91,22 +108,12 @@ function textOf(path: string): string {
   return unlessClosed(() => readFileSync(path, 'utf8')) ?? ''
 }
 
-/** null of somebody else's process, and of one that ended meanwhile: proc(5). */
-function unlessClosed<T>(read: () => T): T | null {
+/** null of somebody else's process, and of one that ended meanwhile: proc(5); and of what its file system does not let be looked at. */
+function unlessClosed<T>(read: () => T, unseen: readonly string[] = []): T | null {
   try {
     return read()
   } catch (error) {
-    if (hasCode(error, 'EACCES', 'EPERM', 'ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR')) return null
-    throw error
-  }
-}
-
-/** Of what a file system does not let be looked at, whatever it says (ENOTCONN, ESTALE, EIO), nothing is known. */
-function unlessUnknown<T>(read: () => T): T | null {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof Error && 'errno' in error) return null
+    if (hasCode(error, 'EACCES', 'EPERM', 'ENOENT', 'ESRCH', 'EINVAL', 'ENOTDIR', ...unseen)) return null
     throw error
   }
 }

@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { UNSERVED } from '../loader/unreadable.js'
 import type { Store } from '../store/store.js'
 import { hasCode } from '../store/writing.js'
 import { digestsIn } from './evidence.js'
@@ -150,8 +151,6 @@ export function* readableFilesBelow(directory: string): Generator<FoundFile> {
 }
 
 const UNSEEN = ['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EIO', 'ELOOP', 'ENAMETOOLONG']
-/** Of file systems whose server is gone. */
-const UNSERVED = ['ENOTCONN', 'ESTALE', 'EHOSTDOWN', 'ETIMEDOUT', 'ECONNABORTED']
 
 /** null for what went meanwhile, or may not be seen. */
 export function readable<T>(read: () => T): T | null {

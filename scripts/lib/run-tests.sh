@@ -2,7 +2,7 @@
 # Running tests, to be sourced after setup.sh.
 
 need_test_packages() {
-  need_packages gcc g++ openssl util-linux mount e2fsprogs xfsprogs make libc6-dev musl netbase perl-base binutils python3 git curl strace bubblewrap mmdebstrap uidmap xz-utils qemu-user libc6-i386 libc6-x32 libcap2-bin libc6-s390x-cross libc6-powerpc-cross libc6-arm64-cross qemu-system-x86 busybox-static cpio dbus-daemon dbus-bin xdg-dbus-proxy xxhash systemd
+  need_packages gcc g++ openssl util-linux mount btrfs-progs e2fsprogs xfsprogs make libc6-dev musl netbase perl-base binutils python3 git curl strace bubblewrap mmdebstrap uidmap xz-utils qemu-user libc6-i386 libc6-x32 libcap2-bin libc6-s390x-cross libc6-powerpc-cross libc6-arm64-cross qemu-system-x86 busybox-static cpio dbus-daemon dbus-bin xdg-dbus-proxy xxhash systemd
 }
 
 # A test is a file that imports tap; the others in test/ are what tests share.
