@@ -12,10 +12,11 @@ import {
   readFileSync,
   readSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { AppcError } from '../../lib/errors.js'
 import { replaceFile } from '../../lib/store/replace-file.js'
 
@@ -93,12 +94,19 @@ t.test('where it cannot be written the old file stays, and nothing is left', asy
 })
 
 const NOBODY = 65534
-const guarded = (name: string) =>
-  process.geteuid?.() === 0 && readFileSync(`/proc/sys/fs/${name}`, 'utf8') !== '0\n'
-    ? false
-    : `for root, where fs.${name} is set`
+const skip = process.geteuid?.() === 0 ? false : 'only root sets what the kernel guards'
 
-t.test('what others laid into a directory like /tmp gets nothing', { skip: guarded('protected_fifos') }, async t => {
+/** As nearly all distributions have it; the kernel's own default is 0. */
+function guard(t: Test, name: string): void {
+  const path = `/proc/sys/fs/${name}`
+  const before = readFileSync(path, 'utf8')
+  if (before !== '0\n') return
+  writeFileSync(path, '1\n')
+  t.teardown(() => writeFileSync(path, before))
+}
+
+t.test('what others laid into a directory like /tmp gets nothing', { skip }, async t => {
+  guard(t, 'protected_fifos')
   const home = t.testdir()
   chmodSync(home, 0o1777)
   const [pipe, own] = [join(home, 'pipe'), join(home, 'own')]
@@ -115,7 +123,8 @@ t.test('what others laid into a directory like /tmp gets nothing', { skip: guard
   closeSync(ownReader)
 })
 
-t.test('no link of others leads root elsewhere', { skip: guarded('protected_symlinks') }, async t => {
+t.test('no link of others leads root elsewhere', { skip }, async t => {
+  guard(t, 'protected_symlinks')
   const home = t.testdir({ shared: {}, target: 'before' })
   const [shared, target] = [join(home, 'shared'), join(home, 'target')]
   chmodSync(shared, 0o1777)
