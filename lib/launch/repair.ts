@@ -15,7 +15,7 @@ import { isMendable, mendInPlace, setAside } from '../upkeep/mend.js'
 import { frameProblems, mendableInFrame, mendFrame } from '../upkeep/mend-frame.js'
 import { areAllTold, type NeededFile, type Problem } from '../upkeep/problems.js'
 import { type Damaged, type MendedObject, repairObjects } from '../upkeep/repair.js'
-import { inStore, type Source, storeSources } from '../upkeep/sources.js'
+import { inStore, readable, type Source, storeSources } from '../upkeep/sources.js'
 import { mendViews } from './mend-views.js'
 import { settleStore } from './open-store.js'
 import { type VerifyOptions, verify } from './verify.js'
@@ -76,7 +76,7 @@ export async function repair(stores: Stores, options: RepairOptions): Promise<Re
 function* directoriesOf({ home }: Store): Generator<string> {
   yield home
   for (const name of readdirSync(home)) yield join(home, name)
-  for (const name of readdirSync(join(home, 'objects'))) yield join(home, 'objects', name)
+  for (const name of readable(() => readdirSync(join(home, 'objects'))) ?? []) yield join(home, 'objects', name)
 }
 
 async function repairInRounds({ own, system }: Stores, options: RepairOptions): Promise<Repaired> {

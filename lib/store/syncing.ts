@@ -43,8 +43,9 @@ function isUponAnother(directory: string): boolean {
 }
 
 function syncOne(path: string | Buffer): void {
-  const stat = lstatSync(path)
-  if (!stat.isFile() && !stat.isDirectory()) return
+  // What went meanwhile, as a directory that a collector found empty, has nothing to lose.
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (!stat?.isFile() && !stat?.isDirectory()) return
   let fd: number
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)
